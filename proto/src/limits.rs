@@ -1,0 +1,53 @@
+//! Every limit of the protocol, in one place, so that a reader can see what a hostile peer can
+//! cost. Sizes are in bytes, times in the unit of their type.
+
+use std::time::Duration;
+
+/// Payload of one frame.
+pub const FRAME: usize = 64 * 1024;
+/// Bytes of a value that travel in one frame; the rest of the frame is room for the message around it.
+pub const CHUNK: usize = 60 * 1024;
+/// A secret's value and fields together.
+pub const VALUE: usize = 1024 * 1024;
+/// Name of a secret, in bytes of UTF-8.
+pub const NAME: usize = 512;
+/// Name of a field, in bytes of UTF-8.
+pub const FIELD: usize = 128;
+/// Fields of one secret.
+pub const FIELDS: usize = 64;
+/// Master password.
+pub const PASSWORD: usize = 1024;
+/// A glob over names.
+pub const GLOB: usize = 512;
+/// Text of a refusal.
+pub const MESSAGE: usize = 1024;
+/// What a client calls itself.
+pub const CLIENT_NAME: usize = 64;
+/// A program's version, as text.
+pub const VERSION_TEXT: usize = 32;
+/// Key or value of a setting.
+pub const SETTING: usize = 64;
+/// Settings in one answer.
+pub const SETTINGS: usize = 32;
+/// Names in one page of a listing; a page of the longest names still fits a frame.
+pub const PAGE: usize = 100;
+/// Former versions in one answer.
+pub const VERSIONS: usize = 16;
+/// Secrets stored by one request.
+pub const BATCH: usize = 256;
+/// Lines of the daemon's report on its own protections.
+pub const PROTECTIONS: usize = 32;
+/// Requests in flight on one connection.
+pub const IN_FLIGHT: usize = 64;
+/// Connections of one owner; the next is told that it is throttled.
+pub const CONNECTIONS: usize = 1024;
+/// Values being uploaded in chunks at one time, over all connections (each holds up to [`VALUE`]).
+pub const UPLOADS: usize = 16;
+/// From the challenge to the hello, and for reading the peer's identity.
+pub const HANDSHAKE: Duration = Duration::from_secs(2);
+/// From the first byte of a frame to its last, and between the chunks of an upload.
+pub const PARTIAL_FRAME: Duration = Duration::from_secs(5);
+/// A peer that does not read its reply for this long is dropped.
+pub const WRITE: Duration = Duration::from_secs(10);
+/// A request's answer: a key derivation or a slow disk may take this long.
+pub const ANSWER: Duration = Duration::from_secs(120);

@@ -1,0 +1,79 @@
+//! Requests and replies: an id, and one message of one family. New families and messages are
+//! appended, never renumbered.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Bytes, Refusal, limits, secrets, session, settings};
+
+/// From the client. Replies carry the same id and may come in another order.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Request<'a> {
+    /// Chosen by the client; one in flight at a time.
+    pub id: u32,
+    /// What is asked.
+    #[serde(borrow)]
+    pub body: Body<'a>,
+}
+
+/// The families of requests.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Body<'a> {
+    /// The session: status, unlock, lock.
+    #[serde(borrow)]
+    Session(session::Request<'a>),
+    /// Secrets by name.
+    #[serde(borrow)]
+    Secrets(secrets::Request<'a>),
+    /// Sealed settings.
+    #[serde(borrow)]
+    Settings(settings::Request<'a>),
+    /// The next part of the value that the request with this id began.
+    #[serde(borrow)]
+    More(Chunk<'a>),
+}
+
+/// From the daemon.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Reply<'a> {
+    /// The request's.
+    pub id: u32,
+    /// How it went.
+    #[serde(borrow)]
+    pub outcome: Outcome<'a>,
+}
+
+/// How a request went.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Outcome<'a> {
+    /// As asked.
+    #[serde(borrow)]
+    Ok(Answer<'a>),
+    /// Not done.
+    #[serde(borrow)]
+    Err(Refusal<'a>),
+}
+
+/// The families of answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Answer<'a> {
+    /// Of a [`Body::Session`].
+    #[serde(borrow)]
+    Session(session::Answer<'a>),
+    /// Of a [`Body::Secrets`].
+    #[serde(borrow)]
+    Secrets(secrets::Answer<'a>),
+    /// Of a [`Body::Settings`].
+    #[serde(borrow)]
+    Settings(settings::Answer<'a>),
+    /// The next part of the value that the answer with this id began.
+    #[serde(borrow)]
+    More(Chunk<'a>),
+}
+
+/// Part of a value that is larger than a frame.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Chunk<'a> {
+    /// The bytes that follow those already sent. The announced total says which part is the last.
+    #[serde(borrow)]
+    pub data: Bytes<'a, { limits::CHUNK }>,
+}

@@ -1,0 +1,270 @@
+//! The session family: is it open, open it, close it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Bytes, List, Text, limits};
+
+/// A master password on its way.
+pub type Password<'a> = Bytes<'a, { limits::PASSWORD }>;
+
+/// What can be asked.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request<'a> {
+    /// State and time left. Answered to any process of the owner, locked or not.
+    Status,
+    /// The daemon's own protections, each as a line.
+    Doctor,
+    /// Make the vault and open the first session.
+    Create {
+        /// The new master password.
+        #[serde(borrow)]
+        password: Password<'a>,
+        /// Take it however easy it is to guess.
+        accept_weak: bool,
+        /// For how long.
+        lifetime: Lifetime,
+    },
+    /// Open a session; an open one is left as it is.
+    Unlock {
+        /// The master password.
+        #[serde(borrow)]
+        password: Password<'a>,
+        /// For how long.
+        lifetime: Lifetime,
+    },
+    /// Open a session anew, whether or not one is open: its time starts again.
+    Renew {
+        /// The master password.
+        #[serde(borrow)]
+        password: Password<'a>,
+        /// For how long.
+        lifetime: Lifetime,
+    },
+    /// End the session now.
+    Lock,
+    /// End the session and the daemon.
+    Stop,
+    /// Seal the master key under another password.
+    ChangePassword {
+        /// The present master password.
+        #[serde(borrow)]
+        old: Password<'a>,
+        /// The next one.
+        #[serde(borrow)]
+        new: Password<'a>,
+        /// Take it however easy it is to guess.
+        accept_weak: bool,
+    },
+}
+
+/// How long a session shall last; each only ever shortens what the sealed settings allow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifetime {
+    /// At most this many seconds in all.
+    pub total_s: Option<u32>,
+    /// At most this many seconds without an authorised request.
+    pub idle_s: Option<u32>,
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Answer<'a> {
+    /// To [`Request::Status`].
+    Status(#[serde(borrow)] Status<'a>),
+    /// To [`Request::Doctor`].
+    Doctor(#[serde(borrow)] List<Protection<'a>, { limits::PROTECTIONS }>),
+    /// To [`Request::Create`], [`Request::Unlock`] and [`Request::Renew`].
+    Unlocked {
+        /// Whether this request opened it (`false`: it was open already).
+        opened: bool,
+        /// When it ends, in seconds since the epoch.
+        expires_at: u64,
+        /// Seconds from now.
+        left_s: u32,
+    },
+    /// To [`Request::Lock`].
+    Locked,
+    /// To [`Request::Stop`]: the session is over, the daemon ends after this reply.
+    Stopping,
+    /// To [`Request::ChangePassword`].
+    PasswordChanged,
+}
+
+/// The daemon's state. Says nothing secret, and counts nothing while locked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status<'a> {
+    /// Open or not.
+    pub state: State,
+    /// Why the last session ended, if there was one in this run of the daemon.
+    pub last_lock: Option<LockReason>,
+    /// The daemon's process id.
+    pub pid: u32,
+    /// The daemon's version.
+    #[serde(borrow)]
+    pub version: Text<'a, { limits::VERSION_TEXT }>,
+    /// How the key's memory is protected.
+    pub memory: Memory,
+    /// The vault on disk.
+    pub vault: VaultState,
+    /// The OS keyring, as far as it is watched.
+    pub keyring: Keyring,
+}
+
+/// Whether there is a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// No session; no key exists.
+    Locked,
+    /// A session.
+    Unlocked {
+        /// When it ends at the latest, in seconds since the epoch.
+        expires_at: u64,
+        /// Seconds until it ends if it is not used: the nearer of both deadlines.
+        left_s: u32,
+        /// How many secrets the vault holds.
+        secrets: u64,
+    },
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LockReason {
+    /// Somebody asked for it.
+    Requested,
+    /// Its time was over.
+    Expired,
+    /// Nobody used it.
+    Idle,
+    /// The OS keyring locked.
+    KeyringLocked,
+    /// The screen locked.
+    ScreenLocked,
+    /// The machine slept, or the process was stopped.
+    Suspend,
+    /// The person logged out.
+    Logout,
+    /// A canary was touched.
+    Canary,
+    /// The daemon ended.
+    Shutdown,
+    /// The audit log could not be written.
+    Unlogged,
+}
+
+impl LockReason {
+    /// The word that programs see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Expired => "expired",
+            Self::Idle => "idle",
+            Self::KeyringLocked => "keyring-locked",
+            Self::ScreenLocked => "screen-locked",
+            Self::Suspend => "suspend",
+            Self::Logout => "logout",
+            Self::Canary => "canary",
+            Self::Shutdown => "shutdown",
+            Self::Unlogged => "unlogged",
+        }
+    }
+
+    /// The words that a person reads after "locked: ".
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Requested => "you locked it",
+            Self::Expired => "its time was over",
+            Self::Idle => "it was not used",
+            Self::KeyringLocked => "the keyring locked",
+            Self::ScreenLocked => "the screen locked",
+            Self::Suspend => "the machine slept or the daemon was stopped",
+            Self::Logout => "you logged out",
+            Self::Canary => "a canary was touched",
+            Self::Shutdown => "the daemon ended",
+            Self::Unlogged => "the audit log could not be written",
+        }
+    }
+}
+
+/// How the key's memory is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Memory {
+    /// Nothing could be locked: no session can be opened.
+    None,
+    /// `mlock`, left out of core dumps.
+    Locked,
+    /// `memfd_secret`: out of reach of other processes, root's ordinary means included.
+    Secret,
+}
+
+impl Memory {
+    /// The word that programs see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Locked => "locked",
+            Self::Secret => "secret",
+        }
+    }
+}
+
+/// What became of the vault's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VaultState {
+    /// None has been created.
+    Absent,
+    /// There, as far as can be told without the key.
+    Present,
+    /// There, and a check found that records were put back, changed or taken away.
+    Damaged,
+}
+
+impl VaultState {
+    /// The word that programs see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Present => "present",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
+/// The OS keyring, as far as this daemon watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keyring {
+    /// This daemon does not watch a keyring.
+    Unwatched,
+}
+
+impl Keyring {
+    /// The word that programs see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unwatched => "unwatched",
+        }
+    }
+}
+
+/// One protection of the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protection<'a> {
+    /// What is protected, or how.
+    #[serde(borrow)]
+    pub what: Text<'a, 64>,
+    /// Whether it is.
+    pub level: Level,
+    /// Why, and how to mend it.
+    #[serde(borrow)]
+    pub why: Text<'a, 400>,
+}
+
+/// How far a protection is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Level {
+    /// In force.
+    On,
+    /// In force in part.
+    Degraded,
+    /// Not in force.
+    Off,
+}
