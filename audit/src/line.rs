@@ -1,0 +1,84 @@
+//! A record as a line of text, and back.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::Record;
+
+/// Why a line is no record.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// Not JSON, or not a record.
+    #[error("not a record of the audit log")]
+    Malformed(#[source] serde_json::Error),
+}
+
+/// Appends `record` and a newline to `line`.
+///
+/// # Errors
+/// None in practice: a record has no map with keys that JSON could not hold.
+pub fn write(record: &Record<'_>, line: &mut Vec<u8>) -> Result<(), LineError> {
+    serde_json::to_writer(&mut *line, record).map_err(LineError::Malformed)?;
+    line.push(b'\n');
+    Ok(())
+}
+
+/// Reads one line, with or without its newline.
+///
+/// # Errors
+/// [`LineError::Malformed`] when it is anything but a record.
+pub fn read(line: &str) -> Result<Record<'_>, LineError> {
+    serde_json::from_str(line.trim_end_matches('\n')).map_err(LineError::Malformed)
+}
+
+/// Writes the wall clock (time since the epoch) as RFC 3339 with milliseconds, UTC.
+pub fn time(wall: Duration) -> String {
+    let millis = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX);
+    let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
+    format!("{time:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Claims, Event, Exe, Kernel, Outcome, Peer};
+
+    #[test]
+    fn a_record_is_one_line_and_comes_back() {
+        let record = Record {
+            seq: 7,
+            time: time(Duration::from_millis(1_795_307_090_123)).into(),
+            boot_ms: 12,
+            event: Event::ChangePassword,
+            outcome: Outcome::Denied,
+            secret: Some("a\n\"b\"\u{1b}/ключ".into()),
+            by: Some("locked".into()),
+            repeated: 0,
+            peer: Some(Peer {
+                kernel: Kernel {
+                    pid: 1,
+                    uid: 2,
+                    gid: 3,
+                    exe: Some(Exe { path: "/usr/bin/ctl".into(), dev: 4, ino: 5 }),
+                },
+                claims: Some(Claims { client: "ctl".into(), version: "0.1.0".into() }),
+            }),
+        };
+        let mut line = Vec::new();
+        write(&record, &mut line).unwrap();
+        assert_eq!(line.iter().filter(|b| b.is_ascii_control()).count(), 1, "only the newline");
+        let text = std::str::from_utf8(&line).unwrap();
+        assert!(text.contains(r#""time":"2026-11-22T"#), "{text}");
+        assert!(text.contains(r#""event":"change-password""#));
+        assert!(!text.contains("repeated"));
+        assert_eq!(read(text).unwrap(), record);
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused() {
+        for line in ["", "{}", "[]", "{\"seq\":1", "null"] {
+            assert!(read(line).is_err(), "{line}");
+        }
+    }
+}
