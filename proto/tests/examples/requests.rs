@@ -1,0 +1,124 @@
+//! Requests.
+
+use glassdome_proto::secrets::{self, Expect, Item};
+use glassdome_proto::session;
+use glassdome_proto::settings;
+use glassdome_proto::{Body, Chunk, Glob};
+
+use super::{CURSOR, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
+
+/// Every kind of request.
+pub const REQUESTS: [&str; 20] = [
+    "status",
+    "doctor",
+    "create",
+    "unlock",
+    "renew",
+    "lock",
+    "stop",
+    "change-password",
+    "get",
+    "list",
+    "info",
+    "set",
+    "set-many",
+    "remove",
+    "move",
+    "history",
+    "restore",
+    "settings-show",
+    "settings-set",
+    "more",
+];
+
+pub fn request_name(body: &Body) -> &'static str {
+    use secrets::Request as Secrets;
+    use session::Request as Session;
+    match body {
+        Body::Session(Session::Status) => "status",
+        Body::Session(Session::Doctor) => "doctor",
+        Body::Session(Session::Create { .. }) => "create",
+        Body::Session(Session::Unlock { .. }) => "unlock",
+        Body::Session(Session::Renew { .. }) => "renew",
+        Body::Session(Session::Lock) => "lock",
+        Body::Session(Session::Stop) => "stop",
+        Body::Session(Session::ChangePassword { .. }) => "change-password",
+        Body::Secrets(Secrets::Get { .. }) => "get",
+        Body::Secrets(Secrets::List { .. }) => "list",
+        Body::Secrets(Secrets::Info { .. }) => "info",
+        Body::Secrets(Secrets::Set { .. }) => "set",
+        Body::Secrets(Secrets::SetMany { .. }) => "set-many",
+        Body::Secrets(Secrets::Remove { .. }) => "remove",
+        Body::Secrets(Secrets::Move { .. }) => "move",
+        Body::Secrets(Secrets::History { .. }) => "history",
+        Body::Secrets(Secrets::Restore { .. }) => "restore",
+        Body::Settings(settings::Request::Show) => "settings-show",
+        Body::Settings(settings::Request::Set { .. }) => "settings-set",
+        Body::More(_) => "more",
+    }
+}
+
+/// Every request, with what is special about this one.
+pub fn requests() -> Vec<(&'static str, Body<'static>)> {
+    use secrets::Request as Secrets;
+    use session::Request as Session;
+    let password = || bytes(PASSWORD);
+    let key = || name("aws/prod/key");
+    let set = |field, expires, expect, total, first| {
+        Body::Secrets(Secrets::Set { name: key(), field, expires, expect, total, first })
+    };
+    let session = vec![
+        ("", Session::Status),
+        ("", Session::Doctor),
+        ("", Session::Create { password: password(), accept_weak: true, lifetime: WHOLE }),
+        ("", Session::Unlock { password: password(), lifetime: WHOLE }),
+        ("for 8 h, idle 10 min", Session::Unlock { password: password(), lifetime: SHORT }),
+        ("", Session::Renew { password: password(), lifetime: SHORT }),
+        ("", Session::Lock),
+        ("", Session::Stop),
+        ("", Session::ChangePassword { old: password(), new: bytes(b"next"), accept_weak: false }),
+    ];
+    let secrets = vec![
+        ("", Secrets::Get { name: key(), field: None }),
+        ("a field", Secrets::Get { name: key(), field: Some(field("user/id")) }),
+        ("in another script", Secrets::Get { name: name("データ/ключ/🔑"), field: None }),
+        ("", Secrets::List { glob: None, after: None }),
+        ("the next page", Secrets::List { glob: Glob::parse("aws/**").ok(), after: Some(CURSOR) }),
+        ("", Secrets::Info { name: key() }),
+        (
+            "",
+            Secrets::SetMany {
+                items: list(vec![
+                    Item { name: name("a"), value: bytes(b"1") },
+                    Item { name: name("b"), value: bytes(b"") },
+                ]),
+                overwrite: true,
+                dry_run: false,
+            },
+        ),
+        ("", Secrets::Remove { name: key(), purge: false }),
+        ("for good", Secrets::Remove { name: key(), purge: true }),
+        ("", Secrets::Move { from: key(), to: name("aws/old/key") }),
+        ("", Secrets::History { name: key() }),
+        ("", Secrets::Restore { name: key(), version: 300 }),
+    ];
+    let mut all: Vec<(&str, Body)> = Vec::new();
+    all.extend(session.into_iter().map(|(detail, request)| (detail, Body::Session(request))));
+    all.extend(secrets.into_iter().map(|(detail, request)| (detail, Body::Secrets(request))));
+    all.extend([
+        ("", set(None, None, Expect::Any, 3, bytes(b"\x00\xff\n"))),
+        ("a new one", set(None, Some(THEN), Expect::New, 0, bytes(b""))),
+        ("a field over version 7", set(Some(field("user")), None, Expect::Version(7), 4, bytes(b"root"))),
+        ("", Body::Settings(settings::Request::Show)),
+        (
+            "",
+            Body::Settings(settings::Request::Set {
+                password: password(),
+                key: text("idle"),
+                value: text("10m"),
+            }),
+        ),
+        ("", Body::More(Chunk { data: bytes(b"the rest") })),
+    ]);
+    all
+}
