@@ -1,1 +1,32 @@
-//! x
+//! The few Linux system calls that no crate wraps, or wraps in a way that does not fit here, as safe functions over
+//! owned and borrowed descriptors. With `lockmem`, this is the only crate that may hold `unsafe`.
+//!
+//! | question | answered by |
+//! |---|---|
+//! | who connected? | [`peer_creds`], [`peer_pidfd`], [`pidfd_info`] |
+//! | does it still live, and as the same program? | [`pidfd_alive`], [`AddressSpace`] |
+//! | who sent these bytes? | [`pass_credentials`], [`recv`] |
+//! | how does a descriptor travel, and how is it kept out? | [`send_with_fd`], [`recv_with_fd`], [`refuse_descriptors`] |
+//! | how is a process started and kept to itself? | [`spawn_detached`], [`harden_process`], [`set_no_new_privs`], [`raise_nofile`] |
+//! | is this directory ours alone? | [`private_dir`] |
+
+mod address_space;
+mod creds;
+mod detached;
+mod harden;
+mod message;
+mod pidfd;
+mod private_dir;
+mod socket;
+
+#[cfg(test)]
+mod testing;
+
+pub use address_space::AddressSpace;
+pub use creds::{Creds, peer_creds};
+pub use detached::spawn_detached;
+pub use harden::{harden_process, raise_nofile, set_no_new_privs};
+pub use message::{Received, recv, recv_with_fd, send_with_fd};
+pub use pidfd::{PidInfo, peer_pidfd, pidfd_alive, pidfd_info};
+pub use private_dir::{DirError, private_dir};
+pub use socket::{pass_credentials, refuse_descriptors, stream_pair};
