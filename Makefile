@@ -1,0 +1,123 @@
+# Everything that is done with this project, by name. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+STARTED := $(shell date +%s)
+# Root installs for everybody, anybody else for themselves.
+PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local)
+DESTDIR ?=
+# Seconds for each fuzz target.
+SECONDS_EACH ?= 60
+
+# The target is named on each call: .cargo/config.toml asks for one (so that the flags for static
+# programs do not reach procedural macros), and its name is part of the path of what is built.
+TRIPLE := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'))
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+BIN := $(TARGET_DIR)/$(TRIPLE)/release
+PROGRAMS := ctl glassdome_start glassdomed
+COMPLETIONS := bash-completion/completions/ctl zsh/site-functions/_ctl fish/vendor_completions.d/ctl.fish
+
+export CARGO_TARGET_DIR := $(TARGET_DIR)
+export CARGO_BUILD_TARGET := $(TRIPLE)
+
+.PHONY: help
+help: ## this list
+	@echo "Glassdome. Targets:"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@echo "PREFIX=$(PREFIX)  DESTDIR=$(DESTDIR)  CARGO_TARGET_DIR=$(TARGET_DIR)"
+
+.PHONY: build
+build: ## the programs: ctl, glassdome_start, glassdomed
+	cargo build --release --locked -p glassdomed -p glassdome-client --bins
+
+.PHONY: demo
+demo: build ## the main job from first password to audit log, in a home that is thrown away
+	@scripts/prepare demo
+	python3 scripts/demo.py $(BIN)
+
+.PHONY: test
+test: build ## every test; as root it installs the programs that some of them drive
+	@scripts/prepare test
+	STARTED=$(STARTED) scripts/test $(BIN)
+
+.PHONY: check
+check: fmt headers arrows clippy doc deny static fuzz-briefly demo test ## what CI runs, fast things first
+
+.PHONY: bench
+bench: build ## our speed beside the floor, measured in one run
+	cargo run --release --locked -p glassdome-benches -- $(BIN)
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for SECONDS_EACH seconds
+	@scripts/prepare fuzz
+	scripts/fuzz $(SECONDS_EACH)
+
+# Who installs with root's rights may have no compiler in root's path: then what was built is taken.
+.PHONY: install
+install: $(if $(shell command -v cargo),build) ## programs and completions, under DESTDIR and PREFIX
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	for program in $(PROGRAMS); do install -m 755 "$(BIN)/$$program" "$(DESTDIR)$(PREFIX)/bin/$$program"; done
+	ln -sfn ctl "$(DESTDIR)$(PREFIX)/bin/glassdome"
+	for file in $(COMPLETIONS); do install -d "$(DESTDIR)$(PREFIX)/share/$${file%/*}"; done
+	for file in $(COMPLETIONS); do \
+	    "$(BIN)/ctl" completions "$$(sed 's/[-/].*//' <<< $$file)" > "$(DESTDIR)$(PREFIX)/share/$$file"; done
+
+.PHONY: uninstall
+uninstall: ## takes away what install put there, and no vault
+	rm -f $(foreach program,$(PROGRAMS) glassdome,"$(DESTDIR)$(PREFIX)/bin/$(program)")
+	rm -f $(foreach file,$(COMPLETIONS),"$(DESTDIR)$(PREFIX)/share/$(file)")
+
+# The parts of `check`.
+
+.PHONY: fmt
+fmt:
+	cargo fmt --all --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
+
+# Each file says in its first lines why it exists.
+.PHONY: headers
+headers:
+	@silent=$$(git ls-files '*.rs' | while read -r file; do head -n 3 "$$file" | grep -q '^//!' || echo "$$file"; done); \
+	[ -z "$$silent" ] || { echo "no //! in the first lines of:" $$silent >&2; exit 1; }
+
+# That a client cannot touch the key is a fact of the dependency graph. The daemon is the control:
+# there the same look finds both.
+.PHONY: arrows
+arrows:
+	@tree() { cargo tree --locked -e normal --prefix none -p "$$1" | awk '$$1 ~ /^glassdome-(vault|lockmem)$$/ { print $$1 }' | sort -u | xargs; }; \
+	[ "$$(tree glassdomed)" = "glassdome-lockmem glassdome-vault" ] || { echo "the look itself is broken" >&2; exit 1; }; \
+	found=$$(tree glassdome-client); [ -z "$$found" ] || { echo "the client links $$found" >&2; exit 1; }
+
+.PHONY: clippy
+clippy:
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: doc
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+.PHONY: deny
+deny:
+	@scripts/prepare deny
+	"$$(scripts/prepare --cargo-deny)" --locked check bans licenses sources
+
+# Known vulnerabilities: needs the RustSec database, a git repository that not every network reaches.
+.PHONY: advisories
+advisories:
+	@scripts/prepare deny
+	"$$(scripts/prepare --cargo-deny)" --locked check advisories
+
+# Static and position-independent: nothing can be preloaded into the programs.
+.PHONY: static
+static: build
+	@for program in $(PROGRAMS); do \
+	    readelf -hlW "$(BIN)/$$program" | awk '/^ *Type: *DYN/ { pie = 1 } $$1 == "INTERP" { interpreter = 1 } END { exit !pie || interpreter }' \
+	    || { echo "$$program is not a static, position-independent program" >&2; exit 1; }; done
+
+.PHONY: fuzz-briefly
+fuzz-briefly:
+	@scripts/prepare fuzz
+	scripts/fuzz 5
