@@ -1,1 +1,56 @@
-//! x
+//! Key slots, the key hierarchy, sealing and storage of secrets.
+//!
+//! The crate knows no socket, no process and no clock: times come in as Unix seconds. It splits the work
+//! by what it touches, so that a caller can keep keys on one thread:
+//!
+//! | work | needs | may take |
+//! |---|---|---|
+//! | [`kdf::derive`], [`kdf::calibrate`], [`strength::estimate`] | the password | half a second |
+//! | [`Vault::unwrap`], [`Vault::read`], [`Vault::info`], [`Vault::page`], [`Draft`], [`Check`] | [`Keys`] | microseconds |
+//! | [`Vault::commit`], [`Vault::store_throttle`] | ciphertext only | a disk's time |
+//!
+//! The format is written down in `docs/vault-format.md`.
+#![forbid(unsafe_code)]
+
+mod aad;
+mod check;
+mod create;
+mod draft;
+mod edit;
+mod entry;
+mod error;
+mod header;
+mod info;
+pub mod kdf;
+mod keys;
+mod multiset;
+mod name;
+mod overlay;
+mod page;
+mod record;
+mod rows;
+mod seal;
+mod setting;
+mod slot;
+mod state;
+mod store;
+pub mod strength;
+mod throttle;
+mod vault;
+
+pub use check::{Check, CheckStep};
+pub use draft::{Change, Draft};
+pub use edit::{Edit, Expect, Expires};
+pub use entry::EntryId;
+pub use error::{Damage, Error};
+pub use header::{FORMAT_VERSION, VaultId};
+pub use info::{FieldInfo, Info, KEPT_VERSIONS, VersionInfo, VersionKind};
+pub use keys::Keys;
+pub use name::{MAX_FIELD_NAME, MAX_NAME};
+pub use page::Page;
+pub use record::{MAX_FIELDS, MAX_SECRET, Opened};
+pub use setting::{MAX_SETTING, MAX_SETTINGS};
+pub use slot::MAX_SLOTS;
+pub use store::Stats;
+pub use throttle::Throttle;
+pub use vault::{Found, Vault};

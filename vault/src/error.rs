@@ -1,0 +1,108 @@
+//! Everything that can go wrong with a vault, as one type, so that a caller can answer each case and
+//! nothing secret reaches a text.
+
+use std::io;
+
+/// Why a vault operation was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something of that name is there already: a vault file, or a secret.
+    #[error("it exists already")]
+    Exists,
+    /// No secret, setting or slot of that name.
+    #[error("not found")]
+    NotFound,
+    /// The version asked for is not kept.
+    #[error("no such version is kept")]
+    NoSuchVersion,
+    /// The secret is not at the version that the edit expected.
+    #[error("the secret has changed: it is not at the expected version")]
+    Stale {
+        /// The version that it is at; `None` if there is no such secret.
+        current: Option<u64>,
+    },
+    /// The store moved between the draft and its commit: draft again.
+    #[error("the store has changed since the draft was made")]
+    Conflict,
+    /// The key-encryption key opens no slot: the password is wrong.
+    #[error("wrong password")]
+    WrongPassword,
+    /// Key derivation parameters outside the bounds: in a vault file, a sign of tampering.
+    #[error("the key derivation parameters are out of bounds")]
+    WeakenedKdf,
+    /// The file was written by a newer version.
+    #[error("the vault has format version {found}, newer than this program reads")]
+    NewerVersion {
+        /// The format version in the file.
+        found: u32,
+    },
+    /// The vault is damaged or was tampered with.
+    #[error("the vault is damaged: {0}")]
+    Corrupt(Damage),
+    /// Another process has the vault open.
+    #[error("the vault is in use by another process")]
+    InUse,
+    /// The path leads to something that is not a regular file.
+    #[error("not a regular file")]
+    NotAFile,
+    /// A name is empty, too long, holds control characters or is not in normal form C.
+    #[error("not a valid name")]
+    Name,
+    /// A secret, its fields, or a setting are larger than the limit.
+    #[error("too large")]
+    TooLarge,
+    /// A new secret must have a value or a field, and an edit must change something.
+    #[error("nothing to store")]
+    Empty,
+    /// No random bytes from the kernel.
+    #[error("no random bytes")]
+    Random(#[source] getrandom::Error),
+    /// No locked memory.
+    #[error("no locked memory")]
+    Memory(#[from] glassdome_lockmem::Error),
+    /// The key derivation failed.
+    #[error("the key derivation failed")]
+    Kdf(#[source] argon2::Error),
+    /// The file could not be read or written.
+    #[error("the vault file could not be read or written")]
+    Storage(#[source] io::Error),
+}
+
+/// What is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Damage {
+    /// The store itself: pages, trees, lengths.
+    #[error("its pages cannot be read")]
+    Store,
+    /// The header.
+    #[error("its header cannot be read")]
+    Header,
+    /// A key slot.
+    #[error("a key slot cannot be opened")]
+    Slot,
+    /// A sealed row does not open at its place: altered, moved, or from another vault.
+    #[error("a sealed row cannot be opened")]
+    Row,
+    /// The index of names leads to another entry, or to none.
+    #[error("the index of names leads astray")]
+    Index,
+    /// Settings or key slots are not those of the last change: rolled back, altered or deleted.
+    #[error("settings or key slots are not those of the last change")]
+    Control,
+    /// The throttle state cannot be read.
+    #[error("the throttle state cannot be read")]
+    Throttle,
+}
+
+impl From<Damage> for Error {
+    fn from(damage: Damage) -> Self {
+        Self::Corrupt(damage)
+    }
+}
+
+impl From<getrandom::Error> for Error {
+    fn from(error: getrandom::Error) -> Self {
+        Self::Random(error)
+    }
+}

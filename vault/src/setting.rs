@@ -1,0 +1,60 @@
+//! Settings: policy, limits and anchors, sealed under a key of their own. Whatever could weaken security if
+//! it were altered belongs here.
+
+use zeroize::Zeroizing;
+
+use crate::aad::Place;
+use crate::header::VaultId;
+use crate::keys::Keys;
+use crate::record::Bytes;
+use crate::store::Table;
+use crate::{Damage, Error, rows, state};
+
+/// The largest setting, in bytes: 256 KiB.
+pub const MAX_SETTING: usize = 256 * 1024;
+/// The most settings.
+pub const MAX_SETTINGS: usize = 256;
+/// The longest key of a setting, in bytes.
+const MAX_KEY: usize = 64;
+
+/// A setting's key: 1 to 64 bytes of printable ASCII, and not the one that is taken.
+pub(crate) fn check_key(key: &str) -> Result<(), Error> {
+    let printable = key.bytes().all(|byte| byte.is_ascii_graphic());
+    if key.is_empty() || key.len() > MAX_KEY || !printable || key.as_bytes() == state::KEY {
+        return Err(Error::Name);
+    }
+    Ok(())
+}
+
+/// Seals a setting into its row.
+pub(crate) fn to_row(
+    vault: &VaultId,
+    keys: &Keys,
+    key: &str,
+    version: u64,
+    value: &[u8],
+) -> Result<Vec<u8>, Error> {
+    rows::seal(keys.settings(), &place(vault, key, version), &Bytes(value))
+}
+
+/// Opens a setting's row.
+pub(crate) fn from_row(
+    vault: &VaultId,
+    keys: &Keys,
+    key: &str,
+    row: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let (_, plain) = rows::open(keys.settings(), &place(vault, key, 0), row)?;
+    let Bytes(value) = rows::decode(&plain)?;
+    Ok(Zeroizing::new(value.to_vec()))
+}
+
+/// The version in a row, which counts the changes of one setting.
+pub(crate) fn version(row: &[u8]) -> Result<u64, Error> {
+    let (version, _) = row.split_first_chunk().ok_or(Damage::Row)?;
+    Ok(u64::from_le_bytes(*version))
+}
+
+fn place<'a>(vault: &'a VaultId, key: &'a str, version: u64) -> Place<'a> {
+    Place { vault, table: Table::Sealed, id: key.as_bytes(), version }
+}

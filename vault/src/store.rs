@@ -1,0 +1,315 @@
+//! The tables, and the only file that speaks to redb: reading through snapshots, one durable transaction
+//! for each change, and no panic of redb's past this file (a damaged file can make it panic).
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use redb::backends::FileBackend;
+use redb::{
+    AccessGuard, CommitError, Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase,
+    ReadableTableMetadata, StorageError, TableDefinition, TableError, TransactionError,
+};
+
+use crate::overlay::Overlay;
+use crate::{Damage, Error};
+
+/// What redb may keep of the file in memory, in bytes.
+const CACHE: usize = 1024 * 1024;
+
+/// The tables of a vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Table {
+    Header,
+    Slots,
+    Sealed,
+    Plain,
+    Meta,
+    Values,
+    Names,
+    History,
+}
+
+impl Table {
+    /// All of them, in their order.
+    pub const ALL: [Self; 8] = [
+        Self::Header,
+        Self::Slots,
+        Self::Sealed,
+        Self::Plain,
+        Self::Meta,
+        Self::Values,
+        Self::Names,
+        Self::History,
+    ];
+
+    /// Its name in the store and in associated data.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Slots => "slots",
+            Self::Sealed => "sealed",
+            Self::Plain => "plain",
+            Self::Meta => "meta",
+            Self::Values => "values",
+            Self::Names => "names",
+            Self::History => "history",
+        }
+    }
+
+    const fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+        TableDefinition::new(self.name())
+    }
+}
+
+/// A row to be written (`Some`) or deleted (`None`): table, key, row.
+pub(crate) type Op = (Table, Vec<u8>, Option<Vec<u8>>);
+
+/// A row as it lies in the store.
+pub(crate) type Row = AccessGuard<'static, &'static [u8]>;
+
+/// A row that a transaction demands to find as it is: table, key, row.
+pub(crate) struct Expected<'a>(pub Table, pub &'a [u8], pub &'a [u8]);
+
+/// How big the store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Size of the file, in bytes.
+    pub file_bytes: u64,
+    /// Entries, removed ones that are still kept included.
+    pub entries: u64,
+}
+
+/// An open store.
+pub(crate) struct Store {
+    path: PathBuf,
+    /// `None` between an I/O error and the next call.
+    database: RwLock<Option<Database>>,
+    /// The newest snapshot. Dropped by each commit, so that it is never behind.
+    newest: Mutex<Option<Arc<Reader>>>,
+}
+
+impl Store {
+    /// Opens the file, having looked at it without touching it: `inspect` refuses what is not ours.
+    pub fn open(path: &Path, inspect: impl Fn(&Reader) -> Result<(), Error>) -> Result<Self, Error> {
+        // Writable, though nothing is written: the lock asks for it.
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::Storage)?;
+        if file.metadata().map_err(Error::Storage)?.len() == 0 {
+            return Err(Damage::Store.into());
+        }
+        guarded(|| {
+            let overlay = Overlay::new(file).map_err(opening)?;
+            let database =
+                Database::builder().set_cache_size(CACHE).create_with_backend(overlay).map_err(opening)?;
+            inspect(&Reader::new(&database)?)
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            database: RwLock::new(Some(open_database(path)?)),
+            newest: Mutex::new(None),
+        })
+    }
+
+    /// Fills a new, empty file.
+    pub fn create(file: File, rows: Vec<Op>) -> Result<(), Error> {
+        guarded(|| {
+            let backend = FileBackend::new(file).map_err(opening)?;
+            let database =
+                Database::builder().set_cache_size(CACHE).create_with_backend(backend).map_err(opening)?;
+            transact(&database, None, rows)?;
+            database.close().map_err(opening)
+        })
+    }
+
+    /// The newest snapshot.
+    pub fn reader(&self) -> Result<Arc<Reader>, Error> {
+        let mut newest = self.newest();
+        if let Some(reader) = &*newest {
+            return Ok(Arc::clone(reader));
+        }
+        let reader = Arc::new(self.with_database(Reader::new)?);
+        *newest = Some(Arc::clone(&reader));
+        Ok(reader)
+    }
+
+    /// Writes and deletes rows in one transaction that is on the disk when this returns.
+    pub fn commit(&self, expected: Option<Expected<'_>>, ops: Vec<Op>) -> Result<(), Error> {
+        let result = self.with_database(|database| transact(database, expected, ops));
+        *self.newest() = None;
+        if !matches!(result, Ok(()) | Err(Error::Conflict)) {
+            // redb serves nothing more after an I/O error. Closed, the file is opened again by the next call.
+            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            close(database.take());
+        }
+        result
+    }
+
+    /// How big the store is.
+    pub fn stats(&self) -> Result<Stats, Error> {
+        let file_bytes = std::fs::metadata(&self.path).map_err(Error::Storage)?.len();
+        Ok(Stats { file_bytes, entries: self.reader()?.count(Table::Meta)? })
+    }
+
+    fn with_database<T>(&self, run: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {
+        let mut database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if database.is_none() {
+            drop(database);
+            let mut closed = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            if closed.is_none() {
+                *closed = Some(open_database(&self.path)?);
+            }
+            drop(closed);
+            database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        }
+        // A commit that failed in between closed it again.
+        let database = database.as_ref().ok_or_else(|| Error::Storage(io::ErrorKind::Interrupted.into()))?;
+        guarded(|| run(database))
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Option<Arc<Reader>>> {
+        // A snapshot is whole or absent, also after a panic.
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        *self.newest() = None;
+        close(self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// A snapshot of all tables.
+pub(crate) struct Reader([ReadOnlyTable<&'static [u8], &'static [u8]>; Table::ALL.len()]);
+
+impl Reader {
+    fn new(database: &Database) -> Result<Self, Error> {
+        let transaction = database.begin_read().map_err(beginning)?;
+        let tables: Result<Vec<_>, Error> = Table::ALL
+            .iter()
+            .map(|table| transaction.open_table(table.definition()).map_err(opening_table))
+            .collect();
+        Ok(Self(tables?.try_into().unwrap_or_else(|_| unreachable!("one for each table"))))
+    }
+
+    /// One row.
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, Error> {
+        guarded(|| self.table(table).get(key).map_err(storage))
+    }
+
+    /// The rows behind `after`, in the order of their keys, until `each` says `false`.
+    pub fn each(
+        &self,
+        table: Table,
+        after: Option<&[u8]>,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        guarded(|| {
+            let start = after.map_or(Unbounded, Excluded);
+            for pair in self.table(table).range::<&[u8]>((start, Unbounded)).map_err(storage)? {
+                let (key, row) = pair.map_err(storage)?;
+                if !each(key.value(), row.value())? {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: Table) -> Result<u64, Error> {
+        guarded(|| self.table(table).len().map_err(storage))
+    }
+
+    fn table(&self, table: Table) -> &ReadOnlyTable<&'static [u8], &'static [u8]> {
+        &self.0[table as usize]
+    }
+}
+
+fn open_database(path: &Path) -> Result<Database, Error> {
+    guarded(|| Database::builder().set_cache_size(CACHE).open(path).map_err(opening))
+}
+
+/// Closing writes, and so can panic on a damaged file. What it could not write is repaired at the next
+/// opening: every commit was complete before.
+fn close(database: Option<Database>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+}
+
+fn transact(database: &Database, expected: Option<Expected<'_>>, ops: Vec<Op>) -> Result<(), Error> {
+    let mut transaction = database.begin_write().map_err(beginning)?;
+    transaction
+        .set_durability(Durability::Immediate)
+        .map_err(|error| Error::Storage(io::Error::other(error)))?;
+    // Both syncs, and an opening after an unclean end that reads no more than a clean one.
+    transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
+    {
+        let mut tables = Vec::with_capacity(Table::ALL.len());
+        for table in Table::ALL {
+            tables.push(transaction.open_table(table.definition()).map_err(opening_table)?);
+        }
+        if let Some(Expected(table, key, row)) = expected {
+            let found = redb::ReadableTable::get(&tables[table as usize], key).map_err(storage)?;
+            if found.is_none_or(|found| found.value() != row) {
+                return Err(Error::Conflict);
+            }
+        }
+        for (table, key, row) in ops {
+            let table = &mut tables[table as usize];
+            match row {
+                Some(row) => table.insert(key.as_slice(), row.as_slice()).map_err(storage)?,
+                None => table.remove(key.as_slice()).map_err(storage)?,
+            };
+        }
+    }
+    transaction.commit().map_err(|error| match error {
+        CommitError::Storage(error) => storage(error),
+        _ => Damage::Store.into(),
+    })
+}
+
+/// Runs redb. Its panics mean that the file is damaged.
+fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Error::Corrupt(Damage::Store)))
+}
+
+fn opening(error: DatabaseError) -> Error {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => Error::InUse,
+        DatabaseError::Storage(error) => storage(error),
+        _ => Damage::Store.into(),
+    }
+}
+
+fn beginning(error: TransactionError) -> Error {
+    match error {
+        TransactionError::Storage(error) => storage(error),
+        _ => Damage::Store.into(),
+    }
+}
+
+fn opening_table(error: TableError) -> Error {
+    match error {
+        TableError::Storage(error) => storage(error),
+        _ => Damage::Store.into(),
+    }
+}
+
+fn storage(error: StorageError) -> Error {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match error {
+        StorageError::Io(error) if matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof) => {
+            Damage::Store.into()
+        }
+        StorageError::Io(error) => Error::Storage(error),
+        StorageError::ValueTooLarge(_) => Error::TooLarge,
+        error @ (StorageError::PreviousIo | StorageError::DatabaseClosed) => {
+            Error::Storage(io::Error::other(error))
+        }
+        _ => Damage::Store.into(),
+    }
+}

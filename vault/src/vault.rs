@@ -1,0 +1,282 @@
+//! The vault: what the daemon calls. Each method says on which side of the split it stands (see the crate's
+//! page): those that take [`Keys`] are light, those that wait for the disk take none.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::aad::Place;
+use crate::check::Check;
+use crate::draft::{Change, Draft};
+use crate::header::{self, Header, VaultId};
+use crate::info::Info;
+use crate::kdf::{KdfInput, KdfParams, Kek};
+use crate::keys::Keys;
+use crate::page::{self, Page};
+use crate::record::Opened;
+use crate::slot::{self, Slot};
+use crate::state::{self, State};
+use crate::store::{Expected, Reader, Stats, Store, Table};
+use crate::throttle::{self, Throttle};
+use crate::{Damage, EntryId, Error, create, name, setting};
+
+/// What lies at a path.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing.
+    Missing,
+    /// A vault.
+    Present(Vault),
+}
+
+/// An open vault file. Locked and unlocked alike: only [`Keys`] make the difference.
+pub struct Vault {
+    store: Store,
+    header: Header,
+}
+
+impl Vault {
+    /// Opens the vault at `path`. The file is not changed unless it is a vault that can be used, and no one
+    /// else can open it until this is dropped.
+    ///
+    /// # Errors
+    /// [`Error::NewerVersion`], [`Error::WeakenedKdf`], [`Error::Corrupt`], [`Error::InUse`],
+    /// [`Error::NotAFile`], [`Error::Storage`].
+    pub fn open(path: &Path) -> Result<Found, Error> {
+        match fs::metadata(path) {
+            Ok(metadata) if !metadata.is_file() => return Err(Error::NotAFile),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
+            Err(error) => return Err(Error::Storage(error)),
+        }
+        let store = Store::open(path, |reader| {
+            read_header(reader)?;
+            slot::first_input(reader).map(drop)
+        })?;
+        let header = read_header(&*store.reader()?)?;
+        Ok(Found::Present(Self { store, header }))
+    }
+
+    /// Makes a vault at `path` that `kek`, derived from `input`, opens. It is there whole or not at all, and
+    /// for its owner only. `now` in Unix seconds.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if something is there, [`Error::Storage`] if it cannot be written.
+    pub fn create(path: &Path, input: &KdfInput, kek: &Kek, now: u64) -> Result<(Self, Keys), Error> {
+        create::create(path, input, kek, now)?;
+        let Found::Present(vault) = Self::open(path)? else {
+            return Err(Error::Storage(io::ErrorKind::NotFound.into()));
+        };
+        let keys = vault.unwrap(kek)?;
+        Ok((vault, keys))
+    }
+
+    /// What to derive a new password's key from: these parameters and a fresh salt.
+    ///
+    /// # Errors
+    /// [`Error::Random`].
+    pub fn new_kdf_input(params: KdfParams) -> Result<KdfInput, Error> {
+        KdfInput::fresh(slot::FIRST, params)
+    }
+
+    /// What to derive the password's key from.
+    ///
+    /// # Errors
+    /// [`Error::WeakenedKdf`] if any slot is out of bounds, [`Error::Corrupt`].
+    pub fn kdf_input(&self) -> Result<KdfInput, Error> {
+        slot::first_input(&*self.store.reader()?)
+    }
+
+    /// Opens the master key, and compares key slots and settings with what the last change left. The same
+    /// work however many secrets there are.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`]; [`Error::Corrupt`] if the slot, or any other slot or setting, is not what
+    /// it was: an older one put back, too.
+    pub fn unwrap(&self, kek: &Kek) -> Result<Keys, Error> {
+        let reader = self.store.reader()?;
+        let id = [kek.slot()];
+        let row = reader.get(Table::Slots, &id)?.ok_or(Damage::Slot)?;
+        let keys = Slot::from_row(&id, row.value())?.unwrap(&self.header.id, kek)?;
+        State::read(&self.header.id, &keys, &reader)?.0.check_control(&keys, &reader)?;
+        Ok(keys)
+    }
+
+    /// Lets `new_kek`, derived from `input`, open the vault instead of the key that did.
+    ///
+    /// # Errors
+    /// As [`Draft::finish`].
+    pub fn rewrap(&self, keys: &Keys, input: &KdfInput, new_kek: &Kek) -> Result<Change, Error> {
+        let mut draft = self.draft(keys)?;
+        draft.rewrap(input, new_kek)?;
+        draft.finish()
+    }
+
+    /// The memory of wrong passwords; zero in a new vault.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be read.
+    pub fn throttle(&self) -> Result<Throttle, Error> {
+        let row = self.store.reader()?.get(Table::Plain, throttle::KEY)?;
+        row.map_or(Ok(Throttle::default()), |row| Throttle::from_row(row.value()))
+    }
+
+    /// Stores it. On the disk when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn store_throttle(&self, throttle: &Throttle) -> Result<(), Error> {
+        let op = (Table::Plain, throttle::KEY.to_vec(), Some(throttle.to_row()));
+        self.store.commit(None, vec![op])
+    }
+
+    /// The current version of a secret, value and fields, in one decryption.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such secret or it is removed, [`Error::Corrupt`] if what is found
+    /// is not the secret of that name.
+    pub fn read(&self, keys: &Keys, name: &str) -> Result<Opened, Error> {
+        let reader = self.store.reader()?;
+        let id = self.locate(keys, &reader, name)?;
+        let Some(row) = reader.get(Table::Values, id.as_bytes())? else {
+            // Removed, says the sealed meta row; or the row was deleted.
+            let info = self.info_at(keys, &reader, &id, name)?;
+            return Err(if info.is_removed() { Error::NotFound } else { Damage::Row.into() });
+        };
+        let opened = Opened::from_row(keys, &self.place(Table::Values, &id), row.value())?;
+        if opened.name() != name {
+            return Err(Damage::Index.into());
+        }
+        Ok(opened)
+    }
+
+    /// What is known of a secret without opening its value, removed ones included.
+    ///
+    /// # Errors
+    /// As [`Vault::read`].
+    pub fn info(&self, keys: &Keys, name: &str) -> Result<Info, Error> {
+        let reader = self.store.reader()?;
+        let id = self.locate(keys, &reader, name)?;
+        self.info_at(keys, &reader, &id, name)
+    }
+
+    /// Up to `examine` entries behind `after`, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Storage`].
+    pub fn page(&self, keys: &Keys, after: Option<EntryId>, examine: usize) -> Result<Page, Error> {
+        page::page(&self.header.id, keys, &*self.store.reader()?, after, examine)
+    }
+
+    /// A setting. Its key is 1 to 64 bytes of printable ASCII, and not `set`.
+    ///
+    /// # Errors
+    /// [`Error::Name`], [`Error::Corrupt`] if any setting is not what the last change left.
+    pub fn setting(&self, keys: &Keys, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        setting::check_key(key)?;
+        let reader = self.store.reader()?;
+        State::read(&self.header.id, keys, &reader)?.0.check_control(keys, &reader)?;
+        let row = reader.get(Table::Sealed, key.as_bytes())?;
+        row.map(|row| setting::from_row(&self.header.id, keys, key, row.value())).transpose()
+    }
+
+    /// A draft of changes on top of the newest state.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Corrupt`].
+    pub fn draft<'k>(&self, keys: &'k Keys) -> Result<Draft<'k>, Error> {
+        Ok(Draft::new(self.header.id, keys, self.store.reader()?))
+    }
+
+    /// Commits a change: all of it is on the disk when this returns, or nothing is changed. (Where the very
+    /// last sync fails, the disk alone knows; what is read afterwards is one or the other, whole.)
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if another change was committed since the draft, [`Error::Storage`] if the disk
+    /// is full, read-only or broken.
+    pub fn commit(&self, change: Change) -> Result<(), Error> {
+        if change.ops.is_empty() {
+            return Ok(());
+        }
+        self.store.commit(Some(Expected(Table::Sealed, state::KEY, &change.base)), change.ops)
+    }
+
+    /// How many changes the vault has seen: what an outside anchor remembers, to notice an older file.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub fn generation(&self, keys: &Keys) -> Result<u64, Error> {
+        Ok(State::read(&self.header.id, keys, &*self.store.reader()?)?.0.generation)
+    }
+
+    /// Begins a check of all rows against what the last change left.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if settings or key slots are not what the last change left.
+    pub fn check(&self, keys: &Keys) -> Result<Check, Error> {
+        Check::new(&self.header.id, keys, self.store.reader()?)
+    }
+
+    /// Calls `each` with table, key and row of every row, as they lie in the file: sealed. Needs no key.
+    ///
+    /// # Errors
+    /// Those of `each`, [`Error::Corrupt`], [`Error::Storage`].
+    pub fn rows(&self, mut each: impl FnMut(&str, &[u8], &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+        let reader = self.store.reader()?;
+        for table in Table::ALL {
+            reader.each(table, None, |key, row| each(table.name(), key, row).map(|()| true))?;
+        }
+        Ok(())
+    }
+
+    /// How big the vault is.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn stats(&self) -> Result<Stats, Error> {
+        self.store.stats()
+    }
+
+    /// The vault's id.
+    #[must_use]
+    pub fn id(&self) -> VaultId {
+        self.header.id
+    }
+
+    /// When the vault was made, in Unix seconds.
+    #[must_use]
+    pub fn created(&self) -> u64 {
+        self.header.created
+    }
+
+    fn locate(&self, keys: &Keys, reader: &Reader, name: &str) -> Result<EntryId, Error> {
+        name::check(name)?;
+        let row = reader.get(Table::Names, &name::key(keys, name))?.ok_or(Error::NotFound)?;
+        EntryId::read(row.value()).ok_or(Error::Corrupt(Damage::Index))
+    }
+
+    fn info_at(&self, keys: &Keys, reader: &Reader, id: &EntryId, name: &str) -> Result<Info, Error> {
+        let row = reader.get(Table::Meta, id.as_bytes())?.ok_or(Damage::Index)?;
+        let info = Info::from_row(keys, &self.place(Table::Meta, id), row.value())?;
+        if info.name == name { Ok(info) } else { Err(Damage::Index.into()) }
+    }
+
+    /// Where an entry's row lies; its version is read from the row.
+    fn place<'a>(&'a self, table: Table, id: &'a EntryId) -> Place<'a> {
+        Place { vault: &self.header.id, table, id: id.as_bytes(), version: 0 }
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault").field("id", &self.header.id).finish_non_exhaustive()
+    }
+}
+
+fn read_header(reader: &Reader) -> Result<Header, Error> {
+    let row = reader.get(Table::Header, header::KEY)?.ok_or(Damage::Header)?;
+    Header::from_row(row.value())
+}

@@ -1,0 +1,65 @@
+//! A write that the system refuses changes nothing, says so, and leaves a vault that goes on working.
+//!
+//! The refusal is real: the test runs itself again under a limit of the file's size (`RLIMIT_FSIZE`), which
+//! needs no privilege and no mount.
+
+mod support;
+
+use std::process::Command;
+
+use glassdome_vault::{CheckStep, Error};
+use support::{fresh, value_edit};
+
+/// Set where the limit is.
+const LIMITED: &str = "GLASSDOME_TEST_LIMITED";
+
+#[test]
+fn a_full_disk_changes_nothing_and_the_vault_goes_on() {
+    if std::env::var_os(LIMITED).is_some() {
+        return limited();
+    }
+    let program = std::env::current_exe().unwrap();
+    // 8 MiB in blocks of 512 bytes. The signal is ignored, so that the write fails instead: EFBIG.
+    let script = "trap '' XFSZ; ulimit -S -f 16384; exec \"$0\" --exact a_full_disk_changes_nothing_and_the_vault_goes_on";
+    let output = Command::new("sh").args(["-c", script]).arg(program).env(LIMITED, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+fn limited() {
+    let it = fresh();
+    it.set("kept", b"value");
+    let large = vec![7; 1024 * 1024];
+    let mut stored = Vec::new();
+    let error = loop {
+        let name = format!("s{}", stored.len());
+        match it.change(|draft| draft.set(&name, value_edit(&large), support::NOW)) {
+            Ok(_) => stored.push(name),
+            Err(error) => break error,
+        }
+        assert!(stored.len() < 100, "the limit is not in force");
+    };
+    assert!(
+        matches!(&error, Error::Storage(source) if source.kind() == std::io::ErrorKind::FileTooLarge),
+        "{error:?}"
+    );
+    assert!(!stored.is_empty());
+    for _ in 0..2 {
+        // The same open vault: what was there is there, what was refused is not.
+        assert_eq!(it.value("kept").unwrap().unwrap(), b"value");
+        for name in &stored {
+            assert_eq!(it.value(name).unwrap().unwrap(), large);
+        }
+        assert!(matches!(it.value(&format!("s{}", stored.len())), Err(Error::NotFound)));
+        assert!(matches!(it.check().unwrap(), CheckStep::Sound { .. }));
+        let again = it.change(|draft| draft.set("again", value_edit(&large), support::NOW));
+        assert!(matches!(again, Err(Error::Storage(_))));
+    }
+    // Room is made, and used.
+    it.change(|draft| stored.iter().try_for_each(|name| draft.remove(name, true, support::NOW))).unwrap();
+    it.set("kept", b"new value");
+    assert_eq!(it.value("kept").unwrap().unwrap(), b"new value");
+    it.set("again", &large);
+    assert!(matches!(it.check().unwrap(), CheckStep::Sound { .. }));
+}

@@ -1,0 +1,95 @@
+//! Who opens the vault: the password, the new one after a change, and no other; and the memory of failures.
+
+mod support;
+
+use glassdome_vault::kdf::{KdfParams, calibrate};
+use glassdome_vault::{Damage, Error, Throttle, Vault};
+use support::{NOW, PASSWORD, derive, fresh, kek, present};
+
+#[test]
+fn the_right_password_opens_and_a_wrong_one_is_told_apart_from_damage() {
+    let it = fresh();
+    it.set("s", b"v");
+    let input = it.vault.kdf_input().unwrap();
+    assert_eq!(input, kek().0);
+    let keys = it.vault.unwrap(&derive(&input, PASSWORD)).unwrap();
+    assert_eq!(it.vault.read(&keys, "s").unwrap().value(), Some(&b"v"[..]));
+    let wrong = derive(&input, "not the password");
+    assert!(matches!(it.vault.unwrap(&wrong), Err(Error::WrongPassword)));
+    let damaged = it.tampered(|raw| {
+        let (id, mut row) = raw.rows("slots").remove(0);
+        *row.last_mut().unwrap() ^= 1;
+        raw.put("slots", &id, &row);
+    });
+    assert!(matches!(damaged.vault.unwrap(&kek().1), Err(Error::Corrupt(Damage::Slot))));
+}
+
+#[test]
+fn a_new_password_takes_the_place_of_the_old() {
+    let it = fresh();
+    it.set("s", b"v");
+    let old_row = {
+        let mut rows = Vec::new();
+        it.vault
+            .rows(|table, key, row| {
+                if table == "slots" {
+                    rows.push((key.to_vec(), row.to_vec()));
+                }
+                Ok(())
+            })
+            .unwrap();
+        rows.remove(0)
+    };
+    let input = Vault::new_kdf_input(KdfParams::new(64 * 1024, 4, 2).unwrap()).unwrap();
+    let new = derive(&input, "a new one");
+    it.vault.commit(it.vault.rewrap(&it.keys, &input, &new).unwrap()).unwrap();
+    assert_eq!(it.vault.kdf_input().unwrap(), input);
+    assert!(matches!(it.vault.unwrap(&kek().1), Err(Error::WrongPassword)));
+    let keys = it.vault.unwrap(&new).unwrap();
+    assert_eq!(it.vault.read(&keys, "s").unwrap().value(), Some(&b"v"[..]));
+
+    // Whoever writes the file puts the old slot back: the old password opens it, and is refused.
+    let back = it.tampered(|raw| raw.put("slots", &old_row.0, &old_row.1));
+    assert!(matches!(back.vault.unwrap(&kek().1), Err(Error::Corrupt(Damage::Control))));
+}
+
+#[test]
+fn the_memory_of_failures_outlives_the_vault_and_needs_no_key() {
+    let it = fresh();
+    assert_eq!(it.vault.throttle().unwrap(), Throttle::default());
+    let throttle = Throttle { failures: 3, not_before: 1_700_000_000_123 };
+    it.vault.store_throttle(&throttle).unwrap();
+    drop(it.vault);
+    let vault = present(&it.path);
+    assert_eq!(vault.throttle().unwrap(), throttle);
+    vault.unwrap(&kek().1).unwrap();
+    drop(vault);
+    let mut raw = support::Raw::open(&it.path);
+    raw.put("plain", b"throttle", b"short");
+    drop(raw);
+    assert!(matches!(present(&it.path).throttle(), Err(Error::Corrupt(Damage::Throttle))));
+}
+
+#[test]
+fn a_vault_is_made_whole_private_and_only_where_nothing_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let it = fresh();
+    assert_eq!(std::fs::metadata(&it.path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(it.directory.path()).unwrap().count(), 1, "nothing is left beside it");
+    assert_eq!((it.vault.created(), it.vault.generation(&it.keys).unwrap()), (NOW, 1));
+    let before = std::fs::read(&it.path).unwrap();
+    let (input, kek) = kek();
+    assert!(matches!(Vault::create(&it.path, input, kek, NOW), Err(Error::Exists)));
+    assert_eq!(std::fs::read(&it.path).unwrap(), before);
+    let dangling = it.directory.path().join("dangling");
+    std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
+    assert!(matches!(Vault::create(&dangling, input, kek, NOW), Err(Error::Exists)));
+    let nowhere = it.directory.path().join("no/such/directory");
+    assert!(matches!(Vault::create(&nowhere, input, kek, NOW), Err(Error::Storage(_))));
+}
+
+#[test]
+fn calibration_never_goes_below_the_floor() {
+    let params = calibrate().unwrap();
+    assert!(params.m_kib() >= 64 * 1024 && params.t() >= 3 && (1..=4).contains(&params.p()));
+}
