@@ -57,9 +57,9 @@ mod tests {
             repeated: 0,
             peer: Some(Peer {
                 kernel: Kernel {
-                    pid: 1,
+                    pid: Some(1),
                     uid: 2,
-                    gid: 3,
+                    gid: Some(3),
                     exe: Some(Exe { path: "/usr/bin/ctl".into(), dev: 4, ino: 5 }),
                 },
                 claims: Some(Claims { client: "ctl".into(), version: "0.1.0".into() }),

@@ -103,11 +103,13 @@ pub struct Peer<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel<'a> {
     /// Process id.
-    pub pid: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
     /// User id.
     pub uid: u32,
     /// Group id.
-    pub gid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
     /// The file that was executed.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub exe: Option<Exe<'a>>,

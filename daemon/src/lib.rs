@@ -1,1 +1,42 @@
-//! x
+//! The daemon that holds the key. Every request walks the same rooms in the same order, once:
+//!
+//! ```text
+//!  socket ─► server ─► attest ─► session ─► policy ─► ops ─► journal ─► reply
+//!            frames    who is    is it      may this  vault   written
+//!            limits    this?     open?      one?              before the
+//!                      └──────── gate ──────┘                 plaintext leaves
+//! ```
+//!
+//! | room | decides | touches |
+//! |---|---|---|
+//! | [`server`] | frames, limits, the handshake | sockets |
+//! | [`attest`] | who a peer is, and that it stays so | `/proc`, pidfds |
+//! | [`session`] | whether a key exists, and until when | nothing: pure |
+//! | [`policy`] | whether this peer may | nothing: pure |
+//! | [`gate`] | asks both, and hands on a permit, the only way to a key | – |
+//! | [`ops`] | what each message does | the vault |
+//! | [`journal`] | the record | the log's file |
+//! | [`watch`] | when a session must end although nobody asks | clocks, the disk |
+//!
+//! Everything that holds a key runs on one thread. What waits for a disk, a peer or Argon2id runs on
+//! others, which never see the master key ([`worker`]).
+#![forbid(unsafe_code)]
+
+pub mod attest;
+pub mod clock;
+pub mod config;
+pub mod gate;
+pub mod harden;
+pub mod journal;
+pub mod ops;
+pub mod options;
+pub mod policy;
+pub mod refuse;
+pub mod run;
+pub mod server;
+pub mod session;
+pub mod settings;
+pub mod state;
+pub mod throttle;
+pub mod watch;
+pub mod worker;

@@ -155,6 +155,15 @@ impl<'k> Draft<'k> {
         Ok(())
     }
 
+    /// The current version of a secret, as this draft would leave it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such secret.
+    pub fn read(&self, name: &str) -> Result<Opened, Error> {
+        let (id, info) = self.find(name)?.ok_or(Error::NotFound)?;
+        self.current(&id, &info)
+    }
+
     /// Seals the whole. A draft without edits makes a change that does nothing.
     ///
     /// # Errors

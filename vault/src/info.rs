@@ -56,7 +56,6 @@ pub struct VersionInfo {
 
 /// What made a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Zeroize)]
-#[non_exhaustive]
 pub enum VersionKind {
     /// It was set.
     Set,

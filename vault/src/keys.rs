@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use glassdome_lockmem::{LockedBytes, scrub_stack};
+use glassdome_lockmem::{Level, LockedBytes, scrub_stack};
 
 use crate::Error;
 use crate::seal::derive;
@@ -40,6 +40,12 @@ impl Keys {
         }
         scrub_stack();
         Ok(Self(region))
+    }
+
+    /// How well the memory that they live in is protected.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.0.level()
     }
 
     /// The key that seals the audit log's anchors and that no one else uses.

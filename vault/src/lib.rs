@@ -54,3 +54,6 @@ pub use slot::MAX_SLOTS;
 pub use store::Stats;
 pub use throttle::Throttle;
 pub use vault::{Found, Vault};
+
+#[cfg(test)]
+mod residue_tests;

@@ -1,0 +1,193 @@
+//! Who is asking. What the kernel says of a peer and what the peer says of itself are two types, so
+//! that no rule can mistake one for the other.
+//!
+//! The attacker is a process of the same user that wants to be taken for another program. The order
+//! of the handshake answers it: the identity is read first, through handles that die with the
+//! process ([`Identity`]); then the nonce travels; only the process that was read can send it back
+//! under its own pid; and each later message is checked against the same handles ([`Peer::sent`],
+//! [`Peer::still`]).
+
+mod linux;
+
+use std::os::fd::OwnedFd;
+
+use glassdome_audit as audit;
+use glassdome_sys::{AddressSpace, Creds};
+
+pub use linux::{Identity, identify};
+
+/// What the kernel says of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// The process.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// The file that was executed.
+    pub exe: Exe,
+}
+
+/// An executable file, as the kernel knows it. Which *file* was executed is certain; whose code runs
+/// in it is not: a process of the same user can start any ordinary program and steer it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exe {
+    /// The path as the kernel prints it, for people: it can lie, and no decision reads it.
+    pub path: String,
+    /// Device number.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+}
+
+/// What a peer says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// What the client calls itself.
+    pub client: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// Everything known of a peer: what the policy decides by and the log records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// From the kernel.
+    pub kernel: Kernel,
+    /// From the peer.
+    pub claims: Claims,
+}
+
+/// Why a peer is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum Unattested {
+    /// Another user.
+    #[error("uid {uid} is not the owner's uid {owner}")]
+    OtherUser {
+        /// The peer's user.
+        uid: u32,
+        /// Whom the daemon serves.
+        owner: u32,
+    },
+    /// In a user or pid namespace of its own, where it could forge its pid and its executable.
+    #[error("pid {pid} is in another {kind} namespace")]
+    ForeignNamespace {
+        /// The peer.
+        pid: i32,
+        /// Which kind.
+        kind: &'static str,
+    },
+    /// It ended, or became another program.
+    #[error("pid {pid} is no longer the program that connected")]
+    Gone {
+        /// The peer.
+        pid: i32,
+    },
+    /// A message came from another process than the one that connected.
+    #[error("a message from pid {sender} on the connection of pid {pid}")]
+    OtherSender {
+        /// Who connected.
+        pid: i32,
+        /// Who sent.
+        sender: i32,
+    },
+    /// The kernel did not say who sent a message.
+    #[error("a message without sender credentials")]
+    NoCredentials,
+    /// What the kernel knows of it cannot be read: it hides itself, or the kernel is too old.
+    #[error("{what} of pid {pid} cannot be read")]
+    Hidden {
+        /// The peer.
+        pid: i32,
+        /// What was to be read.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kernel does not say who connected.
+    #[error("the socket does not say who connected")]
+    NoPeer(#[source] std::io::Error),
+}
+
+impl Unattested {
+    /// The word that the log records.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::OtherUser { .. } => "other-user",
+            Self::ForeignNamespace { .. } => "foreign-namespace",
+            Self::Gone { .. } => "gone",
+            Self::OtherSender { .. } => "other-sender",
+            Self::NoCredentials => "no-credentials",
+            Self::Hidden { .. } => "hidden",
+            Self::NoPeer(_) => "no-peer",
+        }
+    }
+}
+
+/// A peer that sent the nonce back: known, and the same as the one that connected. Made only by
+/// [`Identity::confirmed`].
+#[derive(Debug)]
+pub struct Peer {
+    pidfd: OwnedFd,
+    space: AddressSpace,
+    evidence: Evidence,
+}
+
+impl Identity {
+    /// The peer has proved that it is the process that was read: it sent the nonce back, under the
+    /// same pid, and is still the same program.
+    ///
+    /// # Errors
+    /// [`Unattested::Gone`] if it became another program, [`Unattested::Hidden`] if that cannot be
+    /// told.
+    pub fn confirmed(self, claims: Claims) -> Result<Peer, Box<(Self, Unattested)>> {
+        if let Err(reason) = self.unchanged() {
+            return Err(Box::new((self, reason)));
+        }
+        let Self { kernel, pidfd, space, .. } = self;
+        Ok(Peer { pidfd, space, evidence: Evidence { kernel, claims } })
+    }
+}
+
+impl Peer {
+    /// Everything known of it.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Whether bytes that came with `sender` are this peer's, and it is still the program it was.
+    ///
+    /// # Errors
+    /// [`Unattested`] says what does not fit; the connection must end.
+    pub fn sent(&self, sender: Option<Creds>) -> Result<(), Unattested> {
+        linux::sent(&self.evidence.kernel, sender)?;
+        self.still()
+    }
+
+    /// Whether it is still the program it was: asked again before a plaintext leaves.
+    ///
+    /// # Errors
+    /// [`Unattested::Gone`]; the connection must end.
+    pub fn still(&self) -> Result<(), Unattested> {
+        linux::still(&self.pidfd, &self.space, self.evidence.kernel.pid)
+    }
+}
+
+impl Evidence {
+    /// As the log records it.
+    pub fn record(&self) -> audit::Peer<'_> {
+        let claims =
+            audit::Claims { client: (&*self.claims.client).into(), version: (&*self.claims.version).into() };
+        audit::Peer { kernel: self.kernel.record(), claims: Some(claims) }
+    }
+}
+
+impl Kernel {
+    /// As the log records it.
+    pub fn record(&self) -> audit::Kernel<'_> {
+        let exe = audit::Exe { path: (&*self.exe.path).into(), dev: self.exe.dev, ino: self.exe.ino };
+        audit::Kernel { pid: Some(self.pid), uid: self.uid, gid: Some(self.gid), exe: Some(exe) }
+    }
+}

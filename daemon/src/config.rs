@@ -1,0 +1,141 @@
+//! Where things are, and what little a text file may say. Nothing that could weaken security is
+//! read here: that is sealed in the vault.
+//!
+//! Parsing is pure; [`Config::resolve`] then asks the system.
+
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+use glassdome_proto::socket::Place;
+use serde::Deserialize;
+use tracing::level_filters::LevelFilter;
+
+/// Everything the daemon needs to know before it starts.
+#[derive(Debug)]
+pub struct Config {
+    /// The vault's file.
+    pub vault: PathBuf,
+    /// The audit log.
+    pub audit: PathBuf,
+    /// Diagnostics of a daemon in the background.
+    pub log: PathBuf,
+    /// The socket.
+    pub socket: PathBuf,
+    /// How much of what it does the daemon tells.
+    pub level: LevelFilter,
+}
+
+/// `config.toml`. Unknown keys are errors: a misspelt one must not be silently without effect.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    log: Option<Level>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No home directory.
+    #[error("no home directory: set HOME")]
+    NoHome,
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not understood.
+    #[error("{} is not understood: {}", path.display(), source.message())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: toml::de::Error,
+    },
+}
+
+impl Config {
+    /// Reads the file and asks the system for the rest.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which file, and what is wrong with it.
+    pub fn resolve() -> Result<Self, ConfigError> {
+        let dirs = ProjectDirs::from("", "", "glassdome").ok_or(ConfigError::NoHome)?;
+        let state = dirs.state_dir().ok_or(ConfigError::NoHome)?;
+        let text = read(&dirs.config_dir().join("config.toml"))?;
+        Ok(Self {
+            vault: dirs.data_dir().join("vault"),
+            audit: state.join("audit.jsonl"),
+            log: state.join("daemon.log"),
+            socket: socket(),
+            level: text.level(),
+        })
+    }
+}
+
+impl Text {
+    fn level(&self) -> LevelFilter {
+        match self.log.unwrap_or(Level::Info) {
+            Level::Error => LevelFilter::ERROR,
+            Level::Warn => LevelFilter::WARN,
+            Level::Info => LevelFilter::INFO,
+            Level::Debug => LevelFilter::DEBUG,
+            Level::Trace => LevelFilter::TRACE,
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Text, ConfigError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            toml::from_str(&text).map_err(|source| ConfigError::Malformed { path: path.to_owned(), source })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Text::default()),
+        Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+fn socket() -> PathBuf {
+    let var = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let uid = rustix::process::geteuid().as_raw();
+    let run_user = PathBuf::from(format!("/run/user/{uid}"));
+    let (named, runtime_dir) = (var("GLASSDOME_SOCKET"), var("XDG_RUNTIME_DIR"));
+    Place {
+        named: named.as_deref(),
+        runtime_dir: runtime_dir.as_deref(),
+        run_user: run_user.is_dir().then_some(&run_user),
+        temp_dir: &env::temp_dir(),
+        uid,
+    }
+    .socket()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_and_words_are_errors() {
+        assert_eq!(toml::from_str::<Text>("").unwrap(), Text::default());
+        assert_eq!(toml::from_str::<Text>("log = \"debug\"").unwrap().log, Some(Level::Debug));
+        for bad in ["lgo = \"debug\"", "log = \"loud\"", "log = 3", "ceiling = \"8h\""] {
+            assert!(toml::from_str::<Text>(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What the log holds after good and bad days.
+
+use super::*;
+
+fn at(seconds: u64) -> Now {
+    let time = Duration::from_secs(seconds);
+    Now { boot: time, wall: Duration::from_secs(1_800_000_000) + time }
+}
+
+fn entry(outcome: Outcome) -> Entry<'static> {
+    let peer = Who::User { uid: 7 };
+    Entry { event: Event::Get, outcome, secret: Some("a/b"), by: Some("owner"), peer }
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn it_counts_on_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    for run in 0..3 {
+        let journal = Journal::open(&path).unwrap();
+        journal.record(entry(Outcome::Allowed), at(run)).unwrap();
+    }
+    let seqs: Vec<u64> = lines(&path).iter().map(|line| audit::read(line).unwrap().seq).collect();
+    assert_eq!(seqs, [1, 2, 3]);
+}
+
+#[test]
+fn a_torn_last_line_is_left_alone_on_its_own_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    Journal::open(&path).unwrap().record(entry(Outcome::Allowed), at(1)).unwrap();
+    OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"seq\":2,\"ti").unwrap();
+    Journal::open(&path).unwrap().record(entry(Outcome::Allowed), at(2)).unwrap();
+    let lines = lines(&path);
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[1], "{\"seq\":2,\"ti");
+    assert_eq!(audit::read(&lines[2]).unwrap().seq, 2);
+}
+
+#[test]
+fn refusals_are_counted_not_repeated_and_others_are_all_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let journal = Journal::open(&path).unwrap();
+    for _ in 0..1000 {
+        journal.record(entry(Outcome::Denied), at(10)).unwrap();
+    }
+    for _ in 0..3 {
+        journal.record(entry(Outcome::Allowed), at(10)).unwrap();
+    }
+    journal.record(entry(Outcome::Denied), at(70)).unwrap();
+    let lines = lines(&path);
+    assert_eq!(lines.len(), 5);
+    assert_eq!(audit::read(&lines[4]).unwrap().repeated, 999);
+}
+
+#[test]
+fn a_flood_of_kinds_is_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let journal = Journal::open(&path).unwrap();
+    for uid in 0..10_000 {
+        let peer = Who::User { uid };
+        journal.record(Entry { peer, ..entry(Outcome::Denied) }, at(10)).unwrap();
+    }
+    assert!(lines(&path).len() <= KINDS + 1);
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_leaves_no_half_line() {
+    // /dev/full takes nothing; a file behind a limit takes part of a line.
+    let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&dir.path().join("audit.jsonl")).unwrap();
+    journal.file = Arc::new(full);
+    assert!(journal.record(entry(Outcome::Allowed), at(1)).is_err());
+    assert_eq!(journal.seq.get(), 0);
+}
+
+#[test]
+fn a_link_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("audit.jsonl");
+    std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
+    assert!(Journal::open(&link).is_err());
+}

@@ -1,0 +1,280 @@
+//! Changes: store, remove, rename, restore. A change is drafted and sealed here, where the key is,
+//! recorded, and then brought to the disk by a thread that never sees a key. It is acknowledged when
+//! it is on the disk. One change is under way at a time; a lock in between answers `locked`, and the
+//! change is then whole on the disk or not there at all.
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_proto::secrets::{self, Expect, Item, Stored};
+use glassdome_proto::{Answer, Field, List, Name, Refusal, limits};
+use glassdome_vault::{self as vault, Change, Draft, Edit, Error, Expires};
+use zeroize::Zeroizing;
+
+use super::Asking;
+use crate::gate;
+use crate::journal::{Entry, Who};
+use crate::policy::{Action, Question};
+use crate::{clock, refuse};
+
+/// A value to be stored, perhaps still arriving.
+pub struct Store {
+    name: Name<'static>,
+    field: Option<Field<'static>>,
+    expires: Option<u64>,
+    expect: Expect,
+    total: usize,
+    value: Zeroizing<Vec<u8>>,
+}
+
+impl Store {
+    /// Begins with the first part of a value of `total` bytes.
+    ///
+    /// # Errors
+    /// A value over the limit, or a first part over the total.
+    pub fn begin(
+        name: Name<'_>,
+        field: Option<Field<'_>>,
+        expires: Option<u64>,
+        expect: Expect,
+        total: u32,
+        first: &[u8],
+    ) -> Result<Self, Refusal<'static>> {
+        let total = total as usize;
+        if total > limits::VALUE {
+            return Err(refuse::usage(format!("a value of {total} bytes is over the limit of 1 MiB")));
+        }
+        // Room for all of it at once: a buffer that grows would leave copies behind.
+        let mut value = Zeroizing::new(Vec::with_capacity(total));
+        let (name, field) = (name.into_owned(), field.map(Field::into_owned));
+        append(&mut value, total, first)?;
+        Ok(Self { name, field, expires, expect, total, value })
+    }
+
+    /// Takes the next part.
+    ///
+    /// # Errors
+    /// A part that is empty, or goes past the announced total.
+    pub fn add(&mut self, part: &[u8]) -> Result<(), Refusal<'static>> {
+        if part.is_empty() {
+            return Err(refuse::protocol("an empty part of a value"));
+        }
+        append(&mut self.value, self.total, part)
+    }
+
+    /// Whether all of it is here.
+    pub fn is_whole(&self) -> bool {
+        self.value.len() == self.total
+    }
+
+    /// Stores it.
+    ///
+    /// # Errors
+    /// The refusal to send.
+    pub async fn run(self, asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
+        let version = change(&asking, Event::Set, Action::Set, &self.name, |draft| {
+            let mut edit = Edit { expect: expect(self.expect), ..Edit::default() };
+            let fields: Vec<(&str, Option<&[u8]>)> =
+                self.field.iter().map(|field| (&**field, Some(&self.value[..]))).collect();
+            edit.fields = &fields;
+            edit.expires = match self.expires {
+                Some(time) => Expires::At(time),
+                // The old date belonged to the old value.
+                None if self.field.is_none() => Expires::Never,
+                None => Expires::Keep,
+            };
+            if self.field.is_none() {
+                edit.value = Some(&self.value);
+            }
+            draft.set(&self.name, edit, clock::now().wall.as_secs())
+        })
+        .await?;
+        Ok(Answer::Secrets(secrets::Answer::Stored { version }))
+    }
+}
+
+fn append(value: &mut Vec<u8>, total: usize, part: &[u8]) -> Result<(), Refusal<'static>> {
+    if value.len() + part.len() > total {
+        return Err(refuse::protocol("more bytes than were announced"));
+    }
+    value.extend_from_slice(part);
+    Ok(())
+}
+
+fn expect(expect: Expect) -> vault::Expect {
+    match expect {
+        Expect::Any => vault::Expect::Any,
+        Expect::New => vault::Expect::New,
+        Expect::Version(version) => vault::Expect::Version(version),
+    }
+}
+
+/// Takes a secret away; its former versions too if `purge`.
+pub async fn remove(
+    asking: Asking,
+    name: Name<'static>,
+    purge: bool,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    change(&asking, Event::Remove, Action::Remove, &name, |draft| {
+        draft.remove(&name, purge, clock::now().wall.as_secs())
+    })
+    .await?;
+    Ok(Answer::Secrets(secrets::Answer::Removed))
+}
+
+/// Gives a secret another name.
+pub async fn rename(
+    asking: Asking,
+    from: Name<'static>,
+    to: Name<'static>,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    // Both names are asked about: a right to one is no right to the other.
+    drop(gate::admit(&asking.state, &asking.peer, Event::Move, question(Action::Set, &to))?);
+    change(&asking, Event::Move, Action::Set, &from, |draft| {
+        draft.rename(&from, &to, clock::now().wall.as_secs())
+    })
+    .await
+    .map_err(|refusal| match refusal.code {
+        glassdome_proto::Code::Conflict => Refusal::new(refusal.code, format!("{to} exists already")),
+        _ => refusal,
+    })?;
+    Ok(Answer::Secrets(secrets::Answer::Moved))
+}
+
+/// Makes a former version current.
+pub async fn restore(
+    asking: Asking,
+    name: Name<'static>,
+    version: u64,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    let version = change(&asking, Event::Restore, Action::Set, &name, |draft| {
+        draft.restore(&name, version, clock::now().wall.as_secs())
+    })
+    .await?;
+    Ok(Answer::Secrets(secrets::Answer::Stored { version }))
+}
+
+/// Stores many small values in one step.
+pub fn set_many(
+    asking: Asking,
+    items: List<Item<'_>, { limits::BATCH }>,
+    overwrite: bool,
+    dry_run: bool,
+) -> impl Future<Output = Result<Answer<'static>, Refusal<'static>>> + use<> {
+    let items: Vec<(Name<'static>, Zeroizing<Vec<u8>>)> = items
+        .into_vec()
+        .into_iter()
+        .map(|item| (item.name.into_owned(), Zeroizing::new(item.value.expose().to_vec())))
+        .collect();
+    async move {
+        let _turn = asking.state.changing.clone().lock_owned().await;
+        let (stored, change) = draft_many(&asking, &items, overwrite)?;
+        if !dry_run {
+            commit(&asking, change).await?;
+        }
+        let stored = List::new(stored).ok_or_else(|| refuse::protocol("too many items"))?;
+        Ok(Answer::Secrets(secrets::Answer::StoredMany(stored)))
+    }
+}
+
+fn draft_many(
+    asking: &Asking,
+    items: &[(Name<'static>, Zeroizing<Vec<u8>>)],
+    overwrite: bool,
+) -> Result<(Vec<Stored>, Change), Refusal<'static>> {
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    for (name, _) in items {
+        let permit = gate::admit(&asking.state, &asking.peer, Event::Set, question(Action::Set, name))?;
+        let by = permit.by();
+        drop(permit);
+        record(asking, Event::Set, Outcome::Allowed, name, by)?;
+    }
+    // Every name was permitted just now and nothing awaited since.
+    let Some(keys) = asking.state.keys() else { return Err(refuse::lock_came()) };
+    let mut draft = vault.draft(&keys).map_err(|error| refuse::vault(&error))?;
+    let mut stored = Vec::with_capacity(items.len());
+    for (name, value) in items {
+        let there = match draft.read(name) {
+            Ok(opened) => Some(opened.value().is_some_and(|there| there == &value[..])),
+            Err(Error::NotFound) => None,
+            Err(error) => return Err(refuse::secret(&error, name)),
+        };
+        let outcome = match there {
+            None => Stored::Created,
+            Some(true) => Stored::Same,
+            Some(false) if overwrite => Stored::Replaced,
+            Some(false) => Stored::Exists,
+        };
+        if matches!(outcome, Stored::Created | Stored::Replaced) {
+            let edit = Edit { value: Some(value), ..Edit::default() };
+            draft
+                .set(name, edit, clock::now().wall.as_secs())
+                .map_err(|error| refuse::secret(&error, name))?;
+        }
+        stored.push(outcome);
+    }
+    let change = draft.finish().map_err(|error| refuse::vault(&error))?;
+    Ok((stored, change))
+}
+
+/// One change of one secret: judged, drafted, recorded, committed.
+async fn change<T>(
+    asking: &Asking,
+    event: Event,
+    action: Action,
+    name: &Name<'static>,
+    edit: impl FnOnce(&mut Draft<'_>) -> Result<T, Error>,
+) -> Result<T, Refusal<'static>> {
+    let turn = asking.state.changing.clone().lock_owned().await;
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    let permit = gate::admit(&asking.state, &asking.peer, event, question(action, name))?;
+    let by = permit.by();
+    let drafted = vault.draft(permit.keys()).and_then(|mut draft| {
+        let result = edit(&mut draft)?;
+        Ok((result, draft.finish()?))
+    });
+    drop(permit);
+    let outcome = if drafted.is_ok() { Outcome::Allowed } else { Outcome::Failed };
+    record(asking, event, outcome, name, by)?;
+    let (result, change) = drafted.map_err(|error| refuse::secret(&error, name))?;
+    let committed = commit_in_turn(asking, change, turn).await;
+    if committed.is_err() {
+        record(asking, event, Outcome::Failed, name, by)?;
+    }
+    committed.map(|()| result)
+}
+
+async fn commit(asking: &Asking, change: Change) -> Result<(), Refusal<'static>> {
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    let committed = asking.state.store.run(move || vault.commit(change)).await;
+    committed.map_err(refuse::lost)?.map_err(|error| refuse::vault(&error))
+}
+
+/// Commits in a task of its own, which keeps the turn until the disk has answered, even if the
+/// request is given up by a lock.
+async fn commit_in_turn(
+    asking: &Asking,
+    change: Change,
+    turn: tokio::sync::OwnedMutexGuard<()>,
+) -> Result<(), Refusal<'static>> {
+    let asking = asking.clone();
+    let task = tokio::task::spawn_local(async move {
+        let committed = commit(&asking, change).await;
+        drop(turn);
+        committed
+    });
+    task.await.unwrap_or_else(|_| Err(refuse::lost(crate::worker::Lost)))
+}
+
+fn question<'a>(action: Action, name: &'a Name<'_>) -> Question<'a> {
+    Question { action, secret: Some(name) }
+}
+
+fn record(
+    asking: &Asking,
+    event: Event,
+    outcome: Outcome,
+    name: &Name<'_>,
+    by: &str,
+) -> Result<(), Refusal<'static>> {
+    let peer = Who::Peer(asking.peer.evidence());
+    asking.state.record(Entry { event, outcome, secret: Some(name), by: Some(by), peer })
+}

@@ -1,0 +1,92 @@
+//! The daemon's own protections, one line each: on, degraded (why, and how to mend it), or off.
+//! What this version does not do stands here as plainly as what it does.
+
+use glassdome_lockmem::Level as MemoryLevel;
+use glassdome_proto::session::{self, Level, Protection};
+use glassdome_proto::{Answer, List, Text, limits};
+
+use crate::harden;
+use crate::state::State;
+
+/// The answer to a doctor request.
+pub fn doctor(state: &State) -> Answer<'static> {
+    let lines = vec![
+        memory(state.memory()),
+        line(
+            "core dumps and debuggers",
+            Level::On,
+            "not dumpable: other processes of yours cannot attach or read",
+        ),
+        privileges(),
+        descriptors(harden::refuses_descriptors()),
+        line(
+            "who asks",
+            Level::Degraded,
+            "every program of yours that connects is served while unlocked: there are no rules by program yet",
+        ),
+        line(
+            "same program throughout",
+            Level::On,
+            "a connection ends when its process ends, executes another program, or another process sends on it",
+        ),
+        line(
+            "audit log",
+            Level::Degraded,
+            "written before each answer, but not sealed: a program of yours can edit the file unseen",
+        ),
+        line(
+            "keyring, sleep, screen, logout",
+            Level::Off,
+            "not watched: the session ends by time, idle limit, a stopped clock, or ctl lock",
+        ),
+        line(
+            "phishing",
+            Level::Degraded,
+            "programs are not stamped: a fake glassdome_start earlier in PATH could ask for your password",
+        ),
+    ];
+    let lines = List::new(lines).unwrap_or_else(|| unreachable!("fewer lines than {}", limits::PROTECTIONS));
+    Answer::Session(session::Answer::Doctor(lines))
+}
+
+fn line(what: &'static str, level: Level, why: &'static str) -> Protection<'static> {
+    Protection { what: Text::cut(what), level, why: Text::cut(why) }
+}
+
+fn memory(level: Option<MemoryLevel>) -> Protection<'static> {
+    let what = "memory of the key";
+    match level {
+        Some(MemoryLevel::Secret) => {
+            line(what, Level::On, "memfd_secret: out of reach of root's ordinary means too")
+        }
+        Some(MemoryLevel::Locked) => line(
+            what,
+            Level::Degraded,
+            "mlock: not swapped, not dumped, but root can read it. memfd_secret needs Linux 5.14 (before 6.5: secretmem.enable=1)",
+        ),
+        None => line(
+            what,
+            Level::Off,
+            "no memory can be locked, so no session can be opened. Raise the limit: ulimit -l 64, or LimitMEMLOCK=64K",
+        ),
+    }
+}
+
+fn privileges() -> Protection<'static> {
+    match harden::no_new_privileges() {
+        true => line("privileges", Level::On, "no new privileges for the daemon and whatever it starts"),
+        false => line("privileges", Level::Off, "the kernel does not report no_new_privs"),
+    }
+}
+
+fn descriptors(refused: bool) -> Protection<'static> {
+    let what = "passed descriptors";
+    match refused {
+        true => line(what, Level::On, "refused by the kernel (SO_PASSRIGHTS)"),
+        false => line(
+            what,
+            Level::Degraded,
+            "a program of yours can pass a lingering socket and stall the daemon. SO_PASSRIGHTS needs Linux 6.16",
+        ),
+    }
+}

@@ -1,0 +1,143 @@
+//! What can be asked, and what is done: one file for each family of requests. Here each message
+//! finds its operation; a message that no arm names does not compile.
+//!
+//! | answered | by | needs |
+//! |---|---|---|
+//! | at once, locked or not | [`status`], [`doctor`], lock, stop | nothing |
+//! | after the password | [`unlock`], [`password`], [`settings`] | the master password, throttled |
+//! | by the policy | [`read`], [`change`], [`settings`] | a [`Permit`](crate::gate::Permit) |
+
+mod change;
+mod doctor;
+mod password;
+mod read;
+mod settings;
+mod status;
+mod unlock;
+
+use std::pin::Pin;
+use std::rc::Rc;
+
+use glassdome_proto::session::LockReason;
+use glassdome_proto::{Answer, Body, Refusal, secrets, session, settings as wire};
+
+use crate::attest::Peer;
+use crate::state::State;
+
+pub use change::Store;
+pub use read::Value;
+
+/// Who asks, and of what.
+#[derive(Clone)]
+pub struct Asking {
+    /// The daemon.
+    pub state: Rc<State>,
+    /// The peer.
+    pub peer: Rc<Peer>,
+}
+
+/// How a request is answered.
+pub enum Work {
+    /// Now.
+    Now(Done),
+    /// When something else is done: other requests go on meanwhile.
+    Later(Later),
+    /// When the rest of the value has arrived.
+    Upload(Store),
+}
+
+/// An answer to come.
+pub type Later = Pin<Box<dyn Future<Output = Result<Done, Refusal<'static>>>>>;
+
+/// An answer.
+pub enum Done {
+    /// In one message.
+    Answer(Answer<'static>),
+    /// A value, in as many messages as it takes.
+    Value(Value),
+    /// The last one before the daemon ends.
+    Last(Answer<'static>),
+}
+
+/// Begins what `body` asks for.
+///
+/// # Errors
+/// The refusal to send.
+pub fn start(asking: &Asking, body: Body<'_>) -> Result<Work, Refusal<'static>> {
+    match body {
+        Body::Session(request) => session(asking, request),
+        Body::Secrets(request) => secrets(asking, request),
+        Body::Settings(wire::Request::Show) => settings::show(asking).map(now),
+        Body::Settings(wire::Request::Set { password, key, value }) => {
+            let password = password::lock_in(password)?;
+            let (key, value) = (key.into_owned(), value.into_owned());
+            Ok(later(settings::set(asking.clone(), password, key, value)))
+        }
+        Body::More(_) => Err(crate::refuse::protocol("a part of a value that nothing began")),
+    }
+}
+
+fn session(asking: &Asking, request: session::Request<'_>) -> Result<Work, Refusal<'static>> {
+    use session::Request;
+    let unlock = |password, mode, lifetime| {
+        Ok(later(unlock::unlock(asking.clone(), password::lock_in(password)?, mode, lifetime)))
+    };
+    match request {
+        Request::Status => Ok(now(status::status(&asking.state))),
+        Request::Doctor => Ok(now(doctor::doctor(&asking.state))),
+        Request::Create { password, accept_weak, lifetime } => {
+            let password = password::lock_in(password)?;
+            Ok(later(unlock::create(asking.clone(), password, accept_weak, lifetime)))
+        }
+        Request::Unlock { password, lifetime } => unlock(password, unlock::Mode::Keep, lifetime),
+        Request::Renew { password, lifetime } => unlock(password, unlock::Mode::Renew, lifetime),
+        Request::Lock => {
+            asking.state.lock(LockReason::Requested);
+            Ok(now(Answer::Session(session::Answer::Locked)))
+        }
+        Request::Stop => {
+            asking.state.lock(LockReason::Requested);
+            Ok(Work::Now(Done::Last(Answer::Session(session::Answer::Stopping))))
+        }
+        Request::ChangePassword { old, new, accept_weak } => {
+            let (old, new) = (password::lock_in(old)?, password::lock_in(new)?);
+            Ok(later(password::change(asking.clone(), old, new, accept_weak)))
+        }
+    }
+}
+
+fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refusal<'static>> {
+    use secrets::Request;
+    match request {
+        Request::Get { name, field } => {
+            read::get(asking, &name, field.as_deref()).map(|v| Work::Now(Done::Value(v)))
+        }
+        Request::List { glob, after } => read::list(asking, glob.as_ref(), after).map(now),
+        Request::Info { name } => read::info(asking, &name).map(now),
+        Request::History { name } => read::history(asking, &name).map(now),
+        Request::Set { name, field, expires, expect, total, first } => {
+            let store = Store::begin(name, field, expires, expect, total, first.expose())?;
+            Ok(if store.is_whole() { later(store.run(asking.clone())) } else { Work::Upload(store) })
+        }
+        Request::SetMany { items, overwrite, dry_run } => {
+            Ok(later(change::set_many(asking.clone(), items, overwrite, dry_run)))
+        }
+        Request::Remove { name, purge } => {
+            Ok(later(change::remove(asking.clone(), name.into_owned(), purge)))
+        }
+        Request::Move { from, to } => {
+            Ok(later(change::rename(asking.clone(), from.into_owned(), to.into_owned())))
+        }
+        Request::Restore { name, version } => {
+            Ok(later(change::restore(asking.clone(), name.into_owned(), version)))
+        }
+    }
+}
+
+fn now(answer: Answer<'static>) -> Work {
+    Work::Now(Done::Answer(answer))
+}
+
+fn later(work: impl Future<Output = Result<Answer<'static>, Refusal<'static>>> + 'static) -> Work {
+    Work::Later(Box::pin(async { work.await.map(Done::Answer) }))
+}

@@ -1,0 +1,143 @@
+//! The master password: tried one at a time, each try charged before it is made, and never on the
+//! event loop. Whoever passes gets the keys of this one try, which are gone when they are dropped.
+
+use std::sync::Arc;
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_lockmem::LockedBytes;
+use glassdome_proto::session::{self, Password};
+use glassdome_proto::{Answer, Code, Refusal};
+use glassdome_vault::{Error, Keys, Vault, kdf, strength};
+
+use super::Asking;
+use crate::journal::{Entry, Who};
+use crate::throttle::Backoff;
+use crate::worker;
+use crate::{clock, refuse};
+
+/// Below this score (of 0 to 4) a new password is refused.
+const STRONG: u8 = 3;
+
+/// Takes a password out of the message's buffer into locked memory.
+///
+/// # Errors
+/// An empty password, or no memory that can be locked.
+pub fn lock_in(password: Password<'_>) -> Result<LockedBytes, Refusal<'static>> {
+    if password.expose().is_empty() {
+        return Err(refuse::usage("the master password must not be empty"));
+    }
+    LockedBytes::copied_from(password.expose()).map_err(|error| refuse::vault(&Error::Memory(error)))
+}
+
+/// Tries the password. A wrong one is recorded, and makes the next try wait.
+///
+/// # Errors
+/// The refusal to send.
+pub async fn verify(asking: &Asking, event: Event, password: LockedBytes) -> Result<Keys, Refusal<'static>> {
+    let state = &asking.state;
+    let vault = state.vault().ok_or_else(refuse::no_vault)?;
+    let locks = state.locks();
+    let mut backoff = state.guessing.lock().await;
+    let wait = backoff.wait(clock::now());
+    if !wait.is_zero() {
+        record(asking, event, Outcome::Denied, "throttled")?;
+        let seconds = wait.as_secs_f64().ceil();
+        let message = format!("too many wrong passwords. Try again in {seconds} s");
+        return Err(refuse::throttled(message, wait));
+    }
+    *backoff = backoff.charge(clock::now());
+    remember(asking, &vault, *backoff).await?;
+    let input = vault.kdf_input().map_err(|error| refuse::vault(&error))?;
+    let derived = worker::once("kdf", move || kdf::derive(&input, &password)).await.map_err(refuse::lost)?;
+    let kek = derived.map_err(|error| refuse::vault(&error))?;
+    if locks.has_changed().unwrap_or(true) {
+        return Err(refuse::lock_came());
+    }
+    match vault.unwrap(&kek) {
+        Ok(keys) => {
+            *backoff = Backoff::default();
+            if let Err(refusal) = remember(asking, &vault, *backoff).await {
+                tracing::warn!("the count of wrong passwords could not be reset: {}", refusal.message);
+            }
+            // The lock may have come while that was written.
+            if locks.has_changed().unwrap_or(true) { Err(refuse::lock_came()) } else { Ok(keys) }
+        }
+        Err(Error::WrongPassword) => {
+            record(asking, event, Outcome::Denied, "wrong-password")?;
+            let wait = backoff.wait(clock::now());
+            let millis = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+            Err(Refusal {
+                retry_after_ms: Some(millis),
+                ..Refusal::new(Code::WrongPassword, "wrong password")
+            })
+        }
+        Err(error) => {
+            record(asking, event, Outcome::Failed, "vault")?;
+            Err(refuse::vault(&error))
+        }
+    }
+}
+
+async fn remember(asking: &Asking, vault: &Arc<Vault>, backoff: Backoff) -> Result<(), Refusal<'static>> {
+    let (vault, stored) = (vault.clone(), backoff.stored(clock::now()));
+    let written = asking.state.store.run(move || vault.store_throttle(&stored)).await;
+    written.map_err(refuse::lost)?.map_err(|error| refuse::vault(&error))
+}
+
+/// Refuses a new password that is easy to guess, unless that is wanted.
+///
+/// # Errors
+/// [`Code::WeakPassword`] with the reason; `Usage` for bytes that are not UTF-8.
+pub fn judge(password: &LockedBytes, accept_weak: bool) -> Result<(), Refusal<'static>> {
+    let text = std::str::from_utf8(password.expose())
+        .map_err(|_| refuse::usage("the master password must be UTF-8 text"))?;
+    if accept_weak {
+        return Ok(());
+    }
+    let strength = strength::estimate(text);
+    if strength.score >= STRONG {
+        return Ok(());
+    }
+    let reason = strength.reason.unwrap_or_else(|| "it is too easy to guess".into());
+    let message = format!(
+        "weak password (strength {} of 4, {STRONG} needed): {reason}. Choose a longer one, or --accept-weak",
+        strength.score
+    );
+    Err(Refusal::new(Code::WeakPassword, message))
+}
+
+/// Seals the master key under another password.
+pub async fn change(
+    asking: Asking,
+    old: LockedBytes,
+    new: LockedBytes,
+    accept_weak: bool,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    judge(&new, accept_weak)?;
+    let keys = verify(&asking, Event::ChangePassword, old).await?;
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    let derived = worker::once("kdf", move || {
+        let input = Vault::new_kdf_input(kdf::calibrate()?)?;
+        let kek = kdf::derive(&input, &new)?;
+        Ok((input, kek))
+    })
+    .await
+    .map_err(refuse::lost)?;
+    let (input, kek) = derived.map_err(|error: Error| refuse::vault(&error))?;
+    let _turn = asking.state.changing.clone().lock_owned().await;
+    let change = vault.rewrap(&keys, &input, &kek).map_err(|error| refuse::vault(&error))?;
+    drop(keys);
+    record(&asking, Event::ChangePassword, Outcome::Allowed, "master-password")?;
+    let committed = asking.state.store.run(move || vault.commit(change)).await;
+    if let Err(error) = committed.map_err(refuse::lost)? {
+        record(&asking, Event::ChangePassword, Outcome::Failed, "master-password")?;
+        return Err(refuse::vault(&error));
+    }
+    Ok(Answer::Session(session::Answer::PasswordChanged))
+}
+
+/// Records what became of a try.
+pub fn record(asking: &Asking, event: Event, outcome: Outcome, by: &str) -> Result<(), Refusal<'static>> {
+    let peer = Who::Peer(asking.peer.evidence());
+    asking.state.record(Entry { event, outcome, secret: None, by: Some(by), peer })
+}

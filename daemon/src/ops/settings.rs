@@ -1,0 +1,65 @@
+//! The sealed settings: shown to whom the policy lets, changed with the master password only.
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_lockmem::LockedBytes;
+use glassdome_proto::settings::{self as wire, Setting};
+use glassdome_proto::{Answer, List, Refusal, Text};
+use glassdome_vault::{Keys, Vault};
+
+use super::{Asking, password};
+use crate::gate;
+use crate::policy::{Action, Question};
+use crate::refuse;
+use crate::settings::{ALL, Spec, find};
+
+/// All settings with their values.
+pub fn show(asking: &Asking) -> Result<Answer<'static>, Refusal<'static>> {
+    let question = Question { action: Action::Settings, secret: None };
+    let permit = gate::admit(&asking.state, &asking.peer, Event::Settings, question)?;
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    let all = ALL.iter().map(|spec| setting(spec, &vault, permit.keys())).collect::<Result<Vec<_>, _>>();
+    let by = permit.by();
+    drop(permit);
+    password::record(asking, Event::Settings, Outcome::Allowed, by)?;
+    let all = List::new(all?).ok_or_else(|| refuse::protocol("more settings than a message holds"))?;
+    Ok(Answer::Settings(wire::Answer::All(all)))
+}
+
+/// Seals another value of a setting. It holds from the next unlock on.
+pub async fn set(
+    asking: Asking,
+    password: LockedBytes,
+    key: String,
+    value: String,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    let spec = find(&key).ok_or_else(|| {
+        let keys: Vec<&str> = ALL.iter().map(|spec| spec.key).collect();
+        refuse::usage(format!("no such setting. Settings: {}", keys.join(", ")))
+    })?;
+    if !spec.takes(&value) {
+        return Err(refuse::usage(format!("not a value of {}: {}", spec.key, spec.about)));
+    }
+    let keys = password::verify(&asking, Event::ChangeSetting, password).await?;
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    let _turn = asking.state.changing.clone().lock_owned().await;
+    let change = vault
+        .draft(&keys)
+        .and_then(|mut draft| {
+            draft.setting(spec.key, Some(value.as_bytes()))?;
+            draft.finish()
+        })
+        .map_err(|error| refuse::vault(&error))?;
+    password::record(&asking, Event::ChangeSetting, Outcome::Allowed, spec.key)?;
+    let store = vault.clone();
+    let committed = asking.state.store.run(move || store.commit(change)).await.map_err(refuse::lost)?;
+    if let Err(error) = committed {
+        password::record(&asking, Event::ChangeSetting, Outcome::Failed, spec.key)?;
+        return Err(refuse::vault(&error));
+    }
+    Ok(Answer::Settings(wire::Answer::Set(setting(spec, &vault, &keys)?)))
+}
+
+fn setting(spec: &Spec, vault: &Vault, keys: &Keys) -> Result<Setting<'static>, Refusal<'static>> {
+    let (value, default) = spec.value(vault, keys).map_err(|error| refuse::vault(&error))?;
+    Ok(Setting { key: Text::cut(spec.key), value: Text::cut(value), default, about: Text::cut(spec.about) })
+}

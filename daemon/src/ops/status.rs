@@ -1,0 +1,45 @@
+//! Whether there is a session, and for how long: answered to every process of the owner. It says
+//! nothing secret, counts nothing while locked, and keeps no session alive.
+
+use glassdome_lockmem::Level;
+use glassdome_proto::session::{self, Keyring, Memory, Status};
+use glassdome_proto::{Answer, Text};
+
+use crate::clock;
+use crate::state::State;
+
+/// The answer to a status request.
+pub fn status(state: &State) -> Answer<'static> {
+    let now = clock::now();
+    let open = state.is_open(now);
+    let secrets = match state.vault() {
+        Some(vault) if open => vault.stats().map_or(0, |stats| stats.entries),
+        _ => 0,
+    };
+    let session = state.session();
+    let (current, last_lock) = match session.open() {
+        Some(open) => {
+            let expires_at = open.expires_at(now).as_secs();
+            let left_s = u32::try_from(open.left(now).as_secs()).unwrap_or(u32::MAX);
+            (session::State::Unlocked { expires_at, left_s, secrets }, None)
+        }
+        None => (session::State::Locked, session.last_lock()),
+    };
+    Answer::Session(session::Answer::Status(Status {
+        state: current,
+        last_lock,
+        pid: std::process::id(),
+        version: Text::cut(env!("CARGO_PKG_VERSION")),
+        memory: memory(state.memory()),
+        vault: state.vault_state(),
+        keyring: Keyring::Unwatched,
+    }))
+}
+
+fn memory(level: Option<Level>) -> Memory {
+    match level {
+        None => Memory::None,
+        Some(Level::Locked) => Memory::Locked,
+        Some(Level::Secret) => Memory::Secret,
+    }
+}

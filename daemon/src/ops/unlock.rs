@@ -1,0 +1,118 @@
+//! Opens a session: makes the vault on first use, or tries the master password. A lock that comes
+//! while the key is being derived wins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_lockmem::{Level, LockedBytes};
+use glassdome_proto::session::{self, Lifetime};
+use glassdome_proto::{Answer, Code, Refusal};
+use glassdome_vault::{Error, Keys, Vault, kdf};
+
+use super::{Asking, password};
+use crate::settings::Settings;
+use crate::watch::integrity;
+use crate::worker;
+use crate::{clock, refuse};
+
+/// What to do with a session that is open already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Leave it as it is.
+    Keep,
+    /// Begin anew.
+    Renew,
+}
+
+/// Makes the vault and opens its first session.
+pub async fn create(
+    asking: Asking,
+    password: LockedBytes,
+    accept_weak: bool,
+    lifetime: Lifetime,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    let state = &asking.state;
+    let locks = state.locks();
+    let _turn = state.guessing.lock().await;
+    if state.vault().is_some() {
+        return Err(Refusal::new(Code::Conflict, "there is a vault already. Unlock: glassdome_start"));
+    }
+    password::judge(&password, accept_weak)?;
+    password::record(&asking, Event::Create, Outcome::Allowed, "first-use")?;
+    let (path, now) = (state.vault_path(), clock::now().wall.as_secs());
+    let created = worker::once("create", move || {
+        let input = Vault::new_kdf_input(kdf::calibrate()?)?;
+        let kek = kdf::derive(&input, &password)?;
+        drop(password);
+        Vault::create(&path, &input, &kek, now)
+    })
+    .await
+    .map_err(refuse::lost)?;
+    let (vault, keys) = created.map_err(|error: Error| refuse::vault(&error))?;
+    let vault = Arc::new(vault);
+    state.adopt(vault.clone());
+    if locks.has_changed().unwrap_or(true) {
+        return Err(refuse::lock_came());
+    }
+    begin(&asking, &vault, keys, lifetime)
+}
+
+/// Tries the password, and opens a session.
+pub async fn unlock(
+    asking: Asking,
+    password: LockedBytes,
+    mode: Mode,
+    lifetime: Lifetime,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    let keys = password::verify(&asking, Event::Unlock, password).await?;
+    if mode == Mode::Keep && asking.state.is_open(clock::now()) {
+        return opened(&asking, false);
+    }
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    begin(&asking, &vault, keys, lifetime)
+}
+
+fn begin(
+    asking: &Asking,
+    vault: &Vault,
+    keys: Keys,
+    lifetime: Lifetime,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    let settings = Settings::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
+    if keys.level() < settings.memory {
+        password::record(asking, Event::Unlock, Outcome::Denied, "memory")?;
+        return Err(below_minimum(keys.level(), settings.memory));
+    }
+    password::record(asking, Event::Unlock, Outcome::Allowed, "master-password")?;
+    let seconds = |s: Option<u32>| s.map(|s| Duration::from_secs(s.into()));
+    let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
+    asking.state.open(keys, limits, clock::now());
+    tokio::task::spawn_local(integrity::check(asking.state.clone()));
+    opened(asking, true)
+}
+
+fn opened(asking: &Asking, opened: bool) -> Result<Answer<'static>, Refusal<'static>> {
+    let now = clock::now();
+    let session = asking.state.session();
+    let open = session.open().ok_or_else(refuse::lock_came)?;
+    Ok(Answer::Session(session::Answer::Unlocked {
+        opened,
+        expires_at: open.expires_at(now).as_secs(),
+        left_s: u32::try_from(open.left(now).as_secs()).unwrap_or(u32::MAX),
+    }))
+}
+
+fn below_minimum(level: Level, minimum: Level) -> Refusal<'static> {
+    Refusal::new(
+        Code::Error,
+        format!(
+            "the key's memory would be '{}', and the sealed minimum is '{}'. memfd_secret needs Linux 5.14 \
+             (before 6.5: secretmem.enable=1 at boot) and room under `ulimit -l`; \
+             or, where it can be had: ctl settings set memory {}",
+            level.name(),
+            minimum.name(),
+            level.name()
+        ),
+    )
+}

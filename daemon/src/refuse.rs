@@ -1,0 +1,115 @@
+//! How each thing that can go wrong is told to a client: a code, and one line that says what
+//! happened and what to do next. No line ever holds a peer's bytes beyond the name it asked for.
+
+use std::time::Duration;
+
+use glassdome_proto::session::LockReason;
+use glassdome_proto::{Code, Refusal};
+use glassdome_vault::Error;
+
+use crate::journal::Unwritable;
+use crate::settings::Unread;
+use crate::worker::Lost;
+
+/// No session.
+pub fn locked(last: Option<LockReason>) -> Refusal<'static> {
+    let why = last.map_or("no session since the daemon started", LockReason::describe);
+    Refusal::new(Code::Locked, format!("locked: {why}. Unlock: glassdome_start"))
+}
+
+/// A lock came while the request was under way.
+pub fn lock_came() -> Refusal<'static> {
+    Refusal::new(Code::Locked, "locked: a lock came before the answer. Unlock: glassdome_start")
+}
+
+/// No vault.
+pub fn no_vault() -> Refusal<'static> {
+    Refusal::new(Code::NoVault, "there is no vault yet. Create one: glassdome_start")
+}
+
+/// Bad arguments.
+pub fn usage(message: impl Into<String>) -> Refusal<'static> {
+    Refusal::new(Code::Usage, message)
+}
+
+/// Not understood: the two sides are not of one version, or the peer is no client at all.
+pub fn protocol(message: impl Into<String>) -> Refusal<'static> {
+    Refusal::new(Code::Protocol, message)
+}
+
+/// Too much at once.
+pub fn throttled(message: impl Into<String>, wait: Duration) -> Refusal<'static> {
+    let millis = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+    Refusal { retry_after_ms: Some(millis), ..Refusal::new(Code::Throttled, message) }
+}
+
+/// What the vault said about a secret, by name.
+pub fn secret(error: &Error, name: &str) -> Refusal<'static> {
+    match error {
+        Error::NotFound => Refusal::new(Code::NotFound, format!("no secret {name}. Names: ctl list")),
+        Error::NoSuchVersion => {
+            Refusal::new(Code::NotFound, format!("{name} has no such version. Versions: ctl history {name}"))
+        }
+        Error::Exists => Refusal::new(Code::Conflict, format!("{name} exists already")),
+        Error::Stale { .. } => {
+            Refusal::new(Code::Conflict, format!("{name} has changed since it was read. Read it again"))
+        }
+        Error::TooLarge => Refusal::new(
+            Code::Usage,
+            format!("{name} would be over the limit: 1 MiB with all fields, 64 fields"),
+        ),
+        other => vault(other),
+    }
+}
+
+/// What the vault said.
+pub fn vault(error: &Error) -> Refusal<'static> {
+    let (code, text) = match error {
+        Error::WrongPassword => (Code::WrongPassword, "wrong password".to_owned()),
+        Error::Corrupt(damage) => {
+            (Code::Corrupt, format!("the vault is damaged: {damage}. Put back a copy of the vault file"))
+        }
+        Error::WeakenedKdf => (
+            Code::Corrupt,
+            "the vault's key derivation was weakened: it was tampered with. Put back a copy of the vault file"
+                .to_owned(),
+        ),
+        Error::NewerVersion { found } => {
+            (Code::Protocol, format!("the vault has format {found}, newer than this daemon. Upgrade glassdomed"))
+        }
+        Error::Storage(source) => {
+            (Code::Storage, format!("the disk refused ({source}): nothing was changed. Make room or mend it"))
+        }
+        Error::Memory(source) => (Code::Error, source.to_string()),
+        Error::Conflict => (Code::Conflict, "the vault changed meanwhile. Try again".to_owned()),
+        Error::InUse => (Code::Conflict, "another process has the vault open. Stop it: ctl stop".to_owned()),
+        Error::Exists => (Code::Conflict, "it exists already".to_owned()),
+        Error::NotFound | Error::NoSuchVersion => (Code::NotFound, error.to_string()),
+        Error::Name | Error::TooLarge | Error::Empty => (Code::Usage, error.to_string()),
+        Error::NotAFile => (Code::Storage, "the vault's path is not a regular file".to_owned()),
+        Error::Stale { .. } | Error::Random(_) | Error::Kdf(_) => (Code::Error, error.to_string()),
+    };
+    Refusal::new(code, text)
+}
+
+/// The log could not be written: the session is over with it.
+pub fn unlogged(error: &Unwritable) -> Refusal<'static> {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    Refusal::new(
+        Code::Storage,
+        format!("{error} ({cause}): locked, since nothing is served unlogged. Make room or mend it"),
+    )
+}
+
+/// A thread of the daemon gave no answer.
+pub fn lost(lost: Lost) -> Refusal<'static> {
+    Refusal::new(Code::Error, format!("{lost}. See the daemon's log"))
+}
+
+/// The sealed settings could not be read.
+pub fn unread(unread: &Unread) -> Refusal<'static> {
+    match unread {
+        Unread::Vault(error) => vault(error),
+        Unread::Unknown { .. } => Refusal::new(Code::Protocol, format!("{unread}. Upgrade glassdomed")),
+    }
+}

@@ -1,0 +1,235 @@
+//! From the first instruction to the last: harden, find everything, listen, serve, end.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_proto::session::LockReason;
+use glassdome_sys::{DirError, private_dir};
+use glassdome_vault::{self as vault, Vault};
+use rustix::fs::{FlockOperation, flock};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::LocalSet;
+
+use crate::config::{Config, ConfigError};
+use crate::journal::{Entry, Journal, Who};
+use crate::options::{self, HELP, Options};
+use crate::server::{self, Listener, Unbindable};
+use crate::state::{Found, State};
+use crate::throttle::Backoff;
+use crate::worker::Worker;
+use crate::{clock, harden, refuse, watch};
+
+/// Why the daemon did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An option that is not known.
+    #[error("unknown option {0:?}. Options: glassdomed --help")]
+    Usage(String),
+    /// The process could not be protected.
+    #[error("cannot protect the daemon's process ({0}): not starting without")]
+    Harden(#[source] io::Error),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A directory is not ours alone.
+    #[error(transparent)]
+    Directory(#[from] DirError),
+    /// Another daemon has this vault.
+    #[error("another daemon serves the vault in {0}. Stop it: ctl stop")]
+    VaultInUse(String),
+    /// The vault.
+    #[error("{}", refuse::vault(.0).message)]
+    Vault(#[source] vault::Error),
+    /// The socket.
+    #[error(transparent)]
+    Socket(#[from] Unbindable),
+    /// The audit log.
+    #[error("cannot open the audit log {path} ({source})")]
+    Journal {
+        /// Its path.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The system refused something else.
+    #[error("the system refused: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Error {
+    /// The same codes as `ctl` exits with (`docs/commands.md`).
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::VaultInUse(_) | Self::Socket(Unbindable::Running { .. }) => 9,
+            Self::Vault(error) => match error {
+                vault::Error::Storage(_) => 12,
+                vault::Error::NewerVersion { .. } => 11,
+                vault::Error::InUse => 9,
+                _ => 10,
+            },
+            Self::Journal { .. } => 12,
+            Self::Socket(_) | Self::Directory(_) => 6,
+            Self::Harden(_) | Self::Config(_) | Self::Io(_) => 1,
+        }
+    }
+}
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    // Before anything else, so that there is no way to start without.
+    let hardened = harden::harden().map_err(Error::Harden);
+    let options = hardened.and_then(|()| options::parse(std::env::args().skip(1)).map_err(Error::Usage));
+    let ended = match options {
+        Ok(Options::Help) => io::stdout().write_all(HELP.as_bytes()).map_err(Error::Io),
+        Ok(Options::Version) => {
+            writeln!(io::stdout(), "glassdomed {}", env!("CARGO_PKG_VERSION")).map_err(Error::Io)
+        }
+        Ok(options) => run(options),
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody may be left to read it.
+            let _ = writeln!(io::stderr(), "glassdomed: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(options: Options) -> Result<(), Error> {
+    let config = Config::resolve()?;
+    let _alone = hold_vault(&config.vault)?;
+    for file in [&config.audit, &config.log] {
+        private_dir(file.parent().unwrap_or(Path::new("/")))?;
+    }
+    let diagnostics = match options {
+        Options::Background => Some(diagnostics(&config.log)?),
+        _ => None,
+    };
+    start_log(&config, diagnostics.as_ref())?;
+    let listener = Listener::bind(&config.socket)?;
+    harden::note_descriptors(listener.refuses_descriptors());
+    let state = Rc::new(State::new(find(&config)?));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(128)
+        .thread_stack_size(256 * 1024)
+        .build()?;
+    LocalSet::new().block_on(&runtime, serve(state.clone(), &listener, diagnostics))?;
+    state.journal().file().sync_data()?;
+    // A peer that hangs whoever looks at it must not hang the end.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// The vault's directory, ours alone, and locked against a second daemon for as long as this is
+/// held, whether or not there is a vault yet.
+fn hold_vault(vault: &Path) -> Result<OwnedFd, Error> {
+    let path = vault.parent().unwrap_or(Path::new("/"));
+    let dir = private_dir(path)?;
+    match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(dir),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::VaultInUse(path.display().to_string())),
+        Err(error) => Err(Error::Io(error.into())),
+    }
+}
+
+fn find(config: &Config) -> Result<Found, Error> {
+    let vault = match Vault::open(&config.vault).map_err(Error::Vault)? {
+        vault::Found::Present(vault) => Some(vault),
+        vault::Found::Missing => None,
+    };
+    let throttle = match &vault {
+        Some(vault) => vault.throttle().map_err(Error::Vault)?,
+        None => vault::Throttle::default(),
+    };
+    let journal = Journal::open(&config.audit)
+        .map_err(|source| Error::Journal { path: config.audit.display().to_string(), source })?;
+    let memory = match glassdome_lockmem::probe() {
+        Ok(level) => Some(level),
+        Err(error) => {
+            tracing::warn!("no session can be opened: {error}");
+            None
+        }
+    };
+    Ok(Found {
+        owner: rustix::process::geteuid().as_raw(),
+        memory,
+        vault,
+        vault_path: config.vault.clone(),
+        journal,
+        store: Worker::start("store")?,
+        backoff: Backoff::resume(&throttle, clock::now()),
+    })
+}
+
+async fn serve(state: Rc<State>, listener: &Listener, background: Option<File>) -> Result<(), Error> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    note(&state, Event::Start);
+    tokio::task::spawn_local(watch::clock::watch(state.clone()));
+    tokio::task::spawn_local(watch::disk::watch(state.clone()));
+    if let Some(log) = background {
+        let_go(&log)?;
+    }
+    tracing::info!("listening");
+    tokio::select! {
+        broken = server::serve(state.clone(), listener) => broken?,
+        () = state.stopped() => {}
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+        _ = hung_up.recv() => {}
+    }
+    state.lock(LockReason::Shutdown);
+    note(&state, Event::Stop);
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn note(state: &State, event: Event) {
+    let entry = Entry { event, outcome: Outcome::Allowed, secret: None, by: None, peer: Who::Nobody };
+    // Starting and ending serve nothing: what cannot be logged then is told in the diagnostics.
+    let _ = state.record(entry);
+}
+
+fn diagnostics(path: &Path) -> Result<File, Error> {
+    let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(nofollow).open(path)?;
+    // Diagnostics of past runs are worth little; the audit log is elsewhere.
+    if log.metadata()?.len() > 1024 * 1024 {
+        log.set_len(0)?;
+    }
+    Ok(log)
+}
+
+fn start_log(config: &Config, file: Option<&File>) -> Result<(), Error> {
+    let log = tracing_subscriber::fmt().with_max_level(config.level).with_ansi(false).with_target(false);
+    match file {
+        Some(file) => log.with_writer(std::sync::Mutex::new(file.try_clone()?)).init(),
+        None => log.with_writer(io::stderr).init(),
+    }
+    Ok(())
+}
+
+/// Tells whoever started us that we listen, and lets go of its terminal.
+fn let_go(log: &File) -> Result<(), Error> {
+    let mut stdout = io::stdout();
+    stdout.write_all(b"ready\n")?;
+    stdout.flush()?;
+    let null = File::open("/dev/null")?;
+    let moved = rustix::stdio::dup2_stdin(null.as_fd())
+        .and_then(|()| rustix::stdio::dup2_stdout(log.as_fd()))
+        .and_then(|()| rustix::stdio::dup2_stderr(log.as_fd()));
+    moved.map_err(|error| Error::Io(error.into()))
+}

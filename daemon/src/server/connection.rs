@@ -1,0 +1,309 @@
+//! One connection, from the handshake to its end: the way of every request. Frame, attest, judge and
+//! operate ([`ops`]), record, and only then the reply.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use glassdome_audit::{Event, Outcome as Recorded};
+use glassdome_proto::secrets::Answer as Secrets;
+use glassdome_proto::{Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, decode, limits};
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::accept::Seat;
+use super::handshake::{Failed, Met, meet};
+use super::wire::{Ended, Inbox, Outbox, Wire, closed};
+use crate::attest::{Peer, Unattested};
+use crate::clock;
+use crate::journal::{Entry, Who};
+use crate::ops::{self, Asking, Done, Later, Store, Value, Work};
+use crate::refuse;
+use crate::state::State;
+
+/// What all connections share.
+pub struct Shared {
+    /// The daemon.
+    pub state: Rc<State>,
+    /// Where replies are encoded.
+    pub outbox: Outbox,
+    /// Room for values that arrive in parts.
+    pub uploads: Arc<Semaphore>,
+    /// Room for peers whose identity is being read.
+    pub identifying: Semaphore,
+}
+
+/// What a connection may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Everything.
+    Whole,
+    /// What needs no permit, for a moment: it came past the limit.
+    Short,
+}
+
+/// Serves one connection to its end.
+pub async fn run(shared: Rc<Shared>, accepted: UnixStream, kind: Kind, seat: Seat) {
+    let _seat = seat;
+    let ended = match meet(&shared, &accepted).await {
+        Ok(Met { peer, wire, inbox }) => {
+            let connection = Rc::new(Connection {
+                asking: Asking { state: shared.state.clone(), peer },
+                wire,
+                in_flight: Cell::new(0),
+            });
+            let ended = tokio::select! {
+                ended = connection.clone().serve(inbox, &shared, kind) => ended,
+                // It carries nothing after the challenge: it is closed, or misused.
+                () = closed(&accepted) => Ended::Closed,
+            };
+            if let Ended::Unattested(reason) = &ended {
+                refused(&shared.state, Who::Peer(connection.asking.peer.evidence()), reason);
+            }
+            ended
+        }
+        Err(Failed::Unknown(reason)) => {
+            let who = match &reason {
+                Unattested::OtherUser { uid, .. } => Who::User { uid: *uid },
+                _ => Who::Nobody,
+            };
+            refused(&shared.state, who, &reason);
+            turn_away(accepted, &shared.outbox, &reason).await;
+            return;
+        }
+        Err(Failed::Known(identity, ended)) => {
+            if let Ended::Unattested(reason) = &ended {
+                refused(&shared.state, Who::Process(identity.kernel()), reason);
+            }
+            ended
+        }
+        Err(Failed::Early(ended)) => ended,
+    };
+    match ended {
+        Ended::Closed => {}
+        other => tracing::debug!("a connection ended: {other}"),
+    }
+}
+
+/// A peer that is not served, in the log and in the audit.
+fn refused(state: &State, who: Who<'_>, reason: &Unattested) {
+    tracing::warn!("refused: {reason}");
+    let by = reason.word();
+    let entry =
+        Entry { event: Event::Connect, outcome: Recorded::Denied, secret: None, by: Some(by), peer: who };
+    // A log that fails has locked the session; this peer gets nothing either way.
+    let _ = state.record(entry);
+}
+
+async fn turn_away(accepted: UnixStream, outbox: &Outbox, reason: &Unattested) {
+    let refusal = Refusal::new(Code::Denied, format!("denied: {reason}"));
+    // It may be gone, or not listening; it is told if it can be.
+    let _ = Wire::new(accepted, outbox.clone()).send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
+}
+
+struct Connection {
+    asking: Asking,
+    wire: Rc<Wire>,
+    in_flight: Cell<usize>,
+}
+
+/// A value that is arriving in parts.
+struct Upload {
+    id: u32,
+    store: Store,
+    until: Instant,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    async fn serve(self: Rc<Self>, mut inbox: Inbox, shared: &Shared, kind: Kind) -> Ended {
+        let until = (kind == Kind::Short).then(|| Instant::now() + limits::HANDSHAKE);
+        let mut upload: Option<Upload> = None;
+        loop {
+            let deadline = upload.as_ref().map(|upload| upload.until).or(until);
+            let request = self.next(&mut inbox, deadline).await;
+            let served = match request {
+                Ok(Request { id, body: Body::More(part) }) => self.add(&mut upload, id, part).await,
+                Ok(Request { id, body }) => self.begin(&mut upload, id, body, shared, kind).await,
+                Err(ended) => Err(ended),
+            };
+            if let Err(ended) = served {
+                return ended;
+            }
+        }
+    }
+
+    async fn next<'b>(&self, inbox: &'b mut Inbox, deadline: Option<Instant>) -> Result<Request<'b>, Ended> {
+        let receiving = self.wire.receive(inbox, |sender| self.asking.peer.sent(sender));
+        let payload = match deadline {
+            None => receiving.await?,
+            Some(at) => timeout_at(at, receiving).await.map_err(|_| Ended::TooSlow("go on"))??,
+        };
+        match decode(payload) {
+            Ok(request) => Ok(request),
+            Err(error) => {
+                // What follows cannot be told apart from more of the same: one answer, and the end.
+                let refusal = refuse::protocol(format!("{error}. Are both sides of one version?"));
+                self.refuse(0, refusal).await?;
+                Err(Ended::Closed)
+            }
+        }
+    }
+
+    async fn begin(
+        self: &Rc<Self>,
+        upload: &mut Option<Upload>,
+        id: u32,
+        body: Body<'_>,
+        shared: &Shared,
+        kind: Kind,
+    ) -> Result<(), Ended> {
+        if kind == Kind::Short && !needs_no_permit(&body) {
+            let message = format!("{} connections are open. Close some", limits::CONNECTIONS);
+            return self.refuse(id, refuse::throttled(message, Duration::from_secs(1))).await;
+        }
+        if self.in_flight.get() >= limits::IN_FLIGHT {
+            let message = format!("{} requests are in flight on this connection", limits::IN_FLIGHT);
+            return self.refuse(id, refuse::throttled(message, Duration::from_millis(100))).await;
+        }
+        match ops::start(&self.asking, body) {
+            Ok(Work::Now(done)) => self.finish(id, Ok(done)).await,
+            Ok(Work::Later(work)) => {
+                self.spawn(id, work);
+                Ok(())
+            }
+            Ok(Work::Upload(_)) if upload.is_some() => {
+                self.refuse(id, refuse::protocol("a value is still arriving on this connection")).await
+            }
+            Ok(Work::Upload(store)) => match shared.uploads.clone().try_acquire_owned() {
+                Ok(room) => {
+                    let until = Instant::now() + limits::PARTIAL_FRAME;
+                    *upload = Some(Upload { id, store, until, _room: room });
+                    Ok(())
+                }
+                Err(_) => {
+                    let message = format!("{} large values are arriving", limits::UPLOADS);
+                    self.refuse(id, refuse::throttled(message, Duration::from_secs(1))).await?;
+                    // Its parts are on their way and mean nothing now.
+                    Err(Ended::Closed)
+                }
+            },
+            Err(refusal) => self.finish(id, Err(refusal)).await,
+        }
+    }
+
+    /// The next part of a value.
+    async fn add(
+        self: &Rc<Self>,
+        upload: &mut Option<Upload>,
+        id: u32,
+        part: Chunk<'_>,
+    ) -> Result<(), Ended> {
+        let Some(mut arriving) = upload.take().filter(|upload| upload.id == id) else {
+            self.refuse(id, refuse::protocol("a part of a value that nothing began")).await?;
+            return Err(Ended::Closed);
+        };
+        if let Err(refusal) = arriving.store.add(part.data.expose()) {
+            self.refuse(id, refusal).await?;
+            return Err(Ended::Closed);
+        }
+        if arriving.store.is_whole() {
+            let Upload { store, _room: room, .. } = arriving;
+            let storing = store.run(self.asking.clone());
+            self.spawn(
+                id,
+                Box::pin(async move {
+                    let answer = storing.await;
+                    drop(room);
+                    answer.map(Done::Answer)
+                }),
+            );
+        } else {
+            arriving.until = Instant::now() + limits::PARTIAL_FRAME;
+            *upload = Some(arriving);
+        }
+        Ok(())
+    }
+
+    /// Answers when `work` is done, or as soon as a lock comes.
+    fn spawn(self: &Rc<Self>, id: u32, work: Later) {
+        let connection = self.clone();
+        self.in_flight.set(self.in_flight.get() + 1);
+        let mut locks = self.asking.state.locks();
+        tokio::task::spawn_local(async move {
+            let answer = tokio::select! {
+                biased;
+                answer = timeout(limits::ANSWER, work) => answer.unwrap_or_else(|_| Err(too_slow())),
+                _ = locks.changed() => Err(refuse::lock_came()),
+            };
+            connection.in_flight.set(connection.in_flight.get() - 1);
+            if let Err(ended) = connection.finish(id, answer).await {
+                tracing::debug!("an answer was not sent: {ended}");
+            }
+        });
+    }
+
+    /// Sends what was decided and recorded, if the peer is still who it was.
+    async fn finish(&self, id: u32, done: Result<Done, Refusal<'static>>) -> Result<(), Ended> {
+        self.peer().still()?;
+        match done {
+            Ok(Done::Answer(answer)) => self.reply(id, Outcome::Ok(answer)).await,
+            Ok(Done::Value(value)) => self.send_value(id, &value).await,
+            Ok(Done::Last(answer)) => {
+                let sent = self.reply(id, Outcome::Ok(answer)).await;
+                self.asking.state.stop();
+                sent
+            }
+            Err(refusal) => self.refuse(id, refusal).await,
+        }
+    }
+
+    /// A value in as many parts as it takes. A lock in between ends it with a refusal, and so does
+    /// a peer that is no longer who it was.
+    async fn send_value(&self, id: u32, value: &Value) -> Result<(), Ended> {
+        let bytes = value.bytes();
+        let (version, expires) = value.about();
+        let mut parts = bytes.chunks(limits::CHUNK);
+        let first = part(parts.next().unwrap_or_default());
+        let total = bytes.len() as u32;
+        let locks = self.asking.state.locks();
+        self.reply(id, Outcome::Ok(Answer::Secrets(Secrets::Value { version, expires, total, first })))
+            .await?;
+        for data in parts {
+            if !self.asking.state.is_open(clock::now()) || locks.has_changed().unwrap_or(true) {
+                return self.refuse(id, refuse::lock_came()).await;
+            }
+            self.peer().still()?;
+            self.reply(id, Outcome::Ok(Answer::More(Chunk { data: part(data) }))).await?;
+        }
+        Ok(())
+    }
+
+    async fn refuse(&self, id: u32, refusal: Refusal<'static>) -> Result<(), Ended> {
+        self.reply(id, Outcome::Err(refusal)).await
+    }
+
+    async fn reply(&self, id: u32, outcome: Outcome<'_>) -> Result<(), Ended> {
+        self.wire.send(&Reply { id, outcome }).await
+    }
+
+    fn peer(&self) -> &Peer {
+        &self.asking.peer
+    }
+}
+
+/// At most a chunk, as `chunks` gives it.
+fn part(bytes: &[u8]) -> Bytes<'_, { limits::CHUNK }> {
+    Bytes::new(bytes).unwrap_or_else(|| unreachable!("at most {} bytes", limits::CHUNK))
+}
+
+fn needs_no_permit(body: &Body<'_>) -> bool {
+    use glassdome_proto::session::Request;
+    matches!(body, Body::Session(Request::Status | Request::Doctor | Request::Lock | Request::Stop))
+}
+
+fn too_slow() -> Refusal<'static> {
+    Refusal::new(Code::Error, "no answer in time: the disk or the machine is too slow. See the daemon's log")
+}

@@ -1,0 +1,11 @@
+//! The socket and what comes in by it: accepting, the handshake, frames, limits. A slow, hostile or
+//! waiting peer costs its own connection and nobody else's.
+
+mod accept;
+mod connection;
+mod handshake;
+mod listen;
+mod wire;
+
+pub use accept::serve;
+pub use listen::{Listener, Unbindable};

@@ -1,0 +1,295 @@
+//! Frames over one end of a socket pair that nobody else ever held. Every read tells who sent the
+//! bytes; every buffer that may have held a secret is wiped when the frame is done.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use glassdome_proto::{EncodeError, FrameError, HEADER_LEN, encode, limits, payload_len};
+use glassdome_sys::{Creds, Received, recv};
+use rustix::net::{SendFlags, send};
+use serde::Serialize;
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout, timeout_at};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::attest::Unattested;
+
+/// What an idle connection keeps.
+const SMALL: usize = 2 * 1024;
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// The peer closed it.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// A frame that is none.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A frame did not arrive, or a reply was not read, in time.
+    #[error("the peer took too long to {0}")]
+    TooSlow(&'static str),
+    /// It is not, or no longer, the process that connected.
+    #[error(transparent)]
+    Unattested(#[from] Unattested),
+    /// A reply does not fit a frame.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The system refused.
+    #[error("the connection broke")]
+    Io(#[from] io::Error),
+}
+
+/// Where every reply is encoded: one buffer for all connections, wiped after each frame.
+#[derive(Debug, Clone)]
+pub struct Outbox(Rc<RefCell<Zeroizing<Vec<u8>>>>);
+
+impl Outbox {
+    /// Room for the largest frame.
+    pub fn new() -> Self {
+        Self(Rc::new(RefCell::new(Zeroizing::new(vec![0; HEADER_LEN + limits::FRAME]))))
+    }
+}
+
+/// One connection's stream of frames.
+#[derive(Debug)]
+pub struct Wire {
+    socket: UnixStream,
+    outbox: Outbox,
+    turn: Mutex<()>,
+}
+
+impl Wire {
+    /// Frames over `socket`, which has credentials switched on where somebody judges senders.
+    pub fn new(socket: UnixStream, outbox: Outbox) -> Self {
+        Self { socket, outbox, turn: Mutex::new(()) }
+    }
+
+    /// The next frame's payload, in `inbox`. `judge` sees the sender of every read before a byte of
+    /// it is used.
+    ///
+    /// # Errors
+    /// [`Ended`]: the connection must be closed.
+    pub async fn receive<'b>(
+        &self,
+        inbox: &'b mut Inbox,
+        judge: impl Fn(Option<Creds>) -> Result<(), Unattested>,
+    ) -> Result<&'b [u8], Ended> {
+        inbox.drop_read();
+        let mut deadline = None;
+        let payload = loop {
+            if let Some(payload) = inbox.frame()? {
+                break payload;
+            }
+            if !inbox.is_empty() && deadline.is_none() {
+                deadline = Some(Instant::now() + limits::PARTIAL_FRAME);
+            }
+            let reading = self.read(inbox);
+            let Received { len, creds, .. } = match deadline {
+                None => reading.await?,
+                Some(at) => timeout_at(at, reading).await.map_err(|_| Ended::TooSlow("finish a frame"))??,
+            };
+            if len == 0 {
+                return Err(Ended::Closed);
+            }
+            judge(creds)?;
+        };
+        Ok(inbox.take(payload))
+    }
+
+    async fn read(&self, inbox: &mut Inbox) -> io::Result<Received> {
+        loop {
+            self.socket.readable().await?;
+            let room = inbox.room();
+            let mut received = None;
+            let read = self.socket.try_io(Interest::READABLE, || {
+                let wanted = room.len();
+                let Received { len, .. } = *received.insert(recv(self.socket.as_fd(), room)?);
+                // A short read leaves nothing behind: saying so saves the next one from being told.
+                if len < wanted { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match (received, read) {
+                (Some(received), _) => {
+                    inbox.filled(received.len);
+                    return Ok(received);
+                }
+                (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                (None, _) => {}
+            }
+        }
+    }
+
+    /// Sends one message. Small ones leave at once; a peer that does not read is waited for, for
+    /// [`limits::WRITE`].
+    ///
+    /// # Errors
+    /// [`Ended`]: the connection must be closed.
+    pub async fn send<T: Serialize>(&self, message: &T) -> Result<(), Ended> {
+        let _turn = self.turn.lock().await;
+        let rest = {
+            let mut outbox = self.outbox.0.borrow_mut();
+            let len = encode(message, &mut outbox)?;
+            let sent = match send(&self.socket, &outbox[..len], SendFlags::NOSIGNAL) {
+                Ok(sent) => sent,
+                Err(rustix::io::Errno::AGAIN) => 0,
+                Err(error) => {
+                    outbox[..len].zeroize();
+                    return Err(io::Error::from(error).into());
+                }
+            };
+            let rest = Zeroizing::new(outbox[sent..len].to_vec());
+            outbox[..len].zeroize();
+            rest
+        };
+        if rest.is_empty() {
+            return Ok(());
+        }
+        timeout(limits::WRITE, self.send_rest(&rest)).await.map_err(|_| Ended::TooSlow("read a reply"))?
+    }
+
+    async fn send_rest(&self, mut rest: &[u8]) -> Result<(), Ended> {
+        while !rest.is_empty() {
+            let sent = self
+                .socket
+                .async_io(Interest::WRITABLE, || Ok(send(&self.socket, rest, SendFlags::NOSIGNAL)?))
+                .await?;
+            rest = &rest[sent..];
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the peer closes `socket`, or sends on it what nobody may send.
+pub async fn closed(socket: &UnixStream) {
+    // An error is an end as well.
+    let _ = socket.readable().await;
+}
+
+/// What has arrived and is not yet read. Small while idle; grown for one large frame and then given
+/// back; wiped behind each frame.
+#[derive(Debug)]
+pub struct Inbox {
+    bytes: Zeroizing<Vec<u8>>,
+    read: usize,
+    end: usize,
+}
+
+impl Inbox {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self { bytes: Zeroizing::new(vec![0; SMALL]), read: 0, end: 0 }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.end == 0
+    }
+
+    /// Length of the payload of the first frame, if all of it is here. Makes room for the rest
+    /// otherwise.
+    fn frame(&mut self) -> Result<Option<usize>, FrameError> {
+        let Some(header) = self.bytes[..self.end].first_chunk::<HEADER_LEN>() else { return Ok(None) };
+        let payload = payload_len(*header)?;
+        let whole = HEADER_LEN + payload;
+        if self.end >= whole {
+            return Ok(Some(payload));
+        }
+        if self.bytes.len() < whole {
+            let mut larger = Zeroizing::new(vec![0; whole]);
+            larger[..self.end].copy_from_slice(&self.bytes[..self.end]);
+            self.bytes = larger;
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, payload: usize) -> &[u8] {
+        self.read = HEADER_LEN + payload;
+        &self.bytes[HEADER_LEN..self.read]
+    }
+
+    /// Wipes the frame that was taken last, and moves what came behind it to the front.
+    pub fn drop_read(&mut self) {
+        if self.read == 0 {
+            return;
+        }
+        let left = self.end - self.read;
+        if self.bytes.len() > SMALL && left <= SMALL {
+            let mut small = Zeroizing::new(vec![0; SMALL]);
+            small[..left].copy_from_slice(&self.bytes[self.read..self.end]);
+            self.bytes = small;
+        } else {
+            self.bytes.copy_within(self.read..self.end, 0);
+            self.bytes[left..self.end].zeroize();
+        }
+        (self.read, self.end) = (0, left);
+    }
+
+    fn room(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.end..]
+    }
+
+    fn filled(&mut self, len: usize) {
+        self.end += len;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(inbox: &mut Inbox, bytes: &[u8]) {
+        inbox.room()[..bytes.len()].copy_from_slice(bytes);
+        inbox.filled(bytes.len());
+    }
+
+    fn framed(payload: &[u8]) -> Vec<u8> {
+        let mut frame = (payload.len() as u32).to_le_bytes().to_vec();
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    #[test]
+    fn frames_come_out_as_they_went_in_and_are_wiped() {
+        let mut inbox = Inbox::new();
+        let both = [framed(b"first secret"), framed(b"second")].concat();
+        put(&mut inbox, &both[..7]);
+        assert_eq!(inbox.frame(), Ok(None));
+        put(&mut inbox, &both[7..]);
+        for expected in [&b"first secret"[..], b"second"] {
+            let payload = inbox.frame().unwrap().unwrap();
+            assert_eq!(inbox.take(payload), expected);
+            inbox.drop_read();
+        }
+        assert!(inbox.is_empty() && inbox.bytes.iter().all(|&b| b == 0));
+    }
+
+    #[test]
+    fn room_for_a_large_frame_is_given_back() {
+        let mut inbox = Inbox::new();
+        let large = vec![7; limits::FRAME];
+        let frame = framed(&large);
+        let mut at = 0;
+        let payload = loop {
+            if let Some(payload) = inbox.frame().unwrap() {
+                break payload;
+            }
+            let len = inbox.room().len().min(frame.len() - at);
+            put(&mut inbox, &frame[at..at + len]);
+            at += len;
+        };
+        assert_eq!(inbox.take(payload), large);
+        inbox.drop_read();
+        assert_eq!(inbox.bytes.len(), SMALL);
+    }
+
+    #[test]
+    fn a_length_alone_costs_nothing() {
+        let mut inbox = Inbox::new();
+        put(&mut inbox, &u32::MAX.to_le_bytes());
+        assert!(inbox.frame().is_err());
+        assert_eq!(inbox.bytes.len(), SMALL);
+    }
+}

@@ -1,0 +1,228 @@
+//! What the rooms share: the session, the vault, the log. Everything here happens on one thread, so
+//! a step is never seen half done; what waits for a disk goes to [`Worker`] without a key.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_lockmem::Level;
+use glassdome_proto::Refusal;
+use glassdome_proto::session::{LockReason, VaultState};
+use glassdome_vault::{Keys, Vault};
+use tokio::sync::{Mutex, Notify, watch};
+
+use crate::clock::{self, Now};
+use crate::journal::{Entry, Journal, Who};
+use crate::refuse;
+use crate::session::{Input, Limits, Session};
+use crate::throttle::Backoff;
+use crate::worker::Worker;
+
+/// Shared by all rooms, on the event loop's thread.
+#[derive(Debug)]
+pub struct State {
+    owner: u32,
+    memory: Option<Level>,
+    session: RefCell<Session<Keys>>,
+    vault: RefCell<Option<Arc<Vault>>>,
+    vault_path: PathBuf,
+    damaged: Cell<bool>,
+    journal: Journal,
+    locks: watch::Sender<u64>,
+    opened: Notify,
+    stop: Notify,
+    /// Runs what waits for a disk.
+    pub store: Worker,
+    /// Held while a change is drafted and until it is on disk: one at a time.
+    pub changing: Arc<Mutex<()>>,
+    /// Held while a password is tried, with the pauses between tries: one at a time.
+    pub guessing: Mutex<Backoff>,
+}
+
+/// What the daemon found when it started.
+#[derive(Debug)]
+pub struct Found {
+    /// Whom it serves.
+    pub owner: u32,
+    /// How well memory can be protected; `None` if not at all.
+    pub memory: Option<Level>,
+    /// The vault, if there is one.
+    pub vault: Option<Vault>,
+    /// Where it is, or will be.
+    pub vault_path: PathBuf,
+    /// The open log.
+    pub journal: Journal,
+    /// The thread for the disk.
+    pub store: Worker,
+    /// Attempts at the password before this run.
+    pub backoff: Backoff,
+}
+
+impl State {
+    /// A locked daemon.
+    pub fn new(found: Found) -> Self {
+        Self {
+            owner: found.owner,
+            memory: found.memory,
+            session: RefCell::default(),
+            vault: RefCell::new(found.vault.map(Arc::new)),
+            vault_path: found.vault_path,
+            damaged: Cell::new(false),
+            journal: found.journal,
+            locks: watch::Sender::new(0),
+            opened: Notify::new(),
+            stop: Notify::new(),
+            store: found.store,
+            changing: Arc::default(),
+            guessing: Mutex::new(found.backoff),
+        }
+    }
+
+    /// Whom this daemon serves.
+    pub fn owner(&self) -> u32 {
+        self.owner
+    }
+
+    /// How well memory can be protected here.
+    pub fn memory(&self) -> Option<Level> {
+        self.memory
+    }
+
+    // The session.
+
+    /// Whether a session is open at this moment. Ends one whose time is over.
+    pub fn is_open(&self, now: Now) -> bool {
+        self.step(Input::Check, now);
+        self.session.borrow().open().is_some()
+    }
+
+    /// Begins a session, or begins it anew.
+    pub fn open(&self, key: Keys, limits: Limits, now: Now) {
+        self.step(Input::Open { key, limits }, now);
+        self.opened.notify_one();
+    }
+
+    /// Ends the session, and everything that is under way.
+    pub fn lock(&self, reason: LockReason) {
+        self.step(Input::Lock(reason), clock::now());
+    }
+
+    /// An authorised request.
+    pub fn used(&self, now: Now) {
+        self.step(Input::Used, now);
+    }
+
+    /// The timer.
+    pub fn tick(&self, now: Now) {
+        self.step(Input::Tick, now);
+    }
+
+    fn step(&self, input: Input<Keys>, now: Now) {
+        let ended = {
+            let mut session = self.session.borrow_mut();
+            let (next, ended) = std::mem::take(&mut *session).step(input, now);
+            *session = next;
+            ended
+        };
+        let locks = self.session.borrow().locks();
+        self.locks.send_if_modified(|seen| std::mem::replace(seen, locks) != locks);
+        if let Some(reason) = ended {
+            tracing::info!("locked: {}", reason.describe());
+            let by = Some(reason.name());
+            let entry =
+                Entry { event: Event::Lock, outcome: Outcome::Allowed, secret: None, by, peer: Who::Nobody };
+            // The key is gone already: a log that fails now has nothing left to protect.
+            if let Err(error) = self.journal.record(entry, now) {
+                tracing::error!("the lock could not be recorded: {error}");
+            }
+        }
+    }
+
+    /// Looks at the open session.
+    pub fn session(&self) -> Ref<'_, Session<Keys>> {
+        self.session.borrow()
+    }
+
+    /// The key of the open session: for the gate, which alone may hand it on.
+    pub fn keys(&self) -> Option<Ref<'_, Keys>> {
+        Ref::filter_map(self.session.borrow(), |session| session.open().map(|open| open.key())).ok()
+    }
+
+    /// Why the last session ended.
+    pub fn last_lock(&self) -> Option<LockReason> {
+        self.session.borrow().last_lock()
+    }
+
+    /// Counts the locks, and wakes whoever waits for one.
+    pub fn locks(&self) -> watch::Receiver<u64> {
+        self.locks.subscribe()
+    }
+
+    /// Waits until a session was opened.
+    pub async fn opened(&self) {
+        self.opened.notified().await;
+    }
+
+    // The vault.
+
+    /// The vault, if one has been created.
+    pub fn vault(&self) -> Option<Arc<Vault>> {
+        self.vault.borrow().clone()
+    }
+
+    /// Where the vault is, or will be.
+    pub fn vault_path(&self) -> PathBuf {
+        self.vault_path.clone()
+    }
+
+    /// A vault has been created.
+    pub fn adopt(&self, vault: Arc<Vault>) {
+        *self.vault.borrow_mut() = Some(vault);
+    }
+
+    /// A check found the vault damaged.
+    pub fn mark_damaged(&self) {
+        self.damaged.set(true);
+    }
+
+    /// What is known of the vault without a key.
+    pub fn vault_state(&self) -> VaultState {
+        match (self.damaged.get(), &*self.vault.borrow()) {
+            (true, _) => VaultState::Damaged,
+            (false, Some(_)) => VaultState::Present,
+            (false, None) => VaultState::Absent,
+        }
+    }
+
+    // The log.
+
+    /// Records an event. One that cannot be recorded ends the session.
+    ///
+    /// # Errors
+    /// The refusal to send instead of any answer.
+    pub fn record(&self, entry: Entry<'_>) -> Result<(), Refusal<'static>> {
+        self.journal.record(entry, clock::now()).map_err(|error| {
+            tracing::error!("{error}: {:?}", std::error::Error::source(&error));
+            self.lock(LockReason::Unlogged);
+            refuse::unlogged(&error)
+        })
+    }
+
+    /// The log, for whoever brings it to the disk.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    // The end.
+
+    /// Asks the daemon to end.
+    pub fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Waits until somebody asked.
+    pub async fn stopped(&self) {
+        self.stop.notified().await;
+    }
+}

@@ -1,0 +1,67 @@
+//! After each unlock, compares every row of the vault with the sealed hash over all of them, a few
+//! rows at a time between requests: a record that was put back or taken away is noticed, and said.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_vault::{CheckStep, Error};
+
+use crate::journal::{Entry, Who};
+use crate::state::State;
+
+/// Rows a step: about a tenth of a millisecond, so that no request notices.
+const ROWS: u32 = 128;
+/// Between two steps.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Checks the vault once. Ends early when the session ends.
+pub async fn check(state: Rc<State>) {
+    match sound(&state).await {
+        Ok(true) => {}
+        Ok(false) => report(&state, "rows-altered"),
+        Err(error) => {
+            tracing::error!("the vault could not be checked: {error}");
+            if matches!(error, Error::Corrupt(_)) {
+                report(&state, "unreadable");
+            }
+        }
+    }
+}
+
+async fn sound(state: &Rc<State>) -> Result<bool, Error> {
+    let Some(vault) = state.vault() else { return Ok(true) };
+    let locks = state.locks();
+    let mut check = match state.keys() {
+        Some(keys) => vault.check(&keys)?,
+        None => return Ok(true),
+    };
+    loop {
+        let step = match state.keys() {
+            Some(keys) if !locks.has_changed().unwrap_or(true) => check.step(&keys, ROWS)?,
+            _ => return Ok(true),
+        };
+        match step {
+            CheckStep::More => tokio::time::sleep(PAUSE).await,
+            CheckStep::Sound { rows } => {
+                tracing::info!("the vault is sound: {rows} rows");
+                return Ok(true);
+            }
+            CheckStep::Altered { .. } => return Ok(false),
+        }
+    }
+}
+
+fn report(state: &State, by: &str) {
+    tracing::error!("the vault is damaged: rows were put back, changed or taken away");
+    state.mark_damaged();
+    let entry = Entry {
+        event: Event::VaultDamaged,
+        outcome: Outcome::Failed,
+        secret: None,
+        by: Some(by),
+        peer: Who::Nobody,
+    };
+    // A log that fails here has locked the session, which is all that is left to do.
+    let _ = state.record(entry);
+}

@@ -1,0 +1,6 @@
+//! What watches the world beside the requests. Each watcher is one file and does one thing: it
+//! tells [`State`](crate::state::State) that the session must end, or keeps the log on disk.
+
+pub mod clock;
+pub mod disk;
+pub mod integrity;
