@@ -1,1 +1,59 @@
-//! x
+//! The client: a thin blocking library, and the programs `ctl` and `glassdome_start` over it.
+//!
+//! It holds no key and cannot: neither the vault nor locked memory is among its dependencies. What
+//! it does hold for a moment, a password or a value, lives in buffers that are wiped, in a process
+//! that others of the same user cannot read.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `socket_path` | where the daemon listens |
+//! | `daemon_check` | whether it is ours that listens there |
+//! | `connection`, `wire_buffer` | the handshake; one request, one reply; the wiped buffers of both |
+//! | `session`, `transfer`, `listing`, `bulk` | questions of more than one message: state, large values, all pages, many values |
+//! | `start` | starting the daemon that lies beside us |
+//! | `error`, `exit` | what can go wrong, and the number that scripts see |
+//! | `terminal`, `descriptor`, `password` | hidden input, wiped input, and where the master password comes from |
+//! | `import/` | files of other programs |
+//! | `random_value`, `private_file` | made-up values, and files for values |
+//! | `cli`, `command/` | the command line, and one file a command |
+//! | `text/` | how things look to a person |
+//!
+//! ```no_run
+//! use glassdome_client::{Connection, Error, SocketPath};
+//! use glassdome_proto::Name;
+//!
+//! fn key() -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
+//!     let mut connection = Connection::open(&SocketPath::find()?.path)?;
+//!     Ok(connection.get(Name::parse("aws/prod/key")?, None)?.bytes)
+//! }
+//! ```
+#![forbid(unsafe_code)]
+
+mod bulk;
+mod cli;
+mod command;
+mod connection;
+mod daemon_check;
+mod descriptor;
+mod error;
+mod exit;
+mod import;
+mod listing;
+mod password;
+mod private_file;
+mod random_value;
+mod session;
+mod socket_path;
+mod start;
+mod terminal;
+mod text;
+mod transfer;
+mod wire_buffer;
+
+pub use cli::{ctl, glassdome_start};
+pub use connection::{Connection, HANDSHAKE};
+pub use daemon_check::Distrust;
+pub use error::{Error, Side};
+pub use exit::Exit;
+pub use socket_path::SocketPath;
+pub use transfer::{Upload, Value};

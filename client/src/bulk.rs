@@ -1,0 +1,137 @@
+//! Many values at once: small ones in batches that fit a frame, large ones one by one.
+
+use glassdome_proto::secrets::{self, Expect, Stored};
+use glassdome_proto::{Answer, Body, Bytes, Code, List, Name, limits};
+
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::transfer::Upload;
+
+/// A value from this size on, in bytes, travels alone.
+const LARGE: usize = 48 * 1024;
+/// Bytes of names and values in a batch; with what the codec adds for 256 items it fits a frame.
+const BATCH_BYTES: usize = limits::FRAME - limits::BATCH * ITEM_OVERHEAD - 64;
+/// What the codec adds to an item: two lengths of up to three bytes each.
+const ITEM_OVERHEAD: usize = 6;
+
+/// One of many.
+pub(crate) struct Entry<'a> {
+    pub(crate) name: Name<'a>,
+    pub(crate) value: &'a [u8],
+}
+
+/// What to do with names that hold another value already, and whether to do anything at all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) overwrite: bool,
+    pub(crate) dry_run: bool,
+}
+
+impl Connection {
+    /// Stores `entries`, and says of each what became of it, in their order. A batch is stored whole
+    /// or not at all; `progress` is told how many are done.
+    pub(crate) fn set_many(
+        &mut self,
+        entries: &[Entry<'_>],
+        manner: Manner,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Vec<Stored>, Error> {
+        let mut results = Vec::with_capacity(entries.len());
+        let mut rest = entries;
+        while let Some(first) = rest.first() {
+            if first.value.len() >= LARGE {
+                results.push(self.set_large(first, manner)?);
+                rest = &rest[1..];
+            } else {
+                let (batch, behind) = rest.split_at(batch_len(rest));
+                results.extend(self.set_batch(batch, manner)?);
+                rest = behind;
+            }
+            progress(results.len());
+        }
+        Ok(results)
+    }
+
+    fn set_batch(&mut self, batch: &[Entry<'_>], manner: Manner) -> Result<Vec<Stored>, Error> {
+        let too_long = || Error::TooLong { what: "a value", max: limits::VALUE };
+        let mut items = Vec::with_capacity(batch.len());
+        for Entry { name, value } in batch {
+            let value = Bytes::new(value).ok_or_else(too_long)?;
+            items.push(secrets::Item { name: name.clone(), value });
+        }
+        let items = List::new(items).ok_or_else(too_long)?;
+        let Manner { overwrite, dry_run } = manner;
+        match self.call(Body::Secrets(secrets::Request::SetMany { items, overwrite, dry_run }))? {
+            Answer::Secrets(secrets::Answer::StoredMany(results)) if results.len() == batch.len() => {
+                Ok(results.into_vec())
+            }
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Compare and set, so that what this says is true whoever else writes at the same time.
+    fn set_large(&mut self, entry: &Entry<'_>, manner: Manner) -> Result<Stored, Error> {
+        let (expect, stored) = match self.get(entry.name.clone(), None) {
+            Ok(there) if *there.bytes == *entry.value => return Ok(Stored::Same),
+            Ok(_) if !manner.overwrite => return Ok(Stored::Exists),
+            Ok(there) => (Expect::Version(there.version), Stored::Replaced),
+            Err(error) if error.code() == Some(Code::NotFound) => (Expect::New, Stored::Created),
+            Err(error) => return Err(error),
+        };
+        if !manner.dry_run {
+            let Entry { name, value } = entry;
+            self.set(Upload { name: name.clone(), field: None, expires: None, expect, value })?;
+        }
+        Ok(stored)
+    }
+}
+
+/// How many of the entries, all small up to there, make the next batch; at least one.
+fn batch_len(entries: &[Entry<'_>]) -> usize {
+    let mut bytes = 0;
+    let fits = |entry: &&Entry<'_>| {
+        bytes += entry.name.len() + entry.value.len();
+        entry.value.len() < LARGE && bytes <= BATCH_BYTES
+    };
+    entries.iter().take(limits::BATCH).take_while(fits).count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use glassdome_proto::{Request, encode};
+
+    use super::*;
+    use crate::wire_buffer::CAPACITY;
+
+    fn entries(values: &[Vec<u8>], name_len: usize) -> Vec<Entry<'_>> {
+        let name = |i: usize| Name::parse(format!("{i:0name_len$}")).unwrap();
+        values.iter().enumerate().map(|(i, value)| Entry { name: name(i), value }).collect()
+    }
+
+    #[test]
+    fn every_batch_fits_a_frame() {
+        for (len, name_len) in [(0, 8), (150, 100), (240, 16), (1000, 512), (LARGE - 1, 512)] {
+            let values = vec![vec![7; len]; 600];
+            let entries = entries(&values, name_len);
+            let batch = &entries[..batch_len(&entries)];
+            let item = |e: &Entry<'_>| secrets::Item {
+                name: e.name.clone().into_owned(),
+                value: Bytes::new(values[0].as_slice()).unwrap(),
+            };
+            let items = List::new(batch.iter().map(item).collect()).unwrap();
+            let body = Body::Secrets(secrets::Request::SetMany { items, overwrite: true, dry_run: true });
+            let request = Request { id: u32::MAX, body };
+            assert!(encode(&request, &mut vec![0; CAPACITY]).is_ok(), "{len} {name_len}");
+        }
+    }
+
+    #[test]
+    fn a_batch_ends_at_its_limits() {
+        let values = vec![vec![7; 1]; 600];
+        assert_eq!(batch_len(&entries(&values, 8)), limits::BATCH);
+        let values = [vec![7; 10], vec![7; LARGE], vec![7; 10]];
+        assert_eq!(batch_len(&entries(&values, 8)), 1);
+        let values = vec![vec![7; LARGE - 1]; 2];
+        assert_eq!(batch_len(&entries(&values, 8)), 1);
+    }
+}

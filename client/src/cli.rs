@@ -1,0 +1,224 @@
+//! From the command line to a command and back to an exit code. One definition of a command feeds
+//! its parser, its help and its completions; only the command that is asked for is ever built, since
+//! building them all is what starting would take longest for.
+
+use std::env::args_os;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, Command as Parser};
+
+use crate::command;
+use crate::command::unlock::Unlock;
+use crate::connection::Connection;
+use crate::descriptor::write_all;
+use crate::error::{Error, printable};
+use crate::exit::Exit;
+use crate::socket_path::SocketPath;
+use crate::text::notice;
+
+/// The program `ctl`, which is also called `glassdome`.
+pub fn ctl() -> ExitCode {
+    let args: Vec<OsString> = args_os().collect();
+    let named = args.get(1).and_then(|name| name.to_str());
+    let parser = match command::ALL.iter().find(|entry| Some(entry.name) == named) {
+        Some(entry) => ctl_frame().subcommand(entry.parser()),
+        None => ctl_parser(),
+    };
+    finish("ctl", parser.try_get_matches_from(args), |matches| {
+        let (name, matches) = matches.subcommand().expect("the parser requires a command");
+        let entry = command::ALL.iter().find(|entry| entry.name == name);
+        (entry.expect("the parser knows the commands of this table only").run)(matches)
+    })
+}
+
+/// The program `glassdome_start`.
+pub fn glassdome_start() -> ExitCode {
+    finish("glassdome_start", glassdome_start_parser().try_get_matches(), run::<Unlock>)
+}
+
+/// What can be typed behind `ctl`.
+pub(crate) trait Command: Args {
+    /// Its name.
+    const NAME: &'static str;
+    /// What it does, in one line.
+    const ABOUT: &'static str;
+    /// Lines that can be typed as they are.
+    const EXAMPLES: &'static str;
+    /// Whether only scripts of ours call it.
+    const HIDDEN: bool = false;
+
+    /// Does it.
+    fn run(self) -> Result<Exit, Error>;
+}
+
+/// A [`Command`] in the table of all.
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    about: &'static str,
+    examples: &'static str,
+    hidden: bool,
+    augment: fn(Parser) -> Parser,
+    run: fn(&ArgMatches) -> Result<Exit, Error>,
+}
+
+impl Entry {
+    pub(crate) const fn of<C: Command>() -> Self {
+        Self {
+            name: C::NAME,
+            about: C::ABOUT,
+            examples: C::EXAMPLES,
+            hidden: C::HIDDEN,
+            augment: C::augment_args,
+            run: run::<C>,
+        }
+    }
+
+    fn parser(&self) -> Parser {
+        let parser = (self.augment)(Parser::new(self.name));
+        parser.about(self.about).hide(self.hidden).after_help(examples(self.examples))
+    }
+}
+
+/// All of `ctl`, for its help and its completions.
+pub(crate) fn ctl_parser() -> Parser {
+    ctl_frame().subcommands(command::ALL.iter().map(Entry::parser))
+}
+
+/// All of `glassdome_start`.
+pub(crate) fn glassdome_start_parser() -> Parser {
+    const EXAMPLES: &str = "glassdome_start\nglassdome_start --for 2h\n\
+                            glassdome_start --password-fd 3 3</run/user/1000/master";
+    Unlock::augment_args(Parser::new("glassdome_start"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Unlock: start the daemon if none runs, make the vault on first use, open a session")
+        .after_help(examples(EXAMPLES))
+}
+
+/// Connects to the daemon.
+///
+/// # Errors
+/// As [`Connection::open`].
+pub(crate) fn connect() -> Result<Connection, Error> {
+    Connection::open(&SocketPath::find()?.path)
+}
+
+/// Writes text that programs may read to stdout.
+///
+/// # Errors
+/// [`Error::Output`].
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    write_all(std::io::stdout(), text.as_bytes()).map_err(Error::Output)
+}
+
+/// Writes `document` to stdout as one line of JSON.
+///
+/// # Errors
+/// [`Error::Output`].
+pub(crate) fn print_json(document: &impl serde::Serialize) -> Result<(), Error> {
+    let mut line = serde_json::to_string(document).map_err(|error| Error::Output(error.into()))?;
+    line.push('\n');
+    print(&line)
+}
+
+fn ctl_frame() -> Parser {
+    Parser::new("ctl")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Secrets from the unlocked vault, and everything about it")
+        .after_help(
+            "Unlock first: glassdome_start\n\n\
+             Exit codes: 0 ok, 1 error, 2 usage, 3 locked, 4 denied, 5 not found, 6 no daemon,\n\
+             7 wrong password, 8 throttled, 9 conflict, 10 corrupt, 11 protocol, 12 storage, 13 no input",
+        )
+        .subcommand_required(true)
+}
+
+fn examples(lines: &str) -> String {
+    let mut text = "Examples:".to_owned();
+    for line in lines.lines() {
+        text.push_str("\n  ");
+        text.push_str(line);
+    }
+    text
+}
+
+fn run<C: Command>(matches: &ArgMatches) -> Result<Exit, Error> {
+    C::from_arg_matches(matches).map_err(|error| Error::Usage(one_line(&error)))?.run()
+}
+
+fn finish(
+    program: &str,
+    matches: Result<ArgMatches, clap::Error>,
+    run: impl FnOnce(&ArgMatches) -> Result<Exit, Error>,
+) -> ExitCode {
+    let outcome = match matches {
+        Ok(matches) => run(&matches),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            print(&error.to_string()).map(|()| Exit::Ok)
+        }
+        Err(error) => Err(Error::Usage(one_line(&error))),
+    };
+    let exit = outcome.unwrap_or_else(|error| {
+        notice::failed(program, &error);
+        Exit::from(&error)
+    });
+    exit.into()
+}
+
+/// The parser's complaint without its decoration: what is wrong, its tip, and where help is.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let complaint = text.split("\n\nUsage:").next().unwrap_or_default();
+    let complaint = complaint.split("\n\nFor more information").next().unwrap_or_default();
+    let (complaint, tip) = complaint.split_once("\n\n  tip: ").unwrap_or((complaint, ""));
+    let on_one_line = |text: &str| {
+        let words: Vec<&str> = text.trim_start_matches("error: ").split_whitespace().collect();
+        printable(&words.join(" "))
+    };
+    let tip = if tip.is_empty() { String::new() } else { format!(" ({})", on_one_line(tip)) };
+    format!("{}{tip}. See --help", on_one_line(complaint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(args: &[&str]) -> String {
+        one_line(&ctl_parser().try_get_matches_from(args).unwrap_err())
+    }
+
+    #[test]
+    fn the_definitions_are_sound() {
+        ctl_parser().debug_assert();
+        glassdome_start_parser().debug_assert();
+    }
+
+    #[test]
+    fn every_help_has_an_example_and_names_only_commands_that_exist() {
+        for entry in command::ALL {
+            let help = entry.parser().render_long_help().to_string();
+            assert!(help.contains("Examples:\n  "), "{}", entry.name);
+            for line in entry.examples.lines() {
+                let typed = line.split("ctl ").nth(1).unwrap_or_default();
+                let name = typed.split_whitespace().next().unwrap_or_default();
+                assert!(command::ALL.iter().any(|entry| entry.name == name), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn complaints_take_one_line() {
+        assert_eq!(
+            complaint(&["ctl", "get"]),
+            "the following required arguments were not provided: <NAME>. See --help"
+        );
+        assert_eq!(
+            complaint(&["ctl", "statu"]),
+            "unrecognized subcommand 'statu' (a similar subcommand exists: 'status'). See --help"
+        );
+        for args in [vec!["ctl"], vec!["ctl", "get", "a", "--fild"], vec!["ctl", "get", "a\nb", "c"]] {
+            assert_eq!(complaint(&args).lines().count(), 1, "{args:?}");
+        }
+    }
+}

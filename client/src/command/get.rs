@@ -1,0 +1,105 @@
+//! `ctl get`: a value, byte for byte.
+
+use std::io::{IsTerminal, stdout};
+use std::path::PathBuf;
+
+use glassdome_proto::{Field, Name};
+
+use crate::cli::{Command, connect};
+use crate::descriptor::write_all;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::private_file::write_private;
+use crate::text::{notice, time};
+use crate::transfer::Value;
+
+/// What can be typed behind `ctl get`.
+#[derive(clap::Args)]
+pub(crate) struct Get {
+    /// Which secret
+    name: String,
+    /// One field of it instead of its value
+    #[arg(long, value_name = "FIELD")]
+    field: Option<String>,
+    /// Add no newline, on a terminal either (elsewhere there never is one)
+    #[arg(short = 'n')]
+    no_newline: bool,
+    /// Write to FILE, private (0600), whole or not at all, never through a symbolic link
+    ///
+    /// A value that is binary or holds control characters is not printed on a terminal: use this, or
+    /// a pipe.
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    out: Option<PathBuf>,
+}
+
+impl Command for Get {
+    const NAME: &'static str = "get";
+    const ABOUT: &'static str = "Print a secret's value, byte for byte, with a newline only on a terminal";
+    const EXAMPLES: &'static str = "ctl get aws/prod/key\nctl get github --field user\n\
+                                    ctl get tls/key --out key.pem";
+
+    fn run(self) -> Result<Exit, Error> {
+        let name = Name::typed(&self.name)?;
+        let field = self.field.as_deref().map(Field::typed).transpose()?;
+        let value = connect()?.get(name, field)?;
+        match &self.out {
+            Some(path) => {
+                write_private(path, &value.bytes)?;
+                notice::done(&format!("wrote {} ({} bytes, mode 0600)", path.display(), value.bytes.len()));
+            }
+            None => self.print(&value)?,
+        }
+        self.remind(&value);
+        Ok(Exit::Ok)
+    }
+}
+
+impl Get {
+    fn print(&self, value: &Value) -> Result<(), Error> {
+        let terminal = stdout().is_terminal();
+        if terminal && !is_harmless(&value.bytes) {
+            return Err(Error::Usage(
+                "the value is binary or would steer your terminal: it was not printed. \
+                 Use --out FILE or a pipe"
+                    .into(),
+            ));
+        }
+        // Past the standard library's buffer, which nobody wipes.
+        write_all(stdout(), &value.bytes).map_err(Error::Output)?;
+        if terminal && !self.no_newline && value.bytes.last() != Some(&b'\n') {
+            write_all(stdout(), b"\n").map_err(Error::Output)?;
+        }
+        Ok(())
+    }
+
+    fn remind(&self, value: &Value) {
+        if let Some(at) = value.expires.filter(|at| *at <= time::now()) {
+            let name = crate::error::printable(&self.name);
+            notice::remind(&format!("{name} expired on {}. Replace it: ctl set {name}", time::date(at)));
+        }
+    }
+}
+
+/// Whether a terminal can be sent this: text without control characters but tabs and line ends.
+fn is_harmless(value: &[u8]) -> bool {
+    // A carriage return alone would let the end of a value hide its beginning.
+    let is_plain = |c: char| !c.is_control() || matches!(c, '\t' | '\n');
+    let is_plain_line = |line: &str| line.strip_suffix('\r').unwrap_or(line).chars().all(is_plain);
+    std::str::from_utf8(value).is_ok_and(|text| text.split('\n').all(is_plain_line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_not_printed_there() {
+        for good in ["", "pässwörd 🔑", "-----BEGIN\nKEY\r\n\tx\n"] {
+            assert!(is_harmless(good.as_bytes()), "{good:?}");
+        }
+        for bad in ["\x1b[2J", "\u{9b}2J", "a\rb", "\0", "\x7f", "a\x08b"] {
+            assert!(!is_harmless(bad.as_bytes()), "{bad:?}");
+        }
+        assert!(!is_harmless(b"\xff\xfe"));
+    }
+}

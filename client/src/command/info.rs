@@ -1,0 +1,97 @@
+//! `ctl info`: everything about a secret but its value.
+
+use std::fmt::Write;
+
+use glassdome_proto::secrets::Info as About;
+use glassdome_proto::{Answer, Body, Name, secrets};
+
+use crate::cli::{Command, connect, print, print_json};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::text::time;
+
+/// What can be typed behind `ctl info`.
+#[derive(clap::Args)]
+pub(crate) struct Info {
+    /// Which secret
+    name: String,
+    /// Print a JSON object for programs; times are seconds since the epoch
+    #[arg(long)]
+    json: bool,
+}
+
+/// A secret for programs.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    name: &'a str,
+    version: u64,
+    versions: u8,
+    created: u64,
+    changed: u64,
+    expires: Option<u64>,
+    size: Option<u32>,
+    fields: Vec<Field<'a>>,
+}
+
+#[derive(serde::Serialize)]
+struct Field<'a> {
+    name: &'a str,
+    size: u32,
+}
+
+impl Command for Info {
+    const NAME: &'static str = "info";
+    const ABOUT: &'static str = "Show everything about a secret but its value";
+    const EXAMPLES: &'static str = "ctl info aws/prod/key\nctl info aws/prod/key --json";
+
+    fn run(self) -> Result<Exit, Error> {
+        let request = secrets::Request::Info { name: Name::typed(&self.name)? };
+        let mut connection = connect()?;
+        let Answer::Secrets(secrets::Answer::Info(about)) = connection.call(Body::Secrets(request))? else {
+            return Err(Error::Unexpected);
+        };
+        if self.json {
+            print_json(&document(&about))?
+        } else {
+            print(&describe(&about, time::now()))?
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn document<'a>(about: &'a About<'_>) -> Document<'a> {
+    Document {
+        name: &about.entry.name,
+        version: about.entry.version,
+        versions: about.versions,
+        created: about.created,
+        changed: about.entry.changed,
+        expires: about.entry.expires,
+        size: about.entry.size,
+        fields: about.fields.iter().map(|field| Field { name: &field.name, size: field.size }).collect(),
+    }
+}
+
+fn describe(about: &About<'_>, now: u64) -> String {
+    let entry = &about.entry;
+    let mut text = format!("name      {}\n", entry.name);
+    let mut line = |key: &str, value: &str| {
+        // Writing to a string does not fail.
+        writeln!(text, "{key:<9} {value}").ok();
+    };
+    line("version", &format!("{} ({} kept)", entry.version, about.versions));
+    line("created", &time::date_time(about.created));
+    line("changed", &time::date_time(entry.changed));
+    if let Some(expires) = entry.expires {
+        let passed = if expires <= now { ", which has passed: replace it" } else { "" };
+        line("expires", &format!("{}{passed}", time::date(expires)));
+    }
+    match entry.size {
+        Some(size) => line("value", &format!("{size} bytes")),
+        None => line("value", "none, only fields"),
+    }
+    for field in about.fields.iter() {
+        line("field", &format!("{} ({} bytes)", field.name, field.size));
+    }
+    text
+}

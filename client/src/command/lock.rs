@@ -1,0 +1,28 @@
+//! `ctl lock`: end the session now.
+
+use glassdome_proto::{Answer, Body, session};
+
+use crate::cli::{Command, connect};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::text::notice;
+
+/// What can be typed behind `ctl lock`: nothing.
+#[derive(clap::Args)]
+pub(crate) struct Lock {}
+
+impl Command for Lock {
+    const NAME: &'static str = "lock";
+    const ABOUT: &'static str = "Lock now: the key is wiped from the daemon's memory";
+    const EXAMPLES: &'static str = "ctl lock";
+
+    fn run(self) -> Result<Exit, Error> {
+        match connect()?.call(Body::Session(session::Request::Lock))? {
+            Answer::Session(session::Answer::Locked) => {
+                notice::done("locked. Unlock: glassdome_start");
+                Ok(Exit::Ok)
+            }
+            _ => Err(Error::Unexpected),
+        }
+    }
+}

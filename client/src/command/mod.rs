@@ -1,0 +1,44 @@
+//! One file a command. Each says what can be typed behind its name, and does it.
+
+use crate::cli::Entry;
+
+pub(crate) mod complete_names;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod get;
+pub(crate) mod history;
+pub(crate) mod import;
+pub(crate) mod info;
+pub(crate) mod list;
+pub(crate) mod lock;
+pub(crate) mod mv;
+pub(crate) mod passwd;
+pub(crate) mod restore;
+pub(crate) mod rm;
+pub(crate) mod set;
+pub(crate) mod settings;
+pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod unlock;
+
+/// All commands of `ctl`, in the order in which its help lists them.
+pub(crate) const ALL: &[Entry] = &[
+    Entry::of::<status::Status>(),
+    Entry::of::<unlock::Unlock>(),
+    Entry::of::<lock::Lock>(),
+    Entry::of::<stop::Stop>(),
+    Entry::of::<get::Get>(),
+    Entry::of::<set::Set>(),
+    Entry::of::<list::List>(),
+    Entry::of::<info::Info>(),
+    Entry::of::<rm::Rm>(),
+    Entry::of::<mv::Mv>(),
+    Entry::of::<history::History>(),
+    Entry::of::<restore::Restore>(),
+    Entry::of::<import::Import>(),
+    Entry::of::<passwd::Passwd>(),
+    Entry::of::<settings::Settings>(),
+    Entry::of::<doctor::Doctor>(),
+    Entry::of::<completions::Completions>(),
+    Entry::of::<complete_names::CompleteNames>(),
+];

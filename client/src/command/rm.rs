@@ -1,0 +1,40 @@
+//! `ctl rm`: take a secret away.
+
+use glassdome_proto::{Answer, Body, Name, secrets};
+
+use crate::cli::{Command, connect};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::text::notice;
+
+/// What can be typed behind `ctl rm`.
+#[derive(clap::Args)]
+pub(crate) struct Rm {
+    /// Which secret
+    name: String,
+    /// Its former versions too: they cannot be restored
+    #[arg(long)]
+    purge: bool,
+}
+
+impl Command for Rm {
+    const NAME: &'static str = "rm";
+    const ABOUT: &'static str = "Remove a secret; its last versions are kept unless it is purged";
+    const EXAMPLES: &'static str = "ctl rm aws/test/key\nctl rm --purge aws/test/key";
+
+    fn run(self) -> Result<Exit, Error> {
+        let name = Name::typed(&self.name)?;
+        let request = secrets::Request::Remove { name: name.clone(), purge: self.purge };
+        match connect()?.call(Body::Secrets(request))? {
+            Answer::Secrets(secrets::Answer::Removed) => {
+                notice::done(&if self.purge {
+                    format!("removed {name} for good")
+                } else {
+                    format!("removed {name}. Its versions: ctl history {name}")
+                });
+                Ok(Exit::Ok)
+            }
+            _ => Err(Error::Unexpected),
+        }
+    }
+}

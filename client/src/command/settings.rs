@@ -1,0 +1,129 @@
+//! `ctl settings`: the sealed settings, which change only with the master password.
+
+use std::io::stdout;
+
+use glassdome_proto::settings::{Answer as SettingsAnswer, Request, Setting, Word};
+use glassdome_proto::{Answer, Body, limits};
+
+use super::unlock::retry;
+use crate::cli::{Command, connect, print, print_json};
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::password::{PasswordArgs, Source};
+use crate::text::notice;
+use crate::text::style::Style;
+use crate::text::table::columns;
+
+/// How often a person is asked for the master password.
+const TRIES: u32 = 3;
+
+/// What can be typed behind `ctl settings`.
+#[derive(clap::Args)]
+pub(crate) struct Settings {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Show all settings
+    Show {
+        /// Print a JSON array for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change one setting; takes the master password
+    Set {
+        /// Which
+        key: String,
+        /// To what
+        value: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+}
+
+/// A setting for programs.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    key: &'a str,
+    value: &'a str,
+    default: bool,
+    about: &'a str,
+}
+
+impl Command for Settings {
+    const NAME: &'static str = "settings";
+    const ABOUT: &'static str = "Show or change the sealed settings";
+    const EXAMPLES: &'static str = "ctl settings\nctl settings show --json\nctl settings set idle 30m";
+
+    fn run(self) -> Result<Exit, Error> {
+        match self.what {
+            None => show(false),
+            Some(What::Show { json }) => show(json),
+            Some(What::Set { key, value, password }) => set(&key, &value, &password),
+        }
+    }
+}
+
+fn show(json: bool) -> Result<Exit, Error> {
+    let mut connection = connect()?;
+    let Answer::Settings(SettingsAnswer::All(all)) = connection.call(Body::Settings(Request::Show))? else {
+        return Err(Error::Unexpected);
+    };
+    if json {
+        print_json(&all.iter().map(document).collect::<Vec<_>>())?;
+    } else {
+        let style = Style::of(&stdout());
+        print(&columns(&all.iter().map(|setting| row(setting, style)).collect::<Vec<_>>()))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn set(key: &str, value: &str, password: &PasswordArgs) -> Result<Exit, Error> {
+    let word = |text: &str| {
+        Word::new(text.to_owned()).ok_or(Error::TooLong { what: "a setting", max: limits::SETTING })
+    };
+    let (key, value) = (word(key)?, word(value)?);
+    let mut connection = connect()?;
+    // Greets the daemon before anybody is asked; see `unlock`.
+    connection.require_session()?;
+    let mut source = Source::open(password)?;
+    for rest in (0..TRIES).rev() {
+        match set_once(&mut connection, &mut source, &key, &value) {
+            Err(error) if rest > 0 && source.can_ask_again() => retry(&source, error)?,
+            other => {
+                other?;
+                break;
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn set_once(
+    connection: &mut Connection,
+    source: &mut Source,
+    key: &Word<'_>,
+    value: &Word<'_>,
+) -> Result<(), Error> {
+    let password = source.present("Master password: ")?;
+    let request = Request::Set { password: password.wire(), key: key.clone(), value: value.clone() };
+    match connection.call(Body::Settings(request))? {
+        Answer::Settings(SettingsAnswer::Set(now)) => {
+            notice::done(&format!("{} is {} from the next session on", now.key, now.value));
+            Ok(())
+        }
+        _ => Err(Error::Unexpected),
+    }
+}
+
+fn document<'a>(setting: &'a Setting<'_>) -> Document<'a> {
+    Document { key: &setting.key, value: &setting.value, default: setting.default, about: &setting.about }
+}
+
+fn row(setting: &Setting<'_>, style: Style) -> Vec<String> {
+    let value = if setting.default { style.faint(&setting.value) } else { setting.value.to_string() };
+    vec![setting.key.to_string(), value, setting.about.to_string()]
+}

@@ -1,0 +1,93 @@
+//! `ctl status`: is it open, for how long, and if not, why; for people, programs and prompts.
+
+use std::time::Duration;
+
+use glassdome_proto::session::{State, Status as Told};
+
+use crate::cli::{Command, print, print_json};
+use crate::connection::{Connection, HANDSHAKE};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::socket_path::SocketPath;
+use crate::text::prompt::segment;
+use crate::text::{status_template, status_text};
+
+/// A shell's prompt waits for this long and no longer.
+const SHORT: Duration = Duration::from_millis(50);
+
+/// What can be typed behind `ctl status`.
+#[derive(clap::Args)]
+pub(crate) struct Status {
+    /// Print a JSON object for programs; times are seconds since the epoch
+    #[arg(long, group = "form")]
+    json: bool,
+    /// Print a few characters for a prompt, or nothing; takes 50 ms at most and always exits 0
+    #[arg(long, group = "form")]
+    short: bool,
+    /// Print TEXT with {state} {left} {left_s} {until} {reason} {icon} filled in; {{ is a brace
+    #[arg(long, value_name = "TEXT", group = "form")]
+    format: Option<String>,
+    /// Print nothing; exit 0 unlocked, 3 locked, 6 no daemon
+    #[arg(short, group = "form")]
+    quiet: bool,
+    /// Letters instead of symbols: U unlocked, ! about to lock, L locked
+    #[arg(long)]
+    ascii: bool,
+    /// With tmux's colours
+    #[arg(long, requires = "short")]
+    tmux: bool,
+}
+
+impl Command for Status {
+    const NAME: &'static str = "status";
+    const ABOUT: &'static str = "Show whether it is unlocked, for how long, and how it is protected";
+    const EXAMPLES: &'static str = "ctl status\nctl status --short\n\
+                                    ctl status --format '{icon} {left}'\nctl status -q && ctl get name";
+
+    fn run(self) -> Result<Exit, Error> {
+        if self.short {
+            // Trouble of any kind leaves the prompt as it is; plain `ctl status` tells it.
+            with_status(SHORT, |status| match status {
+                Some(status) => print(&format!("{}\n", segment(status, self.ascii, self.tmux))),
+                None => Ok(()),
+            })
+            .ok();
+            return Ok(Exit::Ok);
+        }
+        with_status(HANDSHAKE, |status| self.show(status))
+    }
+}
+
+impl Status {
+    fn show(&self, status: Option<&Told<'_>>) -> Result<Exit, Error> {
+        if self.quiet {
+            return Ok(match status.map(|status| status.state) {
+                Some(State::Unlocked { .. }) => Exit::Ok,
+                Some(State::Locked) => Exit::Locked,
+                None => Exit::Unreachable,
+            });
+        }
+        if self.json {
+            print_json(&status_text::document(status))?;
+        } else if let Some(template) = &self.format {
+            let mut line = status_template::fill(template, status, self.ascii)?;
+            line.push('\n');
+            print(&line)?;
+        } else {
+            print(&status_text::describe(status))?;
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// Asks for the status; no daemon is an answer too.
+fn with_status<T>(
+    patience: Duration,
+    show: impl FnOnce(Option<&Told<'_>>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match Connection::open_within(&SocketPath::find()?.path, patience) {
+        Ok(mut connection) => show(Some(&connection.status()?)),
+        Err(Error::NoDaemon { .. }) => show(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,156 @@
+//! `glassdome_start` and `ctl unlock`: one password, and a session is open.
+//!
+//! ```text
+//! connect, start the daemon if there is none ─► status
+//!   no vault        ─► explain, ask twice ─► Create ─┬─ weak: say why, ask again
+//!   locked          ─► ask ─► Unlock ────────────────┼─ wrong: wait as told, ask again
+//!   open, --renew   ─► ask ─► Renew ─────────────────┘
+//!   open            ─► say until when
+//! ```
+//! A person is asked three times; a script's answer is taken once.
+
+use glassdome_proto::session::{Answer as SessionAnswer, Lifetime, Request, State, VaultState};
+use glassdome_proto::{Answer, Body, Code, span};
+
+use crate::cli::Command;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::password::{Password, PasswordArgs, Source};
+use crate::socket_path::SocketPath;
+use crate::start::connect_or_start;
+use crate::text::{notice, time};
+
+/// How often a person is asked.
+const TRIES: u32 = 3;
+
+/// What can be typed behind `glassdome_start`.
+#[derive(clap::Args)]
+pub(crate) struct Unlock {
+    #[command(flatten)]
+    password: PasswordArgs,
+    /// End the session after this long, such as 2h or 90m; it never lasts longer than the settings say
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_span)]
+    total: Option<u32>,
+    /// Lock when no program was served for this long, such as 30m
+    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
+    idle: Option<u32>,
+    /// Ask for the password and start the session's time again, also when one is open
+    #[arg(long)]
+    renew: bool,
+    /// On first use: take a master password that is easy to guess
+    #[arg(long)]
+    accept_weak: bool,
+    /// Say nothing when all went well
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Command for Unlock {
+    const NAME: &'static str = "unlock";
+    const ABOUT: &'static str = "Open a session with the master password, as glassdome_start does";
+    const EXAMPLES: &'static str = "ctl unlock\nctl unlock --renew --for 2h";
+
+    fn run(self) -> Result<Exit, Error> {
+        let socket = SocketPath::find()?;
+        if !socket.default {
+            notice::remind(&format!("another socket is in use: {}", socket.path.display()));
+        }
+        let mut connection = connect_or_start(&socket.path)?;
+        let (expires_at, left_s) = self.open_session(&mut connection)?;
+        if !self.quiet {
+            let until = time::until(expires_at);
+            notice::done(&format!("unlocked until {until} ({}). Lock: ctl lock", time::span(left_s)));
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// When a session ends, in seconds since the epoch, and in how many seconds.
+type Ends = (u64, u32);
+
+/// What a password opens.
+#[derive(Clone, Copy)]
+enum Door {
+    New { accept_weak: bool },
+    Locked,
+    Open,
+}
+
+impl Unlock {
+    fn open_session(&self, connection: &mut Connection) -> Result<Ends, Error> {
+        // This answer is read before anybody is asked: from the greeting that it takes, the daemon
+        // knows this process, and its neighbours cannot look into it any more.
+        let status = connection.status()?;
+        let door = match (status.state, status.vault) {
+            (State::Unlocked { expires_at, left_s, .. }, _) if !self.renew => {
+                return Ok((expires_at, left_s));
+            }
+            (State::Unlocked { .. }, _) => Door::Open,
+            (State::Locked, VaultState::Absent) => Door::New { accept_weak: self.accept_weak },
+            (State::Locked, _) => Door::Locked,
+        };
+        let lifetime = Lifetime { total_s: self.total, idle_s: self.idle };
+        let mut source = Source::open(&self.password)?;
+        if let Door::New { .. } = door {
+            source.say(FIRST_USE)?;
+        }
+        for rest in (0..TRIES).rev() {
+            let password = match door {
+                Door::New { .. } => source.new_password()?,
+                Door::Locked | Door::Open => source.present("Master password: ")?,
+            };
+            match ask(connection, door, &password, lifetime) {
+                Err(error) if rest > 0 && source.can_ask_again() => retry(&source, error)?,
+                other => return other,
+            }
+        }
+        unreachable!("the last try returns")
+    }
+}
+
+const FIRST_USE: &str =
+    "There is no vault yet. One is made now, sealed with a master password that you choose.
+The password is kept nowhere: whoever forgets it has lost what the vault holds.
+From then on it is typed once a session, and programs are served until the session ends.";
+
+fn ask(
+    connection: &mut Connection,
+    door: Door,
+    password: &Password,
+    lifetime: Lifetime,
+) -> Result<Ends, Error> {
+    let password = password.wire();
+    let request = match door {
+        Door::New { accept_weak } => Request::Create { password, accept_weak, lifetime },
+        Door::Locked => Request::Unlock { password, lifetime },
+        Door::Open => Request::Renew { password, lifetime },
+    };
+    match connection.call(Body::Session(request))? {
+        Answer::Session(SessionAnswer::Unlocked { expires_at, left_s, .. }) => Ok((expires_at, left_s)),
+        _ => Err(Error::Unexpected),
+    }
+}
+
+/// Tells a person what was wrong and waits as long as the daemon asks for; what another password
+/// does not mend is an error.
+pub(crate) fn retry(source: &Source, error: Error) -> Result<(), Error> {
+    let Error::Refused {
+        code: Code::WrongPassword | Code::WeakPassword | Code::Throttled,
+        ref message,
+        retry_after,
+    } = error
+    else {
+        return Err(error);
+    };
+    source.say(message)?;
+    if let Some(wait) = retry_after {
+        source.say(&format!("Next try in {} s.", wait.as_millis().div_ceil(1000)))?;
+        std::thread::sleep(wait);
+    }
+    Ok(())
+}
+
+fn parse_span(text: &str) -> Result<u32, &'static str> {
+    span::parse(text).ok_or("not a span such as 8h, 90m or 1h30m")
+}

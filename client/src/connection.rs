@@ -1,0 +1,287 @@
+//! A connection: the handshake, then one request after the other, each with its reply.
+//!
+//! ```text
+//! judge the socket's place ─► connect ─► judge the peer ─► Challenge + descriptor
+//!   ─► become non-dumpable ─► Hello and the first request, in one write, on the descriptor
+//! ```
+//!
+//! The accepted socket stays open and silent: the daemon watches it to see the client go. Every
+//! wait has a deadline. A frame lives in a buffer that is wiped before the next one and on drop.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use glassdome_proto::{
+    Answer, Body, Challenge, HEADER_LEN, Hello, Outcome, Range, Reply, Request, Text, decode, encode, limits,
+    payload_len,
+};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send,
+    socket_with,
+};
+
+use crate::daemon_check::{Found, judge_peer, judge_place};
+use crate::error::{Error, Side};
+use crate::wire_buffer::WireBuffer;
+
+/// From the connection to the daemon's challenge.
+pub const HANDSHAKE: Duration = Duration::from_secs(3);
+
+/// An open connection to the daemon.
+pub struct Connection {
+    wire: OwnedFd,
+    /// Where the daemon sees this client go; nothing is ever sent on it.
+    _accepted: OwnedFd,
+    inbox: WireBuffer,
+    outbox: WireBuffer,
+    last_id: u32,
+    /// How long an answer may take, and what the socket's timer is set to.
+    patience: Duration,
+    timer: Duration,
+}
+
+impl Connection {
+    /// Connects to the daemon at `socket` and greets it; an answer may take [`limits::ANSWER`].
+    /// The process becomes non-dumpable.
+    ///
+    /// # Errors
+    /// [`Error::NoDaemon`], [`Error::NotOurs`], [`Error::Upgrade`], a refusal of the daemon, or what
+    /// failed underneath.
+    pub fn open(socket: &Path) -> Result<Self, Error> {
+        let mut connection = Self::open_within(socket, HANDSHAKE)?;
+        connection.patience = limits::ANSWER;
+        Ok(connection)
+    }
+
+    /// As [`Connection::open`], with one deadline for everything: what is left of `patience` after
+    /// the handshake is what each answer may take.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub fn open_within(socket: &Path, patience: Duration) -> Result<Self, Error> {
+        let deadline = Instant::now() + patience;
+        let accepted = reach(socket, patience)?;
+        judge_peer(accepted.as_fd()).map_err(Error::Exchange)??;
+        let (challenge, wire) = receive_challenge(&accepted, left(deadline)?)?;
+        let protocol = challenge.protocol.common(Range::OURS).ok_or(Error::Upgrade {
+            side: if challenge.protocol.min > Range::OURS.max { Side::Client } else { Side::Daemon },
+        })?;
+        glassdome_sys::harden_process().map_err(Error::Harden)?;
+        set_socket_timeout(&wire, Timeout::Send, Some(limits::WRITE)).map_err(exchange)?;
+        let mut connection = Self {
+            wire,
+            _accepted: accepted,
+            inbox: WireBuffer::new(),
+            outbox: WireBuffer::new(),
+            last_id: 0,
+            patience: left(deadline)?,
+            timer: Duration::ZERO,
+        };
+        // It waits in the outbox for the first request: both go out in one write.
+        connection.put(&Hello {
+            protocol,
+            nonce: challenge.nonce,
+            client: Text::cut(env!("CARGO_PKG_NAME")),
+            version: Text::cut(env!("CARGO_PKG_VERSION")),
+        })?;
+        Ok(connection)
+    }
+
+    /// Asks, and waits for the answer. It borrows from a buffer that is wiped by the next call.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the daemon's line, or what failed underneath; after anything but a
+    /// refusal the connection is of no use any more.
+    pub fn call(&mut self, body: Body<'_>) -> Result<Answer<'_>, Error> {
+        let id = self.begin(body)?;
+        self.answer(id)
+    }
+
+    /// Sends a request; the id names it in [`Connection::answer`] and [`Connection::send_more`].
+    pub(crate) fn begin(&mut self, body: Body<'_>) -> Result<u32, Error> {
+        self.last_id = self.last_id.wrapping_add(1);
+        let id = self.last_id;
+        self.send(id, body)?;
+        Ok(id)
+    }
+
+    /// Sends one more message of the request `id`.
+    pub(crate) fn send(&mut self, id: u32, body: Body<'_>) -> Result<(), Error> {
+        self.put(&Request { id, body })?;
+        let sent = send_all(&self.wire, self.outbox.filled());
+        self.outbox.wipe();
+        match sent {
+            // The daemon may have hung up because it refused: then its reply is still to be read.
+            Err(Error::Closed) if self.has_input()? => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Waits for the next answer to the request `id`.
+    pub(crate) fn answer(&mut self, id: u32) -> Result<Answer<'_>, Error> {
+        let len = self.receive_frame()?;
+        let payload = &self.inbox.take(HEADER_LEN + len)[HEADER_LEN..];
+        let reply: Reply<'_> = decode(payload)?;
+        match reply.outcome {
+            // Zero is nobody's id: the daemon refuses the connection as a whole.
+            Outcome::Err(refusal) if reply.id == id || reply.id == 0 => Err(refusal.into()),
+            Outcome::Ok(answer) if reply.id == id => Ok(answer),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Whether a reply is there already, or the daemon hung up.
+    pub(crate) fn has_input(&self) -> Result<bool, Error> {
+        if !self.inbox.filled().is_empty() {
+            return Ok(true);
+        }
+        let mut byte = [0u8; 1];
+        match recv(&self.wire, &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((_, len)) => Ok(len > 0),
+            Err(Errno::AGAIN) => Ok(false),
+            Err(error) => Err(exchange(error)),
+        }
+    }
+
+    /// Wipes what was received.
+    pub(crate) fn forget(&mut self) {
+        self.inbox.wipe();
+    }
+
+    fn put<T: serde::Serialize>(&mut self, message: &T) -> Result<(), Error> {
+        match encode(message, self.outbox.room()) {
+            Ok(len) => {
+                self.outbox.advance(len);
+                Ok(())
+            }
+            Err(error) => {
+                self.outbox.spoil();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Waits until the inbox starts with a whole frame, and returns the length of its payload.
+    fn receive_frame(&mut self) -> Result<usize, Error> {
+        if self.inbox.filled().is_empty() {
+            self.inbox.wipe();
+        } else {
+            self.inbox.compact();
+        }
+        let deadline = Instant::now() + self.patience;
+        let mut wait = self.patience;
+        loop {
+            if let Some((header, rest)) = self.inbox.filled().split_first_chunk::<HEADER_LEN>() {
+                let len = payload_len(*header)?;
+                if rest.len() >= len {
+                    return Ok(len);
+                }
+            }
+            self.set_timer(wait)?;
+            match recv(&self.wire, self.inbox.room(), RecvFlags::empty()) {
+                Ok((_, 0)) => return Err(Error::Closed),
+                Ok((_, len)) => self.inbox.advance(len),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(exchange(error)),
+            }
+            wait = left(deadline)?;
+        }
+    }
+
+    fn set_timer(&mut self, wait: Duration) -> Result<(), Error> {
+        if self.timer != wait {
+            set_socket_timeout(&self.wire, Timeout::Recv, Some(wait)).map_err(exchange)?;
+            self.timer = wait;
+        }
+        Ok(())
+    }
+}
+
+/// Connects to a socket that may be trusted; waits for room in its queue as long as `patience`.
+fn reach(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
+    let failed = |source: io::Error| Error::Connect { socket: path.to_owned(), source };
+    let nobody = || Error::NoDaemon { socket: path.to_owned() };
+    if judge_place(path).map_err(failed)?? == Found::Nothing {
+        return Err(nobody());
+    }
+    let address = SocketAddrUnix::new(path).map_err(|error| failed(error.into()))?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(|error| failed(error.into()))?;
+    set_socket_timeout(&socket, Timeout::Send, Some(patience)).map_err(|error| failed(error.into()))?;
+    match connect(&socket, &address) {
+        Ok(()) => Ok(socket),
+        Err(Errno::NOENT | Errno::CONNREFUSED) => Err(nobody()),
+        Err(Errno::AGAIN) => Err(Error::TimedOut),
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// Reads the one frame that comes on the accepted socket: the challenge with a descriptor, or a
+/// refusal without.
+fn receive_challenge(accepted: &OwnedFd, wait: Duration) -> Result<(Challenge, OwnedFd), Error> {
+    set_socket_timeout(accepted, Timeout::Recv, Some(wait)).map_err(exchange)?;
+    let mut frame = [0u8; HEADER_LEN + limits::MESSAGE + 64];
+    let (mut have, wire) = glassdome_sys::recv_with_fd(accepted.as_fd(), &mut frame).map_err(waited)?;
+    let end = loop {
+        if have == 0 {
+            return Err(Error::Closed);
+        }
+        if let Some((header, rest)) = frame[..have].split_first_chunk::<HEADER_LEN>() {
+            let len = payload_len(*header)?;
+            if rest.len() >= len {
+                break HEADER_LEN + len;
+            }
+            if HEADER_LEN + len > frame.len() {
+                return Err(Error::Unexpected);
+            }
+        }
+        match recv(accepted, &mut frame[have..], RecvFlags::empty()) {
+            Ok((_, 0)) => return Err(Error::Closed),
+            Ok((_, len)) => have += len,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(exchange(error)),
+        }
+    };
+    let payload = &frame[HEADER_LEN..end];
+    match wire {
+        Some(wire) => Ok((decode(payload)?, wire)),
+        None => match decode::<Reply<'_>>(payload)?.outcome {
+            Outcome::Err(refusal) => Err(refusal.into()),
+            Outcome::Ok(_) => Err(Error::Unexpected),
+        },
+    }
+}
+
+fn send_all(wire: &OwnedFd, mut bytes: &[u8]) -> Result<(), Error> {
+    while !bytes.is_empty() {
+        match send(wire, bytes, SendFlags::NOSIGNAL) {
+            Ok(sent) => bytes = &bytes[sent..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(exchange(error)),
+        }
+    }
+    Ok(())
+}
+
+/// What is left until `deadline`; nothing left is an error.
+fn left(deadline: Instant) -> Result<Duration, Error> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    // A timer of zero would mean no timer at all, and the kernel counts in microseconds.
+    if left < Duration::from_micros(1) { Err(Error::TimedOut) } else { Ok(left) }
+}
+
+fn exchange(error: Errno) -> Error {
+    waited(error.into())
+}
+
+fn waited(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Error::TimedOut,
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::Closed,
+        _ => Error::Exchange(error),
+    }
+}

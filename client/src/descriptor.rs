@@ -1,0 +1,153 @@
+//! Reads from stdin and from descriptors that the caller named, straight into buffers that are
+//! wiped: the standard library's own buffers are not.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::io::{Errno, read};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+/// A duplicate of the descriptor `number` that this process was started with.
+///
+/// # Errors
+/// [`Error::Usage`] when there is no such descriptor.
+pub(crate) fn inherited(number: u32) -> Result<OwnedFd, Error> {
+    let none = || Error::Usage(format!("descriptor {number} is not open"));
+    let number = i32::try_from(number).map_err(|_| none())?;
+    let duplicate = pidfd_open(getpid(), PidfdFlags::empty())
+        .and_then(|own| pidfd_getfd(own, number, PidfdGetfdFlags::empty()));
+    match duplicate {
+        Ok(descriptor) => Ok(descriptor),
+        Err(Errno::BADF) => Err(none()),
+        Err(error) => Err(Error::ReadInput(error.into())),
+    }
+}
+
+/// Lines from a descriptor, read byte by byte: what follows the lines asked for stays for others.
+pub(crate) struct Lines<Fd: AsFd>(pub(crate) Fd);
+
+impl<Fd: AsFd> Lines<Fd> {
+    /// The next line without its newline; `None` at the end of the input.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] for a line of more than `max` bytes; the rest of it is not read.
+    pub(crate) fn next(
+        &mut self,
+        what: &'static str,
+        max: usize,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        let mut line = Zeroizing::new(Vec::with_capacity(max));
+        let mut byte = Zeroizing::new([0u8; 1]);
+        loop {
+            match read(&self.0, &mut byte[..]) {
+                Ok(0) if line.is_empty() => return Ok(None),
+                Ok(0) => break,
+                Ok(_) if byte[0] == b'\n' => break,
+                Ok(_) if line.len() == max => return Err(Error::TooLong { what, max }),
+                Ok(_) => line.push(byte[0]),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(Error::ReadInput(error.into())),
+            }
+        }
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        Ok(Some(line))
+    }
+}
+
+/// Everything up to the end of the input, at most `max` bytes.
+///
+/// # Errors
+/// [`Error::TooLong`] when there is more.
+pub(crate) fn read_all(
+    descriptor: impl AsFd,
+    what: &'static str,
+    max: usize,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    // One byte more than allowed tells a value that just fits from one that does not.
+    let mut bytes = Zeroizing::new(vec![0; max + 1]);
+    let mut have = 0;
+    while have < bytes.len() {
+        match read(&descriptor, &mut bytes[have..]) {
+            Ok(0) => break,
+            Ok(len) => have += len,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(Error::ReadInput(error.into())),
+        }
+    }
+    if have > max {
+        return Err(Error::TooLong { what, max });
+    }
+    bytes.truncate(have);
+    Ok(bytes)
+}
+
+/// Writes all of `bytes`.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn write_all(descriptor: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(&descriptor, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => bytes = &bytes[len..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    fn pipe_with(bytes: &[u8]) -> OwnedFd {
+        let (read_end, write_end) = rustix::pipe::pipe().unwrap();
+        File::from(write_end).write_all(bytes).unwrap();
+        read_end
+    }
+
+    #[test]
+    fn a_line_loses_its_newline_and_nothing_else() {
+        let mut lines = Lines(pipe_with(b" one \ntwo\r\n\nlast"));
+        let mut next = || lines.next("a line", 8).unwrap().map(|line| line.to_vec());
+        assert_eq!(next().unwrap(), b" one ");
+        assert_eq!(next().unwrap(), b"two");
+        assert_eq!(next().unwrap(), b"");
+        assert_eq!(next().unwrap(), b"last");
+        assert_eq!(next(), None);
+    }
+
+    #[test]
+    fn a_line_over_its_limit_is_refused() {
+        let mut lines = Lines(pipe_with(b"123456789\n"));
+        assert!(matches!(lines.next("a line", 8), Err(Error::TooLong { max: 8, .. })));
+        let mut lines = Lines(pipe_with(b"12345678\n"));
+        assert_eq!(&*lines.next("a line", 8).unwrap().unwrap(), b"12345678");
+    }
+
+    #[test]
+    fn everything_is_read_up_to_the_limit() {
+        assert_eq!(&*read_all(pipe_with(b"a\n\0b\n"), "x", 5).unwrap(), b"a\n\0b\n");
+        assert!(matches!(read_all(pipe_with(b"123456"), "x", 5), Err(Error::TooLong { max: 5, .. })));
+    }
+
+    #[test]
+    fn a_descriptor_is_taken_by_its_number() {
+        let pipe = pipe_with(b"secret\n");
+        let number = u32::try_from(pipe.as_raw_fd()).unwrap();
+        let line = Lines(inherited(number).unwrap()).next("x", 9).unwrap().unwrap();
+        assert_eq!(&*line, b"secret");
+        assert!(matches!(inherited(900_000), Err(Error::Usage(_))));
+        assert!(matches!(inherited(u32::MAX), Err(Error::Usage(_))));
+    }
+}

@@ -1,0 +1,204 @@
+//! What can go wrong on the client's side, each with the one line that a person reads. No text
+//! holds a secret; the daemon's own line is shown as it came, without control characters.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use glassdome_proto::{Code, DecodeError, EncodeError, FrameError, GlobError, NameError, Refusal};
+
+use crate::daemon_check::Distrust;
+use crate::exit::Exit;
+
+/// Which of the two programs is the older one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// This one.
+    Client,
+    /// The daemon.
+    Daemon,
+}
+
+/// Something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Bad arguments.
+    #[error("{0}")]
+    Usage(String),
+    /// A secret or a field cannot be called that.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// Not a glob.
+    #[error(transparent)]
+    Glob(#[from] GlobError),
+    /// More bytes than the protocol takes.
+    #[error("{what} may have at most {max} bytes")]
+    TooLong {
+        /// What has a limit.
+        what: &'static str,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// Typed twice, and not the same.
+    #[error("the two entries differ: nothing was changed")]
+    NotTheSame,
+    /// Nothing listens.
+    #[error("no daemon at {}: start it with glassdome_start", socket.display())]
+    NoDaemon {
+        /// Where one was looked for.
+        socket: PathBuf,
+    },
+    /// Something listens, and it cannot be trusted.
+    #[error("{0}")]
+    NotOurs(#[from] Distrust),
+    /// The socket cannot be reached.
+    #[error("cannot connect to {}: {source}", socket.display())]
+    Connect {
+        /// Which.
+        socket: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The daemon's program is not where it belongs.
+    #[error("{} is missing: install all programs of glassdome into one directory", path.display())]
+    NoProgram {
+        /// Where it belongs: beside this program.
+        path: PathBuf,
+    },
+    /// The daemon hung up.
+    #[error("the daemon closed the connection: see `ctl status`")]
+    Closed,
+    /// The daemon did not answer.
+    #[error("the daemon did not answer in time: see `ctl status`")]
+    TimedOut,
+    /// The daemon said no.
+    #[error("{message}")]
+    Refused {
+        /// What kind.
+        code: Code,
+        /// Its line.
+        message: String,
+        /// When another try makes sense.
+        retry_after: Option<Duration>,
+    },
+    /// The daemon could not start.
+    #[error("the daemon did not start: {line}")]
+    DaemonFailed {
+        /// What its exit code means.
+        exit: Exit,
+        /// Its line.
+        line: String,
+    },
+    /// No protocol version in common.
+    #[error("{}", match side {
+        Side::Client => "the daemon is newer than this program: upgrade the client",
+        Side::Daemon => "the daemon is older than this program: run `ctl stop` with the former \
+                         version, or upgrade and restart the daemon",
+    })]
+    Upgrade {
+        /// Which side is older.
+        side: Side,
+    },
+    /// Not a frame.
+    #[error("the daemon sent {0}: the two sides may have different versions")]
+    Frame(#[from] FrameError),
+    /// Not a message.
+    #[error("the daemon's answer is {0}: the two sides may have different versions")]
+    Decode(#[from] DecodeError),
+    /// A message that does not fit a frame.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// An answer to another question.
+    #[error("the daemon gave an answer to another question: the two sides may have different versions")]
+    Unexpected,
+    /// A file could not be written; what was there before is still there.
+    #[error("cannot write {}: {source}; nothing was changed", path.display())]
+    WriteFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A password or a value is needed, and there is nothing to take it from.
+    #[error("{0}")]
+    NoInput(&'static str),
+    /// The process could not be closed to its neighbours.
+    #[error("cannot protect this process from being read by others: {0}")]
+    Harden(#[source] io::Error),
+    /// The daemon's program could not be run.
+    #[error("cannot start the daemon: {0}")]
+    StartDaemon(#[source] io::Error),
+    /// The kernel gave no random bytes.
+    #[error("no random bytes from the kernel: {0}")]
+    Random(#[source] io::Error),
+    /// The terminal failed while it was asked on.
+    #[error("cannot ask on the terminal: {0}")]
+    Terminal(#[source] io::Error),
+    /// The standard input or a descriptor could not be read.
+    #[error("cannot read the input: {0}")]
+    ReadInput(#[source] io::Error),
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    ReadFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The standard output could not be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[source] io::Error),
+    /// The connection failed underneath.
+    #[error("the connection to the daemon failed: {0}")]
+    Exchange(#[source] io::Error),
+}
+
+impl Error {
+    /// Whether nobody reads our output any more, as after `ctl list | head -1`: no reason to talk.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// What the daemon refused with, if it did.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+}
+
+impl From<Refusal<'_>> for Error {
+    fn from(refusal: Refusal<'_>) -> Self {
+        Self::Refused {
+            code: refusal.code,
+            message: printable(&refusal.message),
+            retry_after: refusal.retry_after_ms.map(|ms| Duration::from_millis(ms.into())),
+        }
+    }
+}
+
+/// The text without control characters: what another process wrote must not steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_cannot_steer_the_terminal() {
+        let refusal = Refusal::new(Code::Denied, "no\x1b[2J\nway");
+        let error = Error::from(refusal);
+        assert_eq!(error.to_string(), "no [2J way");
+        assert_eq!(error.code(), Some(Code::Denied));
+    }
+
+    #[test]
+    fn a_reader_who_left_is_told_nothing() {
+        assert!(Error::Output(io::ErrorKind::BrokenPipe.into()).is_broken_pipe());
+        assert!(!Error::Output(io::ErrorKind::StorageFull.into()).is_broken_pipe());
+        assert!(!Error::Exchange(io::ErrorKind::BrokenPipe.into()).is_broken_pipe());
+    }
+}

@@ -1,0 +1,113 @@
+//! Writes a secret to a file: 0600 from birth, whole or not at all, and never through a symbolic
+//! link.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fsync, open, openat, renameat, statat, unlinkat};
+use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::descriptor::write_all;
+use crate::error::Error;
+
+/// Makes `path` a file of ours with `bytes` in it; a regular file that was there is replaced.
+///
+/// # Errors
+/// [`Error::Usage`] when something else is there, [`Error::WriteFile`] when the disk refuses: then
+/// what was there is still there.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let failed = |error: Errno| Error::WriteFile { path: path.to_owned(), source: error.into() };
+    let Some(name) = path.file_name() else {
+        return Err(Error::Usage(format!("{} does not name a file", path.display())));
+    };
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory =
+        open(parent, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    match statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {}
+        Ok(_) => {
+            return Err(Error::Usage(format!(
+                "{} is not a regular file: nothing was written",
+                path.display()
+            )));
+        }
+        Err(Errno::NOENT) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let temporary = temporary_name()?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(&directory, &temporary, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    let written = write_and_name(&directory, File::from(file), &temporary, name.as_ref(), bytes);
+    written.map_err(|source| {
+        // Best effort: the error that is told is the one that left it behind.
+        unlinkat(&directory, &temporary, AtFlags::empty()).ok();
+        Error::WriteFile { path: path.to_owned(), source }
+    })
+}
+
+fn write_and_name(
+    directory: &impl rustix::fd::AsFd,
+    file: File,
+    temporary: &str,
+    name: &Path,
+    bytes: &[u8],
+) -> io::Result<()> {
+    write_all(&file, bytes)?;
+    fsync(&file)?;
+    renameat(directory, temporary, directory, name)?;
+    Ok(())
+}
+
+fn temporary_name() -> Result<String, Error> {
+    let mut random = [0u8; 8];
+    getrandom(&mut random[..], GetRandomFlags::empty()).map_err(|error| Error::Random(error.into()))?;
+    Ok(format!(".glassdome-{:016x}.tmp", u64::from_le_bytes(random)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_is_private_and_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        write_private(&path, b"one").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        write_private(&path, b"two\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two\n");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(names(directory.path()), ["out"]);
+    }
+
+    #[test]
+    fn links_and_devices_are_not_written_through() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("target");
+        fs::write(&target, "before").unwrap();
+        let link = directory.path().join("link");
+        symlink(&target, &link).unwrap();
+        assert!(matches!(write_private(&link, b"x"), Err(Error::Usage(_))));
+        assert_eq!(fs::read(&target).unwrap(), b"before");
+        assert!(matches!(write_private(directory.path(), b"x"), Err(Error::Usage(_))));
+        assert!(matches!(write_private(Path::new("/dev/null"), b"x"), Err(Error::Usage(_))));
+    }
+
+    #[test]
+    fn a_missing_directory_is_the_disks_refusal() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("none/out");
+        assert!(matches!(write_private(&path, b"x"), Err(Error::WriteFile { .. })));
+    }
+}

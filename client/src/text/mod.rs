@@ -1,0 +1,13 @@
+//! How things look to a person: lines on stderr, times in their zone, listings and trees. Programs
+//! read `--json` instead.
+
+pub(crate) mod import_report;
+pub(crate) mod notice;
+pub(crate) mod progress;
+pub(crate) mod prompt;
+pub(crate) mod status_template;
+pub(crate) mod status_text;
+pub(crate) mod style;
+pub(crate) mod table;
+pub(crate) mod time;
+pub(crate) mod tree;

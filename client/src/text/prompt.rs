@@ -1,0 +1,110 @@
+//! The session in a few characters, for a shell's prompt or a status bar.
+
+use glassdome_proto::session::{State, Status};
+
+/// From here on the time left is a warning: five minutes, in seconds.
+const SOON: u32 = 300;
+
+/// How far a session is from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// Open, with time.
+    Open,
+    /// Open, and about to end.
+    Ending,
+    /// Locked.
+    Locked,
+}
+
+impl Mood {
+    pub(crate) fn of(status: &Status<'_>) -> Self {
+        match status.state {
+            State::Unlocked { left_s, .. } if left_s <= SOON => Self::Ending,
+            State::Unlocked { .. } => Self::Open,
+            State::Locked => Self::Locked,
+        }
+    }
+
+    pub(crate) fn icon(self, ascii: bool) -> &'static str {
+        match (self, ascii) {
+            (Self::Open, false) => "🔓",
+            (Self::Ending, false) => "⚠",
+            (Self::Locked, false) => "🔒",
+            (Self::Open, true) => "U",
+            (Self::Ending, true) => "!",
+            (Self::Locked, true) => "L",
+        }
+    }
+
+    /// As tmux names it (tmux(1), STYLES).
+    fn tmux_colour(self) -> &'static str {
+        match self {
+            Self::Open => "green",
+            Self::Ending => "yellow",
+            Self::Locked => "red",
+        }
+    }
+}
+
+/// `🔓 6h12`, `⚠ 4m`, `🔒`.
+pub(crate) fn segment(status: &Status<'_>, ascii: bool, tmux: bool) -> String {
+    let mood = Mood::of(status);
+    let mut text = mood.icon(ascii).to_owned();
+    if let State::Unlocked { left_s, .. } = status.state {
+        text.push(' ');
+        text.push_str(&left(left_s));
+    }
+    if tmux { format!("#[fg={}]{text}#[default]", mood.tmux_colour()) } else { text }
+}
+
+/// `6h12`, `4m`, and `<1m` in the last minute.
+pub(crate) fn left(seconds: u32) -> String {
+    match (seconds / 3600, seconds % 3600 / 60) {
+        (0, 0) => "<1m".to_owned(),
+        (0, minutes) => format!("{minutes}m"),
+        (hours, minutes) => format!("{hours}h{minutes:02}"),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use glassdome_proto::Text;
+    use glassdome_proto::session::{Keyring, LockReason, Memory, VaultState};
+
+    use super::*;
+
+    pub(crate) fn status(state: State) -> Status<'static> {
+        Status {
+            state,
+            last_lock: Some(LockReason::Idle),
+            pid: 7,
+            version: Text::cut("0.1.0"),
+            memory: Memory::Secret,
+            vault: VaultState::Present,
+            keyring: Keyring::Unwatched,
+        }
+    }
+
+    pub(crate) fn unlocked(left_s: u32) -> Status<'static> {
+        status(State::Unlocked { expires_at: 1_795_348_800, left_s, secrets: 3 })
+    }
+
+    #[test]
+    fn each_mood_has_its_segment() {
+        assert_eq!(segment(&unlocked(6 * 3600 + 12 * 60 + 59), false, false), "🔓 6h12");
+        assert_eq!(segment(&unlocked(301), false, false), "🔓 5m");
+        assert_eq!(segment(&unlocked(299), false, false), "⚠ 4m");
+        assert_eq!(segment(&unlocked(20), false, false), "⚠ <1m");
+        assert_eq!(segment(&status(State::Locked), false, false), "🔒");
+    }
+
+    #[test]
+    fn ascii_and_tmux() {
+        assert_eq!(segment(&unlocked(6 * 3600), true, false), "U 6h00");
+        assert_eq!(segment(&unlocked(240), true, false), "! 4m");
+        assert_eq!(segment(&status(State::Locked), true, false), "L");
+        assert_eq!(segment(&unlocked(3600), false, true), "#[fg=green]🔓 1h00#[default]");
+        assert_eq!(segment(&unlocked(60), true, true), "#[fg=yellow]! 1m#[default]");
+        assert_eq!(segment(&status(State::Locked), false, true), "#[fg=red]🔒#[default]");
+    }
+}

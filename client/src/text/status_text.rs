@@ -1,0 +1,159 @@
+//! The whole status: as lines for a person, and as a document for programs.
+
+use std::io::stdout;
+
+use glassdome_proto::session::{Keyring, LockReason, Memory, State, Status, VaultState};
+use serde::Serialize;
+
+use super::style::Style;
+use super::time;
+use crate::error::printable;
+
+/// The status for programs. Keys are never renamed or taken away; times are seconds since the epoch.
+#[derive(Serialize)]
+pub(crate) struct Document {
+    state: &'static str,
+    reason: Option<&'static str>,
+    expires_at: Option<u64>,
+    left_s: Option<u32>,
+    daemon: Option<Daemon>,
+    keyring: Option<Part>,
+    vault: Option<Vault>,
+}
+
+#[derive(Serialize)]
+struct Daemon {
+    pid: u32,
+    version: String,
+    memory: &'static str,
+}
+
+#[derive(Serialize)]
+struct Part {
+    state: &'static str,
+}
+
+#[derive(Serialize)]
+struct Vault {
+    state: &'static str,
+    secrets: Option<u64>,
+}
+
+/// The word for a state that programs see; none is no daemon.
+pub(crate) fn state_word(status: Option<&Status<'_>>) -> &'static str {
+    match status.map(|status| status.state) {
+        Some(State::Unlocked { .. }) => "unlocked",
+        Some(State::Locked) => "locked",
+        None => "no-daemon",
+    }
+}
+
+pub(crate) fn document(status: Option<&Status<'_>>) -> Document {
+    let (expires_at, left_s, secrets) = match status.map(|status| status.state) {
+        Some(State::Unlocked { expires_at, left_s, secrets }) => {
+            (Some(expires_at), Some(left_s), Some(secrets))
+        }
+        Some(State::Locked) | None => (None, None, None),
+    };
+    Document {
+        state: state_word(status),
+        reason: status.and_then(|status| status.last_lock).map(LockReason::name),
+        expires_at,
+        left_s,
+        daemon: status.map(|status| Daemon {
+            pid: status.pid,
+            version: status.version.to_string(),
+            memory: status.memory.name(),
+        }),
+        keyring: status.map(|status| Part { state: status.keyring.name() }),
+        vault: status.map(|status| Vault { state: status.vault.name(), secrets }),
+    }
+}
+
+/// A line that says how it is and what can be done about it, then a line each of what there is.
+pub(crate) fn describe(status: Option<&Status<'_>>) -> String {
+    let style = Style::of(&stdout());
+    match status {
+        Some(status) => lines(status, style),
+        None => format!("{}: nothing is unlocked. Start: glassdome_start\n", style.bad("no daemon")),
+    }
+}
+
+fn lines(status: &Status<'_>, style: Style) -> String {
+    let (head, secrets) = match status.state {
+        State::Unlocked { expires_at, left_s, secrets } => {
+            let until = format!("until {} ({} left)", time::until(expires_at), time::span(left_s));
+            (format!("{} {until}. Lock: ctl lock", style.good("unlocked")), count(secrets))
+        }
+        State::Locked if status.vault == VaultState::Absent => {
+            (format!("{}. Create it: glassdome_start", style.bad("no vault yet")), String::new())
+        }
+        State::Locked => {
+            let why = status.last_lock.map_or(String::new(), |reason| format!(": {}", reason.describe()));
+            (format!("{}{why}. Unlock: glassdome_start", style.bad("locked")), String::new())
+        }
+    };
+    let vault = match status.vault {
+        VaultState::Absent => style.faint("none"),
+        VaultState::Present => format!("there{secrets}"),
+        VaultState::Damaged => {
+            style.bad("damaged: records were put back, changed or taken away. See: ctl doctor")
+        }
+    };
+    let memory = match status.memory {
+        Memory::Secret => "secret (memfd_secret)".to_owned(),
+        Memory::Locked => "locked (mlock)".to_owned(),
+        Memory::None => style.bad("unprotected: no session can be opened. See: ctl doctor"),
+    };
+    let keyring = match status.keyring {
+        Keyring::Unwatched => style.faint("not watched"),
+    };
+    let daemon = format!("process {}, version {}", status.pid, printable(&status.version));
+    let parts = [("vault", vault), ("daemon", daemon), ("memory", memory), ("keyring", keyring)];
+    let parts: String = parts.iter().map(|(key, value)| format!("  {key:<8} {value}\n")).collect();
+    format!("{head}\n{parts}")
+}
+
+fn count(secrets: u64) -> String {
+    match secrets {
+        1 => ", 1 secret".to_owned(),
+        secrets => format!(", {secrets} secrets"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::prompt::tests::{status, unlocked};
+
+    fn json(status: Option<&Status<'_>>) -> String {
+        serde_json::to_string(&document(status)).unwrap()
+    }
+
+    #[test]
+    fn documents_have_the_documented_shape() {
+        assert_eq!(
+            json(Some(&unlocked(60))),
+            r#"{"state":"unlocked","reason":"idle","expires_at":1795348800,"left_s":60,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"vault":{"state":"present","secrets":3}}"#
+        );
+        assert_eq!(
+            json(Some(&status(State::Locked))),
+            r#"{"state":"locked","reason":"idle","expires_at":null,"left_s":null,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"vault":{"state":"present","secrets":null}}"#
+        );
+        assert_eq!(
+            json(None),
+            r#"{"state":"no-daemon","reason":null,"expires_at":null,"left_s":null,"daemon":null,"keyring":null,"vault":null}"#
+        );
+    }
+
+    #[test]
+    fn lines_say_what_to_do_next() {
+        let text = lines(&unlocked(600), Style::plain());
+        assert!(text.starts_with("unlocked until ") && text.contains("(10 min left). Lock: ctl lock\n"));
+        assert!(text.contains("  vault    there, 3 secrets\n"), "{text}");
+        let text = lines(&status(State::Locked), Style::plain());
+        assert!(text.starts_with("locked: it was not used. Unlock: glassdome_start\n"), "{text}");
+        let absent = Status { vault: VaultState::Absent, ..status(State::Locked) };
+        assert!(lines(&absent, Style::plain()).starts_with("no vault yet. Create it: glassdome_start\n"));
+    }
+}

@@ -1,0 +1,102 @@
+//! Points in time, in the zone of whoever reads them. The zone is looked up only when one is shown.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use glassdome_proto::span;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+/// Now, in seconds since the epoch.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// `17:42` today, `2026-11-23 01:42` on another day.
+pub(crate) fn until(epoch: u64) -> String {
+    until_in(&TimeZone::system(), epoch, now())
+}
+
+/// `2026-11-22 17:42`.
+pub(crate) fn date_time(epoch: u64) -> String {
+    zoned(&TimeZone::system(), epoch).map_or_else(unknown, |at| at.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
+/// `2026-11-22`.
+pub(crate) fn date(epoch: u64) -> String {
+    zoned(&TimeZone::system(), epoch).map_or_else(unknown, |at| at.strftime("%Y-%m-%d").to_string())
+}
+
+/// A span for a sentence: `8 h`, `7 h 59 min`, `4 min 10 s`. From an hour on it is rounded to the
+/// minute, since a second or two have passed by the time that somebody reads it.
+pub(crate) fn span(seconds: u32) -> String {
+    if seconds < 3570 { span::describe(seconds) } else { span::describe((seconds + 30) / 60 * 60) }
+}
+
+/// Reads `2026-12-31`, the first moment of that day here, or a span from now such as `90d`, into
+/// seconds since the epoch. `None` for anything else and for what has passed.
+pub(crate) fn future(text: &str) -> Option<u64> {
+    future_in(&TimeZone::system(), text, now())
+}
+
+fn until_in(zone: &TimeZone, epoch: u64, now: u64) -> String {
+    match (zoned(zone, epoch), zoned(zone, now)) {
+        (Some(at), Some(today)) if at.date() == today.date() => at.strftime("%H:%M").to_string(),
+        (Some(at), _) => at.strftime("%Y-%m-%d %H:%M").to_string(),
+        (None, _) => unknown(),
+    }
+}
+
+fn future_in(zone: &TimeZone, text: &str, now: u64) -> Option<u64> {
+    if let Some(seconds) = span::parse(text) {
+        return now.checked_add(seconds.into());
+    }
+    let date = Date::strptime("%Y-%m-%d", text).ok()?;
+    let start = date.to_zoned(zone.clone()).ok()?.timestamp().as_second();
+    u64::try_from(start).ok().filter(|start| *start > now)
+}
+
+fn zoned(zone: &TimeZone, epoch: u64) -> Option<Zoned> {
+    let timestamp = Timestamp::from_second(i64::try_from(epoch).ok()?).ok()?;
+    Some(timestamp.to_zoned(zone.clone()))
+}
+
+/// For a time that no calendar has: the daemon's word, so no reason to fail.
+fn unknown() -> String {
+    "?".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: u64 = 1_795_348_800; // 2026-11-22 12:00 UTC
+
+    #[test]
+    fn the_day_is_named_when_it_is_another() {
+        let zone = TimeZone::UTC;
+        assert_eq!(until_in(&zone, NOON + 5 * 3600 + 42 * 60, NOON), "17:42");
+        assert_eq!(until_in(&zone, NOON + 14 * 3600, NOON), "2026-11-23 02:00");
+        assert_eq!(until_in(&zone, u64::MAX, NOON), "?");
+        let east = TimeZone::fixed(jiff::tz::offset(9));
+        assert_eq!(until_in(&east, NOON + 4 * 3600, NOON), "2026-11-23 01:00");
+    }
+
+    #[test]
+    fn dates_and_spans_are_read() {
+        let zone = TimeZone::UTC;
+        assert_eq!(future_in(&zone, "90d", NOON), Some(NOON + 90 * 86_400));
+        assert_eq!(future_in(&zone, "2026-11-23", NOON), Some(NOON + 12 * 3600));
+        for bad in ["2026-11-22", "2020-01-01", "2026-02-30", "tomorrow", "", "2026-11-23x", "23.11.2026"] {
+            assert_eq!(future_in(&zone, bad, NOON), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn spans_are_rounded_from_an_hour_on() {
+        assert_eq!(span(28_799), "8 h");
+        assert_eq!(span(28_740), "7 h 59 min");
+        assert_eq!(span(250), "4 min 10 s");
+        assert_eq!(span(3599), "1 h");
+    }
+}
