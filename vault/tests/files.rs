@@ -1,5 +1,7 @@
 //! What may lie at the vault's path instead of a vault. Each is named, and left byte for byte as it was.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must panic")]
+
 mod support;
 
 use std::fs;

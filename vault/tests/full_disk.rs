@@ -3,6 +3,8 @@
 //! The refusal is real: the test runs itself again under a limit of the file's size (`RLIMIT_FSIZE`), which
 //! needs no privilege and no mount.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must panic")]
+
 mod support;
 
 use std::process::Command;

@@ -1,6 +1,8 @@
 //! Any sequence of edits gives what a map of lists of versions gives, after each commit, after opening the
 //! file again, and the check finds every row in its place.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must panic")]
+
 mod support;
 
 use std::collections::HashMap;

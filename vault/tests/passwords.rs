@@ -1,5 +1,7 @@
 //! Who opens the vault: the password, the new one after a change, and no other; and the memory of failures.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must panic")]
+
 mod support;
 
 use glassdome_vault::kdf::{KdfParams, calibrate};

@@ -1,5 +1,7 @@
 //! Secrets are set, read, changed, removed, restored and renamed, and each version is what it was.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must panic")]
+
 mod support;
 
 use glassdome_vault::{

@@ -1,5 +1,7 @@
 //! Someone who can write the file alters, moves, swaps, rolls back and deletes rows. Each is noticed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must panic")]
+
 mod support;
 
 use glassdome_vault::{CheckStep, Damage, Error};
@@ -196,7 +198,8 @@ fn settings_rolled_back_altered_swapped_or_deleted() {
         it.change(|draft| draft.setting("limits", Some(b"8h"))).unwrap();
         (it, old)
     };
-    let tampers: [fn(&mut support::Raw, &[(Vec<u8>, Vec<u8>)]); 5] = [
+    type Tamper = fn(&mut support::Raw, &[(Vec<u8>, Vec<u8>)]);
+    let tampers: [Tamper; 5] = [
         |raw, old| raw.put("sealed", b"policy", &old.iter().find(|(key, _)| key == b"policy").unwrap().1),
         |raw, _| raw.delete("sealed", b"policy"),
         |raw, _| raw.delete("sealed", b"set"),
