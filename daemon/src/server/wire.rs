@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use glassdome_proto::{EncodeError, FrameError, HEADER_LEN, encode, limits, payload_len};
 use glassdome_sys::{Creds, Received, recv};
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, send};
 use serde::Serialize;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -165,8 +165,10 @@ impl Wire {
 
 /// Waits until the peer closes `socket`, or sends on it what nobody may send.
 pub async fn closed(socket: &UnixStream) {
-    // An error is an end as well.
-    let _ = socket.readable().await;
+    let mut byte = [0; 1];
+    let look = || Ok(rustix::net::recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?);
+    // Bytes, the end and an error are all an end.
+    let _ = socket.async_io(Interest::READABLE, look).await;
 }
 
 /// What has arrived and is not yet read. Small while idle; grown for one large frame and then given
