@@ -33,6 +33,8 @@ mod bulk;
 mod cli;
 mod command;
 mod connection;
+#[cfg(test)]
+mod connection_tests;
 mod daemon_check;
 mod descriptor;
 mod error;
