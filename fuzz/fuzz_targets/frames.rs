@@ -18,7 +18,7 @@ fuzz_target!(|stream: &[u8]| {
         };
         assert!(len == said as usize && (1..=limits::FRAME).contains(&len));
         let Some((payload, next)) = behind.split_at_checked(len) else { return };
-        glassdome_fuzz::every_message(payload);
+        glassdome_fuzz::messages::every_message(payload);
         rest = next;
     }
 });

@@ -8,6 +8,6 @@ fuzz_target!(|payload: &[u8]| -> Corpus {
     if payload.len() > limits::FRAME {
         return Corpus::Reject;
     }
-    glassdome_fuzz::every_message(payload);
+    glassdome_fuzz::messages::every_message(payload);
     Corpus::Keep
 });
