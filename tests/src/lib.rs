@@ -1,1 +1,35 @@
-//! x
+//! The harness of the black-box tests: a home that is thrown away, the real programs in it, run as
+//! ordinary users, and hands to kill, confine and watch them with.
+//!
+//! Tests know the programs from outside only: what is typed, what is printed, exit codes, files and
+//! bytes on the socket. The harness therefore depends on none of the other crates.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `world` | one home with its daemon, ended and removed with the test |
+//! | `run` | one program, from its arguments to its output, with a deadline |
+//! | `terminal` | a program at a terminal that the test types on |
+//! | `daemon_process` | the daemon of a home as a process: its pid, signals, its end |
+//! | `user` | the two ordinary users, and what needs root |
+//! | `programs` | where the programs lie so that those users can run them |
+//! | `confine` | limits that a program is started under |
+//! | `wait` | waiting for what happens by itself |
+#![deny(unsafe_code)]
+
+mod confine;
+mod daemon_process;
+mod programs;
+mod run;
+mod terminal;
+mod user;
+mod wait;
+mod world;
+
+pub use confine::Confine;
+pub use daemon_process::DaemonProcess;
+pub use programs::programs;
+pub use run::{Out, Run, Started};
+pub use terminal::Pty;
+pub use user::{User, left_out_without_root};
+pub use wait::wait_until;
+pub use world::{PASSWORD, World};

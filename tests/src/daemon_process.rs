@@ -1,0 +1,63 @@
+//! The daemon of a home as a process. It is found by the lock that it holds on the vault's
+//! directory, which says so also when it answers nobody.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait::wait_until;
+
+/// A daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DaemonProcess {
+    pid: Pid,
+}
+
+impl DaemonProcess {
+    /// The process that holds a lock (flock(2)) on `directory`, as `/proc/locks` (proc_locks(5))
+    /// lists it.
+    pub(crate) fn holding(directory: &Path) -> Option<Self> {
+        let found = fs::metadata(directory).ok()?;
+        let (major, minor) = (rustix::fs::major(found.dev()), rustix::fs::minor(found.dev()));
+        let file = format!("{major:02x}:{minor:02x}:{}", found.ino());
+        let locks = fs::read_to_string("/proc/locks").expect("/proc is mounted");
+        // 1: FLOCK  ADVISORY  WRITE 4711 fe:00:262145 0 EOF
+        let pid = locks.lines().find_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            (words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&&*file)).then(|| words[4].to_owned())
+        })?;
+        Some(Self { pid: Pid::from_raw(pid.parse().ok()?)? })
+    }
+
+    /// Its process id.
+    pub fn pid(self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(self, signal: Signal) {
+        kill_process(self.pid, signal).expect("the daemon lives");
+    }
+
+    /// Kills it without warning, and waits until it is gone.
+    pub fn kill(self) {
+        self.signal(Signal::KILL);
+        self.wait_for_end();
+    }
+
+    /// Waits until it is gone.
+    #[track_caller]
+    pub fn wait_for_end(self) {
+        assert!(wait_until(|| !self.lives(), Duration::from_secs(20)), "the daemon does not end");
+    }
+
+    /// Whether it runs. One that has ended and that nobody has waited for does not.
+    pub fn lives(self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        !matches!(state, None | Some('Z' | 'X'))
+    }
+}

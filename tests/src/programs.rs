@@ -1,0 +1,97 @@
+//! Where the programs lie. They are copied once into a directory that every user can reach: the
+//! build's own may be in a home that is closed to others.
+
+use std::env;
+use std::fs::{self, DirBuilder, Permissions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use rustix::process::geteuid;
+
+const NAMES: [&str; 3] = ["ctl", "glassdome_start", "glassdomed"];
+/// Copies of builds that nobody has tested for this long are removed.
+const STALE: Duration = Duration::from_secs(24 * 3600);
+
+/// The directory in which `ctl`, `glassdome_start` and `glassdomed` lie side by side, as built:
+/// named by `GLASSDOME_BIN_DIR`, else beside this test in the build's directory.
+pub fn programs() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        let built = built();
+        for name in NAMES {
+            assert!(
+                built.join(name).is_file(),
+                "{name} is not in {}: build it first, as `make test` does",
+                built.display()
+            );
+        }
+        copied(&built).expect("the programs can be copied into the temporary directory")
+    })
+}
+
+fn built() -> PathBuf {
+    match env::var_os("GLASSDOME_BIN_DIR") {
+        Some(named) => PathBuf::from(named),
+        // …/PROFILE/deps/test ─► …/PROFILE
+        None => {
+            let test = env::current_exe().expect("the kernel names our own program");
+            test.ancestors().nth(2).expect("cargo puts tests into deps").to_owned()
+        }
+    }
+}
+
+/// A copy of exactly these files, shared by all test programs that test them.
+fn copied(built: &Path) -> io::Result<PathBuf> {
+    let all = env::temp_dir().join(format!("glassdome-tests-{}", geteuid().as_raw()));
+    match DirBuilder::new().mode(0o755).create(&all) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
+    let there = fs::symlink_metadata(&all)?;
+    assert!(there.is_dir() && there.uid() == geteuid().as_raw(), "{} is not ours", all.display());
+    // Whatever the umask made of it: others must pass.
+    fs::set_permissions(&all, Permissions::from_mode(0o755))?;
+    remove_stale(&all)?;
+    let copy = all.join(fingerprint(built)?);
+    if copy.is_dir() {
+        return Ok(copy);
+    }
+    let partial = all.join(format!("partial-{}", std::process::id()));
+    fs::create_dir(&partial)?;
+    fs::set_permissions(&partial, Permissions::from_mode(0o755))?;
+    for name in NAMES {
+        fs::copy(built.join(name), partial.join(name))?;
+        fs::set_permissions(partial.join(name), Permissions::from_mode(0o755))?;
+    }
+    match fs::rename(&partial, &copy) {
+        // Another test program was quicker.
+        Err(_) if copy.is_dir() => fs::remove_dir_all(&partial)?,
+        other => other?,
+    }
+    Ok(copy)
+}
+
+fn fingerprint(built: &Path) -> io::Result<String> {
+    let mut hasher = DefaultHasher::new();
+    for name in NAMES {
+        let file = fs::metadata(built.join(name))?;
+        (built, file.ino(), file.len(), file.mtime(), file.mtime_nsec()).hash(&mut hasher);
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn remove_stale(all: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(all)? {
+        let path = entry?.path();
+        let age = fs::metadata(&path).and_then(|found| found.modified()).ok();
+        if age.and_then(|made| SystemTime::now().duration_since(made).ok()).is_some_and(|age| age > STALE) {
+            // Another test program may remove it at the same time.
+            fs::remove_dir_all(&path).ok();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! One program, from its arguments to its output. Every run has a deadline: a program that hangs
+//! fails its test instead of stalling it.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::confine::Confine;
+use crate::user::User;
+
+/// How long a program may take if the test says nothing else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program that is about to be run.
+#[must_use]
+pub struct Run {
+    command: Command,
+    user: User,
+    stdin: Vec<u8>,
+    patience: Duration,
+}
+
+/// What a program did.
+#[derive(Debug)]
+pub struct Out {
+    /// Its exit code; 128 and the signal's number if a signal ended it, as shells have it.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: Vec<u8>,
+    /// What it told the person.
+    pub stderr: String,
+}
+
+/// A program that runs. It is killed if the test ends first.
+pub struct Started {
+    child: Child,
+    stdout: Receiver<Vec<u8>>,
+    stderr: Receiver<Vec<u8>>,
+    deadline: Instant,
+}
+
+impl Run {
+    pub(crate) fn new(command: Command) -> Self {
+        Self { command, user: User::A, stdin: Vec::new(), patience: PATIENCE }
+    }
+
+    /// What it reads; nothing if not said.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// One more variable of its environment.
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(key, value);
+        self
+    }
+
+    /// Where it runs.
+    pub fn current_dir(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
+    /// Who runs it; the owner of the home if not said.
+    pub fn as_user(mut self, user: User) -> Self {
+        self.user = user;
+        self
+    }
+
+    /// What is taken away from it, and from what it starts.
+    pub fn confined(mut self, confine: Confine) -> Self {
+        confine.put_on(&mut self.command);
+        self
+    }
+
+    /// How long it may take.
+    pub fn within(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn output(self) -> Out {
+        self.start().output()
+    }
+
+    /// Runs it to its end, which must be code 0, and gives what it printed.
+    pub fn ok(self) -> Vec<u8> {
+        self.output().ok()
+    }
+
+    /// As [`Run::ok`], for what is text.
+    pub fn text(self) -> String {
+        String::from_utf8(self.ok()).expect("the output is text")
+    }
+
+    /// Runs it to its end, which must be that code with nothing printed, and gives its one line.
+    pub fn refused(self, code: i32) -> String {
+        self.output().refused(code)
+    }
+
+    /// Starts it, and lets it run beside the test.
+    pub fn start(mut self) -> Started {
+        self.user.put_on(&mut self.command);
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
+        let mut stdin = child.stdin.take().expect("stdin is a pipe");
+        let input = self.stdin;
+        // A program may end without reading all of it.
+        thread::spawn(move || stdin.write_all(&input).ok());
+        let stdout = collected(child.stdout.take().expect("stdout is a pipe"));
+        let stderr = collected(child.stderr.take().expect("stderr is a pipe"));
+        Started { child, stdout, stderr, deadline: Instant::now() + self.patience }
+    }
+}
+
+impl Started {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("our own child can be waited for").is_some()
+    }
+
+    /// Waits for its end.
+    pub fn output(mut self) -> Out {
+        use std::os::unix::process::ExitStatusExt;
+        while !self.has_ended() {
+            assert!(Instant::now() < self.deadline, "process {} hangs", self.pid());
+            thread::sleep(Duration::from_micros(500));
+        }
+        let status = self.child.wait().expect("our own child can be waited for");
+        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+        // A descendant that keeps the pipe open hangs whoever waits for its end.
+        let whole = |pipe: &Receiver<Vec<u8>>| {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            pipe.recv_timeout(left).expect("somebody keeps the output open")
+        };
+        Out {
+            code: code.expect("it ended by itself or by a signal"),
+            stdout: whole(&self.stdout),
+            stderr: String::from_utf8(whole(&self.stderr)).expect("messages are text"),
+        }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It has ended, unless the test failed.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Out {
+    /// What was printed, if all went well.
+    #[track_caller]
+    pub fn ok(self) -> Vec<u8> {
+        assert_eq!(self.code, 0, "{}", self.stderr);
+        self.stdout
+    }
+
+    /// The one line of a refusal with that code.
+    #[track_caller]
+    pub fn refused(self, code: i32) -> String {
+        let Self { code: actual, stdout, stderr } = self;
+        assert_eq!(actual, code, "{stderr}");
+        assert!(stdout.is_empty(), "a refusal printed {} bytes", stdout.len());
+        assert_eq!(stderr.lines().count(), 1, "not one line: {stderr:?}");
+        stderr.trim_end().to_owned()
+    }
+}
+
+fn collected(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (whole, receiver) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What came before a failure is still what was printed; nobody may be left to be told.
+        pipe.read_to_end(&mut bytes).ok();
+        whole.send(bytes).ok();
+    });
+    receiver
+}
