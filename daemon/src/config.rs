@@ -116,14 +116,16 @@ fn socket() -> PathBuf {
     let uid = rustix::process::geteuid().as_raw();
     let run_user = PathBuf::from(format!("/run/user/{uid}"));
     let (named, runtime_dir) = (var("GLASSDOME_SOCKET"), var("XDG_RUNTIME_DIR"));
-    Place {
+    let path = Place {
         named: named.as_deref(),
         runtime_dir: runtime_dir.as_deref(),
         run_user: run_user.is_dir().then_some(&run_user),
         temp_dir: &env::temp_dir(),
         uid,
     }
-    .socket()
+    .socket();
+    // A daemon in the background leaves the directory it was started in.
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 #[cfg(test)]

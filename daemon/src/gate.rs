@@ -51,7 +51,7 @@ pub fn admit<'s>(
         let peer = Who::Peer(evidence);
         let entry = Entry { event, outcome: Outcome::Denied, secret: question.secret, by: Some(by), peer };
         match state.record(entry) {
-            Ok(()) => refusal,
+            Ok(_) => refusal,
             Err(unlogged) => unlogged,
         }
     };

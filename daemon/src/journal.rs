@@ -57,6 +57,15 @@ pub enum Who<'a> {
     Peer(&'a Evidence),
 }
 
+/// How an event was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// As a line.
+    Written,
+    /// As one more of a kind that was written within the last minute.
+    Counted,
+}
+
 /// The log could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("the audit log cannot be written")]
@@ -113,15 +122,16 @@ impl Journal {
         })
     }
 
-    /// Records one event. When this returns, the line is in the kernel.
+    /// Records one event. When this returns, the line is in the kernel; or, for a refusal like those
+    /// before it, counted.
     ///
     /// # Errors
     /// [`Unwritable`]; the log is as it was before.
-    pub fn record(&self, entry: Entry<'_>, now: Now) -> Result<(), Unwritable> {
+    pub fn record(&self, entry: Entry<'_>, now: Now) -> Result<Recorded, Unwritable> {
         let repeated = match entry.outcome {
             Outcome::Denied => match self.count_refusal(&entry, now) {
                 Some(repeated) => repeated,
-                None => return Ok(()),
+                None => return Ok(Recorded::Counted),
             },
             _ => 0,
         };
@@ -143,7 +153,7 @@ impl Journal {
         self.append(&line)?;
         self.seq.set(seq);
         self.dirty.notify_one();
-        Ok(())
+        Ok(Recorded::Written)
     }
 
     fn append(&self, line: &[u8]) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -40,6 +40,14 @@ pub enum Error {
     /// A directory is not ours alone.
     #[error(transparent)]
     Directory(#[from] DirError),
+    /// A file is not ours alone.
+    #[error("{path} {what}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong with it, and the mend.
+        what: &'static str,
+    },
     /// Another daemon has this vault.
     #[error("another daemon serves the vault in {0}. Stop it: ctl stop")]
     VaultInUse(String),
@@ -75,7 +83,7 @@ impl Error {
                 vault::Error::InUse => 9,
                 _ => 10,
             },
-            Self::Journal { .. } => 12,
+            Self::Journal { .. } | Self::File { .. } => 12,
             Self::Socket(_) | Self::Directory(_) => 6,
             Self::Harden(_) | Self::Config(_) | Self::Io(_) => 1,
         }
@@ -111,6 +119,9 @@ fn run(options: Options) -> Result<(), Error> {
     for file in [&config.audit, &config.log] {
         private_dir(file.parent().unwrap_or(Path::new("/")))?;
     }
+    for file in [&config.vault, &config.audit, &config.log] {
+        private_file(file)?;
+    }
     let diagnostics = match options {
         Options::Background => Some(diagnostics(&config.log)?),
         _ => None,
@@ -142,6 +153,25 @@ fn hold_vault(vault: &Path) -> Result<OwnedFd, Error> {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::VaultInUse(path.display().to_string())),
         Err(error) => Err(Error::Io(error.into())),
     }
+}
+
+/// A file of ours that is there is ours alone, or nothing is done with it.
+fn private_file(path: &Path) -> Result<(), Error> {
+    let there = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        there => there?,
+    };
+    let bad = |what| Error::File { path: path.display().to_string(), what };
+    if !there.is_file() {
+        return Err(bad("is not a regular file: look what it is, and remove it"));
+    }
+    if there.uid() != rustix::process::geteuid().as_raw() {
+        return Err(bad("belongs to another user: look who put it there, and remove it"));
+    }
+    if there.mode() & 0o077 != 0 {
+        return Err(bad("is open to others: look whether it was changed, then chmod 600"));
+    }
+    Ok(())
 }
 
 fn find(config: &Config) -> Result<Found, Error> {
@@ -228,6 +258,8 @@ fn let_go(log: &File) -> Result<(), Error> {
     stdout.write_all(b"ready\n")?;
     stdout.flush()?;
     let null = File::open("/dev/null")?;
+    // No mount is kept busy by a daemon that was started there.
+    std::env::set_current_dir("/")?;
     let moved = rustix::stdio::dup2_stdin(null.as_fd())
         .and_then(|()| rustix::stdio::dup2_stdout(log.as_fd()))
         .and_then(|()| rustix::stdio::dup2_stderr(log.as_fd()));

@@ -13,7 +13,7 @@ use glassdome_vault::{Keys, Vault};
 use tokio::sync::{Mutex, Notify, watch};
 
 use crate::clock::{self, Now};
-use crate::journal::{Entry, Journal, Who};
+use crate::journal::{Entry, Journal, Recorded, Who};
 use crate::refuse;
 use crate::session::{Input, Limits, Session};
 use crate::throttle::Backoff;
@@ -201,7 +201,7 @@ impl State {
     ///
     /// # Errors
     /// The refusal to send instead of any answer.
-    pub fn record(&self, entry: Entry<'_>) -> Result<(), Refusal<'static>> {
+    pub fn record(&self, entry: Entry<'_>) -> Result<Recorded, Refusal<'static>> {
         self.journal.record(entry, clock::now()).map_err(|error| {
             tracing::error!("{error}: {:?}", std::error::Error::source(&error));
             self.lock(LockReason::Unlogged);

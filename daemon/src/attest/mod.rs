@@ -96,7 +96,9 @@ pub enum Unattested {
     #[error("a message without sender credentials")]
     NoCredentials,
     /// What the kernel knows of it cannot be read: it hides itself, or the kernel is too old.
-    #[error("{what} of pid {pid} cannot be read")]
+    #[error(
+        "{what} of pid {pid} cannot be read: it hides itself, and is not the client installed beside this daemon"
+    )]
     Hidden {
         /// The peer.
         pid: i32,

@@ -6,11 +6,12 @@
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::secrets::{self, Expect, Item, Stored};
 use glassdome_proto::{Answer, Field, List, Name, Refusal, limits};
-use glassdome_vault::{self as vault, Change, Draft, Edit, Error, Expires};
+use glassdome_vault::{self as vault, Draft, Edit, Error, Expires};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::Asking;
-use crate::gate;
+use super::{Asking, Turn};
+use crate::gate::{self, Permit};
 use crate::journal::{Entry, Who};
 use crate::policy::{Action, Question};
 use crate::{clock, refuse};
@@ -165,37 +166,59 @@ pub fn set_many(
         .map(|item| (item.name.into_owned(), Zeroizing::new(item.value.expose().to_vec())))
         .collect();
     async move {
-        let _turn = asking.state.changing.clone().lock_owned().await;
-        let (stored, change) = draft_many(&asking, &items, overwrite)?;
+        let turn = Turn::take(&asking).await;
+        let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+        let permit = admit_all(&asking, &items)?;
+        let by = permit.by();
+        let drafted =
+            vault.draft(permit.keys()).map_err(|error| refuse::vault(&error)).and_then(|mut draft| {
+                let stored = edit_many(&mut draft, &items, overwrite)?;
+                Ok((stored, draft.finish().map_err(|error| refuse::vault(&error))?))
+            });
+        drop(permit);
+        let (stored, change) = drafted?;
         if !dry_run {
-            commit(&asking, change).await?;
+            let changed = || {
+                let done = items.iter().zip(&stored);
+                done.filter(|(_, stored)| matches!(stored, Stored::Created | Stored::Replaced))
+            };
+            for ((name, _), _) in changed() {
+                record(&asking, Event::Set, Outcome::Allowed, name, by)?;
+            }
+            if let Err(refusal) = turn.commit(&asking, vault, change).await {
+                for ((name, _), _) in changed() {
+                    record(&asking, Event::Set, Outcome::Failed, name, by)?;
+                }
+                return Err(refusal);
+            }
         }
         let stored = List::new(stored).ok_or_else(|| refuse::protocol("too many items"))?;
         Ok(Answer::Secrets(secrets::Answer::StoredMany(stored)))
     }
 }
 
-fn draft_many(
-    asking: &Asking,
-    items: &[(Name<'static>, Zeroizing<Vec<u8>>)],
-    overwrite: bool,
-) -> Result<(Vec<Stored>, Change), Refusal<'static>> {
-    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+type Many = [(Name<'static>, Zeroizing<Vec<u8>>)];
+
+/// A right to one name is no right to the next: each is judged.
+fn admit_all<'s>(asking: &'s Asking, items: &Many) -> Result<Permit<'s>, Refusal<'static>> {
+    let mut permit = None;
     for (name, _) in items {
-        let permit = gate::admit(&asking.state, &asking.peer, Event::Set, question(Action::Set, name))?;
-        let by = permit.by();
-        drop(permit);
-        record(asking, Event::Set, Outcome::Allowed, name, by)?;
+        // The former is let go first: judging may have to end the session that it borrows.
+        drop(permit.take());
+        permit = Some(gate::admit(&asking.state, &asking.peer, Event::Set, question(Action::Set, name))?);
     }
-    // Every name was permitted just now and nothing awaited since.
-    let Some(keys) = asking.state.keys() else { return Err(refuse::lock_came()) };
-    let mut draft = vault.draft(&keys).map_err(|error| refuse::vault(&error))?;
+    permit.ok_or_else(|| refuse::usage("nothing to store"))
+}
+
+fn edit_many(draft: &mut Draft<'_>, items: &Many, overwrite: bool) -> Result<Vec<Stored>, Refusal<'static>> {
+    let now = clock::now().wall.as_secs();
     let mut stored = Vec::with_capacity(items.len());
     for (name, value) in items {
+        let refused = |error: Error| refuse::secret(&error, name);
         let there = match draft.read(name) {
-            Ok(opened) => Some(opened.value().is_some_and(|there| there == &value[..])),
+            Ok(opened) => Some(opened.value().is_some_and(|there| there.ct_eq(value).into())),
             Err(Error::NotFound) => None,
-            Err(error) => return Err(refuse::secret(&error, name)),
+            Err(error) => return Err(refused(error)),
         };
         let outcome = match there {
             None => Stored::Created,
@@ -204,15 +227,11 @@ fn draft_many(
             Some(false) => Stored::Exists,
         };
         if matches!(outcome, Stored::Created | Stored::Replaced) {
-            let edit = Edit { value: Some(value), ..Edit::default() };
-            draft
-                .set(name, edit, clock::now().wall.as_secs())
-                .map_err(|error| refuse::secret(&error, name))?;
+            draft.set(name, Edit { value: Some(value), ..Edit::default() }, now).map_err(refused)?;
         }
         stored.push(outcome);
     }
-    let change = draft.finish().map_err(|error| refuse::vault(&error))?;
-    Ok((stored, change))
+    Ok(stored)
 }
 
 /// One change of one secret: judged, drafted, recorded, committed.
@@ -223,7 +242,7 @@ async fn change<T>(
     name: &Name<'static>,
     edit: impl FnOnce(&mut Draft<'_>) -> Result<T, Error>,
 ) -> Result<T, Refusal<'static>> {
-    let turn = asking.state.changing.clone().lock_owned().await;
+    let turn = Turn::take(asking).await;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     let permit = gate::admit(&asking.state, &asking.peer, event, question(action, name))?;
     let by = permit.by();
@@ -235,33 +254,11 @@ async fn change<T>(
     let outcome = if drafted.is_ok() { Outcome::Allowed } else { Outcome::Failed };
     record(asking, event, outcome, name, by)?;
     let (result, change) = drafted.map_err(|error| refuse::secret(&error, name))?;
-    let committed = commit_in_turn(asking, change, turn).await;
+    let committed = turn.commit(asking, vault, change).await;
     if committed.is_err() {
         record(asking, event, Outcome::Failed, name, by)?;
     }
     committed.map(|()| result)
-}
-
-async fn commit(asking: &Asking, change: Change) -> Result<(), Refusal<'static>> {
-    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
-    let committed = asking.state.store.run(move || vault.commit(change)).await;
-    committed.map_err(refuse::lost)?.map_err(|error| refuse::vault(&error))
-}
-
-/// Commits in a task of its own, which keeps the turn until the disk has answered, even if the
-/// request is given up by a lock.
-async fn commit_in_turn(
-    asking: &Asking,
-    change: Change,
-    turn: tokio::sync::OwnedMutexGuard<()>,
-) -> Result<(), Refusal<'static>> {
-    let asking = asking.clone();
-    let task = tokio::task::spawn_local(async move {
-        let committed = commit(&asking, change).await;
-        drop(turn);
-        committed
-    });
-    task.await.unwrap_or_else(|_| Err(refuse::lost(crate::worker::Lost)))
 }
 
 fn question<'a>(action: Action, name: &'a Name<'_>) -> Question<'a> {
@@ -276,5 +273,5 @@ fn record(
     by: &str,
 ) -> Result<(), Refusal<'static>> {
     let peer = Who::Peer(asking.peer.evidence());
-    asking.state.record(Entry { event, outcome, secret: Some(name), by: Some(by), peer })
+    asking.state.record(Entry { event, outcome, secret: Some(name), by: Some(by), peer }).map(drop)
 }

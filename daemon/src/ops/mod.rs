@@ -13,6 +13,7 @@ mod password;
 mod read;
 mod settings;
 mod status;
+mod turn;
 mod unlock;
 
 use std::pin::Pin;
@@ -26,6 +27,7 @@ use crate::state::State;
 
 pub use change::Store;
 pub use read::Value;
+use turn::Turn;
 
 /// Who asks, and of what.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use glassdome_proto::session::{self, Password};
 use glassdome_proto::{Answer, Code, Refusal};
 use glassdome_vault::{Error, Keys, Vault, kdf, strength};
 
-use super::Asking;
+use super::{Asking, Turn};
 use crate::journal::{Entry, Who};
 use crate::throttle::Backoff;
 use crate::worker;
@@ -124,14 +124,13 @@ pub async fn change(
     .await
     .map_err(refuse::lost)?;
     let (input, kek) = derived.map_err(|error: Error| refuse::vault(&error))?;
-    let _turn = asking.state.changing.clone().lock_owned().await;
+    let turn = Turn::take(&asking).await;
     let change = vault.rewrap(&keys, &input, &kek).map_err(|error| refuse::vault(&error))?;
     drop(keys);
     record(&asking, Event::ChangePassword, Outcome::Allowed, "master-password")?;
-    let committed = asking.state.store.run(move || vault.commit(change)).await;
-    if let Err(error) = committed.map_err(refuse::lost)? {
+    if let Err(refusal) = turn.commit(&asking, vault, change).await {
         record(&asking, Event::ChangePassword, Outcome::Failed, "master-password")?;
-        return Err(refuse::vault(&error));
+        return Err(refusal);
     }
     Ok(Answer::Session(session::Answer::PasswordChanged))
 }
@@ -139,5 +138,5 @@ pub async fn change(
 /// Records what became of a try.
 pub fn record(asking: &Asking, event: Event, outcome: Outcome, by: &str) -> Result<(), Refusal<'static>> {
     let peer = Who::Peer(asking.peer.evidence());
-    asking.state.record(Entry { event, outcome, secret: None, by: Some(by), peer })
+    asking.state.record(Entry { event, outcome, secret: None, by: Some(by), peer }).map(drop)
 }

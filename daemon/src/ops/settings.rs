@@ -6,7 +6,7 @@ use glassdome_proto::settings::{self as wire, Setting};
 use glassdome_proto::{Answer, List, Refusal, Text};
 use glassdome_vault::{Keys, Vault};
 
-use super::{Asking, password};
+use super::{Asking, Turn, password};
 use crate::gate;
 use crate::policy::{Action, Question};
 use crate::refuse;
@@ -41,7 +41,7 @@ pub async fn set(
     }
     let keys = password::verify(&asking, Event::ChangeSetting, password).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
-    let _turn = asking.state.changing.clone().lock_owned().await;
+    let turn = Turn::take(&asking).await;
     let change = vault
         .draft(&keys)
         .and_then(|mut draft| {
@@ -50,11 +50,9 @@ pub async fn set(
         })
         .map_err(|error| refuse::vault(&error))?;
     password::record(&asking, Event::ChangeSetting, Outcome::Allowed, spec.key)?;
-    let store = vault.clone();
-    let committed = asking.state.store.run(move || store.commit(change)).await.map_err(refuse::lost)?;
-    if let Err(error) = committed {
+    if let Err(refusal) = turn.commit(&asking, vault.clone(), change).await {
         password::record(&asking, Event::ChangeSetting, Outcome::Failed, spec.key)?;
-        return Err(refuse::vault(&error));
+        return Err(refusal);
     }
     Ok(Answer::Settings(wire::Answer::Set(setting(spec, &vault, &keys)?)))
 }

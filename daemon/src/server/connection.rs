@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glassdome_audit::{Event, Outcome as Recorded};
+use glassdome_audit::{self as audit, Event};
 use glassdome_proto::secrets::Answer as Secrets;
 use glassdome_proto::{Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, decode, limits};
 use tokio::net::UnixStream;
@@ -18,7 +18,7 @@ use super::handshake::{Failed, Met, meet};
 use super::wire::{Ended, Inbox, Outbox, Wire, closed};
 use crate::attest::{Peer, Unattested};
 use crate::clock;
-use crate::journal::{Entry, Who};
+use crate::journal::{Entry, Recorded, Who};
 use crate::ops::{self, Asking, Done, Later, Store, Value, Work};
 use crate::refuse;
 use crate::state::State;
@@ -87,14 +87,14 @@ pub async fn run(shared: Rc<Shared>, accepted: UnixStream, kind: Kind, seat: Sea
     }
 }
 
-/// A peer that is not served, in the log and in the audit.
+/// A peer that is not served, in the audit and in the diagnostics: neither can be filled by it.
 fn refused(state: &State, who: Who<'_>, reason: &Unattested) {
-    tracing::warn!("refused: {reason}");
-    let by = reason.word();
-    let entry =
-        Entry { event: Event::Connect, outcome: Recorded::Denied, secret: None, by: Some(by), peer: who };
+    let by = Some(reason.word());
+    let entry = Entry { event: Event::Connect, outcome: audit::Outcome::Denied, secret: None, by, peer: who };
     // A log that fails has locked the session; this peer gets nothing either way.
-    let _ = state.record(entry);
+    if state.record(entry) == Ok(Recorded::Written) {
+        tracing::warn!("refused: {reason}");
+    }
 }
 
 async fn turn_away(accepted: UnixStream, outbox: &Outbox, reason: &Unattested) {

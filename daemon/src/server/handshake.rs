@@ -62,6 +62,9 @@ pub async fn meet(shared: &Shared, accepted: &UnixStream) -> Result<Met, Failed>
             Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox }),
             Err(failed) => {
                 let (identity, reason) = *failed;
+                let refusal = Refusal::new(Code::Denied, format!("denied: {reason}"));
+                // It is told if it still listens.
+                let _ = wire.send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
                 Err(Failed::Known(identity, reason.into()))
             }
         },

@@ -12,7 +12,11 @@ pub async fn watch(state: Rc<State>) {
         let at = now();
         let wait = state.session().open().map(|open| open.next_tick(at));
         match wait {
-            Some(wait) => tokio::time::sleep(wait).await,
+            Some(wait) => tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                // Begun anew, perhaps with less time.
+                () = state.opened() => continue,
+            },
             None => state.opened().await,
         }
         state.tick(now());

@@ -1,0 +1,45 @@
+//! One change of the vault at a time: from reading what is there until the next state is on disk.
+
+use std::sync::Arc;
+
+use glassdome_proto::Refusal;
+use glassdome_vault::{Change, Vault};
+use tokio::sync::OwnedMutexGuard;
+
+use super::Asking;
+use crate::refuse;
+use crate::worker::Lost;
+
+/// The turn to change the vault.
+#[must_use]
+pub struct Turn {
+    _held: OwnedMutexGuard<()>,
+}
+
+impl Turn {
+    /// Waits for those before.
+    pub async fn take(asking: &Asking) -> Self {
+        Self { _held: asking.state.changing.clone().lock_owned().await }
+    }
+
+    /// Brings a change to the disk. It goes on, and keeps the turn, even if the request is given up
+    /// meanwhile: nobody may draft on top of a state that is about to be replaced.
+    ///
+    /// # Errors
+    /// The refusal to send; nothing was changed.
+    pub async fn commit(
+        self,
+        asking: &Asking,
+        vault: Arc<Vault>,
+        change: Change,
+    ) -> Result<(), Refusal<'static>> {
+        let state = asking.state.clone();
+        let task = tokio::task::spawn_local(async move {
+            let committed = state.store.run(move || vault.commit(change)).await;
+            drop(self);
+            committed
+        });
+        let committed = task.await.unwrap_or(Err(Lost)).map_err(refuse::lost)?;
+        committed.map_err(|error| refuse::vault(&error))
+    }
+}
