@@ -81,9 +81,9 @@ impl Entry {
     }
 }
 
-/// All of `ctl`, for its help and its completions.
+/// All of `ctl` that people type, for its help and its completions.
 pub(crate) fn ctl_parser() -> Parser {
-    ctl_frame().subcommands(command::ALL.iter().map(Entry::parser))
+    ctl_frame().subcommands(command::ALL.iter().filter(|entry| !entry.hidden).map(Entry::parser))
 }
 
 /// All of `glassdome_start`.
@@ -156,6 +156,9 @@ fn finish(
         Ok(matches) => run(&matches),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             print(&error.to_string()).map(|()| Exit::Ok)
+        }
+        Err(error) if error.kind() == ErrorKind::MissingSubcommand => {
+            Err(Error::Usage(format!("no command was given. See {program} --help")))
         }
         Err(error) => Err(Error::Usage(one_line(&error))),
     };

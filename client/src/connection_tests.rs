@@ -110,9 +110,8 @@ fn get(mut connection: Connection) -> Result<Vec<u8>, Error> {
 
 #[test]
 fn hello_and_the_first_request_arrive_together() {
-    let lock = |mut connection: Connection| {
-        connection.call(Body::Session(session::Request::Lock)).map(|_| ())
-    };
+    let lock =
+        |mut connection: Connection| connection.call(Body::Session(session::Request::Lock)).map(|_| ());
     let served = |accepted| {
         let mut daemon = Daemon::challenge(accepted, Range::OURS);
         let mut bytes = [0; 1024];
@@ -124,10 +123,7 @@ fn hello_and_the_first_request_arrive_together() {
         daemon.reply(id, Outcome::Ok(answer));
     };
     told(served, lock).unwrap();
-    assert_eq!(
-        rustix::process::dumpable_behavior().unwrap(),
-        rustix::process::DumpableBehavior::NotDumpable
-    );
+    assert_eq!(rustix::process::dumpable_behavior().unwrap(), rustix::process::DumpableBehavior::NotDumpable);
 }
 
 #[test]
@@ -278,8 +274,7 @@ fn a_silent_daemon_is_not_waited_for() {
 
 #[test]
 fn a_daemon_that_does_not_greet_is_not_waited_for() {
-    let (_above, socket, daemon) =
-        listen(|mut accepted| assert_eq!(accepted.read(&mut [0; 1]).unwrap(), 0));
+    let (_above, socket, daemon) = listen(|mut accepted| assert_eq!(accepted.read(&mut [0; 1]).unwrap(), 0));
     let begin = Instant::now();
     let outcome = Connection::open_within(&socket, Duration::from_millis(50));
     assert!(matches!(outcome, Err(Error::TimedOut)));

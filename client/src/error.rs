@@ -43,7 +43,7 @@ pub enum Error {
     #[error("the two entries differ: nothing was changed")]
     NotTheSame,
     /// Nothing listens.
-    #[error("no daemon at {}: start it with glassdome_start", socket.display())]
+    #[error("no daemon at {}. Start it: glassdome_start", socket.display())]
     NoDaemon {
         /// Where one was looked for.
         socket: PathBuf,

@@ -31,14 +31,61 @@ impl Command for Completions {
 }
 
 fn script(shell: &str) -> Result<String, Error> {
-    let (shell, names) = match shell {
-        "bash" => (Shell::Bash, include_str!("completions/names.bash")),
-        "zsh" => (Shell::Zsh, include_str!("completions/names.zsh")),
-        _ => (Shell::Fish, include_str!("completions/names.fish")),
-    };
+    Ok(match shell {
+        "bash" => format!("{}\n{}", generated(Shell::Bash)?, include_str!("completions/names.bash")),
+        "fish" => format!("{}\n{}", generated(Shell::Fish)?, include_str!("completions/names.fish")),
+        _ => zsh(&generated(Shell::Zsh)?),
+    })
+}
+
+fn generated(shell: Shell) -> Result<String, Error> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut ctl_parser(), "ctl", &mut script);
     clap_complete::generate(shell, &mut glassdome_start_parser(), "glassdome_start", &mut script);
-    let script = String::from_utf8(script).map_err(|error| Error::Output(std::io::Error::other(error)))?;
-    Ok(format!("{script}\n{names}"))
+    String::from_utf8(script).map_err(|error| Error::Output(std::io::Error::other(error)))
+}
+
+/// The file is run on the first completion, which its middle already answers: so the names come
+/// first. Arguments that are names get them instead of files.
+fn zsh(generated: &str) -> String {
+    const NAMES: [&str; 3] = ["':name -- ", "':from -- ", "':which -- "];
+    let head = "#compdef ctl glassdome\n";
+    let mut script = format!("{head}\n{}", include_str!("completions/names.zsh"));
+    for line in generated.lines().filter(|line| !line.starts_with("#compdef")) {
+        let is_name = NAMES.iter().any(|name| line.starts_with(name));
+        // A value has no place on the command line.
+        if line.starts_with("'*::value -- ") {
+            continue;
+        }
+        let line = if is_name { line.replace(":_default'", ":_glassdome_names'") } else { line.to_owned() };
+        script.push_str(&line.replace("compdef _ctl ctl", "compdef _ctl ctl glassdome"));
+        script.push('\n');
+    }
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_complete_where_names_are_typed() {
+        let script = script("zsh").unwrap();
+        // get, set, info, rm, mv, history, restore.
+        assert_eq!(script.matches(":_glassdome_names'").count(), 7);
+        assert!(script.contains("compdef _ctl ctl glassdome\n"));
+        assert!(!script.contains("*::value"));
+    }
+
+    #[test]
+    fn what_only_scripts_call_is_not_offered() {
+        for shell in ["bash", "zsh", "fish"] {
+            let script = script(shell).unwrap();
+            assert!(script.contains("glassdome_start") && script.contains("ctl"), "{shell}");
+            assert!(
+                !script.contains("-a \"complete-names\"") && !script.contains("'complete-names:"),
+                "{shell}"
+            );
+        }
+    }
 }

@@ -77,8 +77,8 @@ fn leftover(home: Option<&Path>) -> Option<Line> {
 
 fn row(line: &Line, style: Style) -> Vec<String> {
     let level = match line.level {
-        "on" => style.good("on      "),
-        "off" => style.bad("off     "),
+        "on" => style.good("on"),
+        "off" => style.bad("off"),
         other => style.careful(other),
     };
     vec![level, line.what.clone(), line.why.clone()]

@@ -26,9 +26,9 @@ pub(crate) struct Get {
     no_newline: bool,
     /// Write to FILE, private (0600), whole or not at all, never through a symbolic link
     ///
-    /// A value that is binary or holds control characters is not printed on a terminal: use this, or
-    /// a pipe.
-    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    /// A value that is binary or holds control characters is not printed on a terminal: use this, or a
+    /// pipe.
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 

@@ -8,6 +8,7 @@ use glassdome_proto::{Answer, Body, Name, secrets};
 use crate::cli::{Command, connect, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::text::bytes::bytes;
 use crate::text::style::Style;
 use crate::text::table::columns;
 use crate::text::time;
@@ -66,7 +67,7 @@ fn document(version: &Version) -> Document {
 }
 
 fn row(version: &Version, style: Style) -> Vec<String> {
-    let size = version.size.map_or_else(String::new, |size| format!("{size} bytes"));
+    let size = version.size.map_or_else(String::new, |size| bytes(size.into()));
     let current = if version.current { style.good("current") } else { String::new() };
     let word = word(version.change).to_owned();
     vec![version.version.to_string(), time::date_time(version.time), word, size, current]

@@ -15,7 +15,7 @@ use crate::cli::{Command, connect, print_json};
 use crate::descriptor::read_all;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::import::{Item, Parsed, Skipped, env_file, json_file};
+use crate::import::{Item, Parsed, Place, Skipped, env_file, json_file};
 use crate::text::import_report::{Report, describe};
 use crate::text::notice;
 use crate::text::progress::Progress;
@@ -126,6 +126,11 @@ impl Import {
                 Err(error) => skipped.push(Skipped { place: item.place, reason: error.to_string() }),
             }
         }
+        // In the order of the file; paths have none and stay as they are.
+        skipped.sort_by_key(|skipped| match skipped.place {
+            Place::Line(line) => line,
+            Place::Path(_) => 0,
+        });
         named
     }
 
@@ -144,7 +149,6 @@ fn named_results<'a>(entries: &'a [Entry<'_>], results: &[Stored]) -> Vec<(&'a s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::Place;
 
     fn import(prefix: Option<&str>) -> Import {
         Import {

@@ -8,6 +8,7 @@ use glassdome_proto::{Answer, Body, Name, secrets};
 use crate::cli::{Command, connect, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::text::bytes::bytes;
 use crate::text::time;
 
 /// What can be typed behind `ctl info`.
@@ -87,11 +88,11 @@ fn describe(about: &About<'_>, now: u64) -> String {
         line("expires", &format!("{}{passed}", time::date(expires)));
     }
     match entry.size {
-        Some(size) => line("value", &format!("{size} bytes")),
+        Some(size) => line("value", &bytes(size.into())),
         None => line("value", "none, only fields"),
     }
     for field in about.fields.iter() {
-        line("field", &format!("{} ({} bytes)", field.name, field.size));
+        line("field", &format!("{} ({})", field.name, bytes(field.size.into())));
     }
     text
 }

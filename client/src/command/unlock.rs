@@ -143,11 +143,9 @@ pub(crate) fn retry(source: &Source, error: Error) -> Result<(), Error> {
     else {
         return Err(error);
     };
-    source.say(message)?;
-    if let Some(wait) = retry_after {
-        source.say(&format!("Next try in {} s.", wait.as_millis().div_ceil(1000)))?;
-        std::thread::sleep(wait);
-    }
+    let Some(wait) = retry_after else { return source.say(message) };
+    source.say(&format!("{message}. Next try in {} s.", wait.as_millis().div_ceil(1000)))?;
+    std::thread::sleep(wait);
     Ok(())
 }
 

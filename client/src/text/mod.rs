@@ -1,6 +1,7 @@
 //! How things look to a person: lines on stderr, times in their zone, listings and trees. Programs
 //! read `--json` instead.
 
+pub(crate) mod bytes;
 pub(crate) mod import_report;
 pub(crate) mod notice;
 pub(crate) mod progress;

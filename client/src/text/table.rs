@@ -6,7 +6,7 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {
         for (column, cell) in row.iter().enumerate() {
-            let width = cell.chars().count();
+            let width = width(cell);
             match widths.get_mut(column) {
                 Some(widest) => *widest = width.max(*widest),
                 None => widths.push(width),
@@ -16,14 +16,25 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
+        for (cell, widest) in row.iter().zip(&widths) {
             line.push_str(cell);
-            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
+            line.extend(std::iter::repeat_n(' ', widest + 2 - width(cell)));
         }
         text.push_str(line.trim_end());
         text.push('\n');
     }
     text
+}
+
+/// Characters of `cell` that take room: all but colours (ECMA-48, SGR).
+fn width(cell: &str) -> usize {
+    let mut inside = false;
+    let takes_room = |c: &char| {
+        let room = !inside && *c != '\x1b';
+        inside = *c == '\x1b' || (inside && *c != 'm');
+        room
+    };
+    cell.chars().filter(takes_room).count()
 }
 
 #[cfg(test)]
@@ -36,5 +47,7 @@ mod tests {
         let rows = [row(["a", "ключ", "x"]), row(["long", "b", ""])];
         assert_eq!(columns(&rows), "a     ключ  x\nlong  b\n");
         assert_eq!(columns(&[]), "");
+        let coloured = [row(["\x1b[2ma\x1b[0m", "b", ""]), row(["long", "b", ""])];
+        assert_eq!(columns(&coloured), "\x1b[2ma\x1b[0m     b\nlong  b\n");
     }
 }

@@ -4,3 +4,4 @@ _glassdome_names() {
     names=(${(f)"$(ctl complete-names 2>/dev/null)"})
     compadd -a names
 }
+
