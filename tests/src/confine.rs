@@ -35,6 +35,12 @@ impl Confine {
     }
 }
 
+/// Takes the terminal of whoever runs the tests away: a program that wants to ask must not ask there.
+pub(crate) fn without_terminal(command: &mut Command) {
+    // SAFETY: as above.
+    unsafe { command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?)) };
+}
+
 /// Gives this process, and all that it starts, a controlling terminal: the one on stdin.
 pub(crate) fn with_terminal(command: &mut Command) {
     // SAFETY: as above.

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::confine::Confine;
+use crate::confine::{self, Confine};
 use crate::user::User;
 
 /// How long a program may take if the test says nothing else.
@@ -107,6 +107,7 @@ impl Run {
     /// Starts it, and lets it run beside the test.
     pub fn start(mut self) -> Started {
         self.user.put_on(&mut self.command);
+        confine::without_terminal(&mut self.command);
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
         let mut stdin = child.stdin.take().expect("stdin is a pipe");
