@@ -77,7 +77,7 @@ impl Entry {
 
     fn parser(&self) -> Parser {
         let parser = (self.augment)(Parser::new(self.name));
-        parser.about(self.about).hide(self.hidden).after_help(examples(self.examples))
+        parser.about(self.about).after_help(examples(self.examples))
     }
 }
 

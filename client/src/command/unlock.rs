@@ -59,8 +59,8 @@ impl Command for Unlock {
         let mut connection = connect_or_start(&socket.path)?;
         let (expires_at, left_s) = self.open_session(&mut connection)?;
         if !self.quiet {
-            let until = time::until(expires_at);
-            notice::done(&format!("unlocked until {until} ({}). Lock: ctl lock", time::span(left_s)));
+            let end = time::session_end(expires_at, left_s, time::now());
+            notice::done(&format!("unlocked {end}. Lock: ctl lock"));
         }
         Ok(Exit::Ok)
     }

@@ -74,16 +74,16 @@ pub(crate) fn document(status: Option<&Status<'_>>) -> Document {
 pub(crate) fn describe(status: Option<&Status<'_>>) -> String {
     let style = Style::of(&stdout());
     match status {
-        Some(status) => lines(status, style),
+        Some(status) => lines(status, style, time::now()),
         None => format!("{}: nothing is unlocked. Start: glassdome_start\n", style.bad("no daemon")),
     }
 }
 
-fn lines(status: &Status<'_>, style: Style) -> String {
+fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
     let (head, secrets) = match status.state {
         State::Unlocked { expires_at, left_s, secrets } => {
-            let until = format!("until {} ({} left)", time::until(expires_at), time::span(left_s));
-            (format!("{} {until}. Lock: ctl lock", style.good("unlocked")), count(secrets))
+            let end = time::session_end(expires_at, left_s, now);
+            (format!("{} {end}. Lock: ctl lock", style.good("unlocked")), count(secrets))
         }
         State::Locked if status.vault == VaultState::Absent => {
             (format!("{}. Create it: glassdome_start", style.bad("no vault yet")), String::new())
@@ -148,12 +148,12 @@ mod tests {
 
     #[test]
     fn lines_say_what_to_do_next() {
-        let text = lines(&unlocked(600), Style::plain());
-        assert!(text.starts_with("unlocked until ") && text.contains("(10 min left). Lock: ctl lock\n"));
+        let text = lines(&unlocked(600), Style::plain(), 1_795_348_200);
+        assert!(text.starts_with("unlocked until ") && text.contains("(10 min). Lock: ctl lock\n"));
         assert!(text.contains("  vault    there, 3 secrets\n"), "{text}");
-        let text = lines(&status(State::Locked), Style::plain());
+        let text = lines(&status(State::Locked), Style::plain(), 0);
         assert!(text.starts_with("locked: it was not used. Unlock: glassdome_start\n"), "{text}");
         let absent = Status { vault: VaultState::Absent, ..status(State::Locked) };
-        assert!(lines(&absent, Style::plain()).starts_with("no vault yet. Create it: glassdome_start\n"));
+        assert!(lines(&absent, Style::plain(), 0).starts_with("no vault yet. Create it: glassdome_start\n"));
     }
 }

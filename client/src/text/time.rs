@@ -27,10 +27,16 @@ pub(crate) fn date(epoch: u64) -> String {
     zoned(&TimeZone::system(), epoch).map_or_else(unknown, |at| at.strftime("%Y-%m-%d").to_string())
 }
 
-/// A span for a sentence: `8 h`, `7 h 59 min`, `4 min 10 s`. From an hour on it is rounded to the
+/// When a session ends: `until 17:42 (8 h)`, and `until 17:42 (8 h; 30 min if unused)` when an idle
+/// limit may end it before. `left_s` is the nearer of both, in seconds.
+pub(crate) fn session_end(expires_at: u64, left_s: u32, now: u64) -> String {
+    session_end_in(&TimeZone::system(), expires_at, left_s, now)
+}
+
+/// A span for a sentence: `8 h`, `7 h 59 min`, `4 min 10 s`. From five minutes on it is rounded to the
 /// minute, since a second or two have passed by the time that somebody reads it.
 pub(crate) fn span(seconds: u32) -> String {
-    if seconds < 3570 { span::describe(seconds) } else { span::describe((seconds + 30) / 60 * 60) }
+    if seconds < 300 { span::describe(seconds) } else { span::describe((seconds + 30) / 60 * 60) }
 }
 
 /// Reads `2026-12-31`, the first moment of that day here, or a span from now such as `90d`, into
@@ -44,6 +50,18 @@ fn until_in(zone: &TimeZone, epoch: u64, now: u64) -> String {
         (Some(at), Some(today)) if at.date() == today.date() => at.strftime("%H:%M").to_string(),
         (Some(at), _) => at.strftime("%Y-%m-%d %H:%M").to_string(),
         (None, _) => unknown(),
+    }
+}
+
+fn session_end_in(zone: &TimeZone, expires_at: u64, left_s: u32, now: u64) -> String {
+    /// Both ends are told when they are further apart than a reader cares for, in seconds.
+    const APART: u32 = 60;
+    let total_s = u32::try_from(expires_at.saturating_sub(now)).unwrap_or(u32::MAX);
+    let until = until_in(zone, expires_at, now);
+    if left_s.saturating_add(APART) < total_s {
+        format!("until {until} ({}; {} if unused)", span(total_s), span(left_s))
+    } else {
+        format!("until {until} ({})", span(left_s))
     }
 }
 
@@ -83,6 +101,14 @@ mod tests {
     }
 
     #[test]
+    fn the_end_that_idling_brings_is_told() {
+        let end = |left_s| session_end_in(&TimeZone::UTC, NOON + 8 * 3600, left_s, NOON);
+        assert_eq!(end(28_799), "until 20:00 (8 h)");
+        assert_eq!(end(1799), "until 20:00 (8 h; 30 min if unused)");
+        assert_eq!(session_end_in(&TimeZone::UTC, NOON, 5, NOON + 9), "until 12:00 (5 s)");
+    }
+
+    #[test]
     fn dates_and_spans_are_read() {
         let zone = TimeZone::UTC;
         assert_eq!(future_in(&zone, "90d", NOON), Some(NOON + 90 * 86_400));
@@ -93,10 +119,11 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_rounded_from_an_hour_on() {
+    fn spans_are_rounded_from_five_minutes_on() {
         assert_eq!(span(28_799), "8 h");
         assert_eq!(span(28_740), "7 h 59 min");
         assert_eq!(span(250), "4 min 10 s");
         assert_eq!(span(3599), "1 h");
+        assert_eq!(span(1799), "30 min");
     }
 }
