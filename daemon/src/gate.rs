@@ -55,6 +55,9 @@ pub fn admit<'s>(
             Err(unlogged) => unlogged,
         }
     };
+    if state.vault().is_none() {
+        return Err(refused("no-vault", refuse::no_vault()));
+    }
     if !state.is_open(clock::now()) {
         return Err(refused("locked", refuse::locked(state.last_lock())));
     }

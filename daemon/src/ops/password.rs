@@ -99,6 +99,7 @@ pub fn judge(password: &LockedBytes, accept_weak: bool) -> Result<(), Refusal<'s
         return Ok(());
     }
     let reason = strength.reason.unwrap_or_else(|| "it is too easy to guess".into());
+    let reason = reason.trim_end_matches('.');
     let message = format!(
         "weak password (strength {} of 4, {STRONG} needed): {reason}. Choose a longer one, or --accept-weak",
         strength.score
