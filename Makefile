@@ -48,6 +48,7 @@ check: fmt headers arrows clippy doc deny static fuzz-briefly demo test ## what 
 
 .PHONY: bench
 bench: build ## our speed beside the floor, measured in one run
+	cargo build --release --locked -p glassdome-benches --bins
 	cargo run --release --locked -p glassdome-benches -- $(BIN)
 
 .PHONY: fuzz
@@ -95,9 +96,10 @@ arrows:
 clippy:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# The readers of these pages are those who change the code: private items are part of them.
 .PHONY: doc
 doc:
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 
 .PHONY: deny
 deny:

@@ -1,0 +1,4 @@
+//! The floor of every program: built as ours are, and does nothing.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,44 @@
+//! Connection, handshake with attestation and one `get`, beside connection and echo. On one core.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use crate::cores::Pinned;
+use crate::error::Error;
+use crate::floors::{ANSWERED, ASKED, Floors};
+use crate::home::Home;
+use crate::rounds::take_turns;
+use crate::seed::pick;
+use crate::table::{Budget, Table};
+
+use super::get;
+
+const ROUNDS: usize = 40;
+const CALLS: usize = 50;
+
+/// Measures it.
+pub(crate) fn and_get(
+    home: &Home,
+    floors: &Floors,
+    names: &[String],
+    table: &mut Table,
+) -> Result<(), Error> {
+    let socket = home.other_socket(&format!("accept-{}", names.len()));
+    let echo = floors.accepting(&socket)?;
+    let _one_core = Pinned::together(&[home.daemon()?, echo.pid()])?;
+    let mut answer = [0; ANSWERED];
+    let [floor, ours] = take_turns(
+        ROUNDS,
+        CALLS,
+        [
+            &mut |_| {
+                let mut stream = UnixStream::connect(&socket).map_err(Error::system("connect"))?;
+                stream.write_all(&[b'?'; ASKED]).map_err(Error::system("ask the echo server"))?;
+                stream.read_exact(&mut answer).map_err(Error::system("hear the echo server"))
+            },
+            &mut |turn| get(&mut home.connect()?, pick(names, turn)),
+        ],
+    )?;
+    table.times("connect, handshake, `get`", names.len(), [&floor, &ours], Budget::Times(6.0));
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! Resident memory of the daemon, beside an echo server's: its proportional share, and of what is
+//! its own alone where only that may be read.
+
+use std::fs;
+use std::io;
+
+use crate::error::Error;
+use crate::floors::Floors;
+use crate::home::Home;
+use crate::seed::pick;
+use crate::table::{Budget, Row, Table, bytes};
+use crate::wire::Wire;
+
+/// Idle connections that are held.
+const HELD: u64 = 500;
+const MIB: u64 = 1024 * 1024;
+
+/// Locked, as it was started.
+pub(crate) fn idle(home: &Home, floors: &Floors, table: &mut Table) -> Result<(), Error> {
+    home.settle()?;
+    add(home, floors, "resident memory, locked", None, 6 * MIB, table)
+}
+
+/// Unlocked, after everything that was measured.
+pub(crate) fn unlocked(home: &Home, floors: &Floors, secrets: usize, table: &mut Table) -> Result<(), Error> {
+    let most = if secrets < 1000 { 6 } else { 10 };
+    add(home, floors, "resident memory, unlocked and used", Some(secrets), most * MIB, table)
+}
+
+/// What each idle connection adds.
+pub(crate) fn connections(home: &Home, names: &[String], table: &mut Table) -> Result<(), Error> {
+    let before = resident(home.daemon()?)?;
+    let mut held = Vec::new();
+    for turn in 0..HELD {
+        held.push(Wire::getting(home, pick(names, turn as usize))?);
+    }
+    home.settle()?;
+    let each = resident(home.daemon()?)?.saturating_sub(before) / HELD;
+    table.add(Row {
+        what: "resident memory, each idle connection",
+        secrets: Some(names.len()),
+        floor: None,
+        ours: bytes(each),
+        ratios: Vec::new(),
+        budget: Budget::Bytes { is: each, most: 8 * 1024 },
+    });
+    Ok(())
+}
+
+fn add(
+    home: &Home,
+    floors: &Floors,
+    what: &'static str,
+    secrets: Option<usize>,
+    most: u64,
+    table: &mut Table,
+) -> Result<(), Error> {
+    let (echo, _pair) = floors.pair()?;
+    let is = resident(home.daemon()?)?;
+    let floor = Some(bytes(resident(echo.pid())?));
+    let budget = Budget::Bytes { is, most };
+    table.add(Row { what, secrets, floor, ours: bytes(is), ratios: Vec::new(), budget });
+    Ok(())
+}
+
+/// `Pss` of proc_pid_smaps(5). The daemon hides that from all but root; `VmRSS` of
+/// proc_pid_status(5) is shown to everybody, and is never less.
+fn resident(pid: u32) -> Result<u64, Error> {
+    let (text, field) = match fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
+        Ok(text) => (text, "Pss:"),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let status = fs::read_to_string(format!("/proc/{pid}/status"));
+            (status.map_err(Error::system("look at the daemon's memory"))?, "VmRSS:")
+        }
+        Err(error) => return Err(Error::system("look at the daemon's memory")(error)),
+    };
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    Ok(kib.ok_or(Error::Unreadable("/proc/PID/smaps_rollup"))? * 1024)
+}
