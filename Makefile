@@ -99,7 +99,7 @@ clippy:
 # The readers of these pages are those who change the code: private items are part of them.
 .PHONY: doc
 doc:
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items --locked
 
 .PHONY: deny
 deny:
