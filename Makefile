@@ -14,8 +14,10 @@ SECONDS_EACH ?= 60
 
 # The target is named on each call: .cargo/config.toml asks for one (so that the flags for static
 # programs do not reach procedural macros), and its name is part of the path of what is built.
-TRIPLE := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'))
+# Where there is no compiler (`sudo make install`), it is that of what was built.
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+BUILT := $(notdir $(patsubst %/release/ctl,%,$(firstword $(wildcard $(TARGET_DIR)/*/release/ctl))))
+TRIPLE := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p'),$(BUILT))
 BIN := $(TARGET_DIR)/$(TRIPLE)/release
 PROGRAMS := ctl glassdome_start glassdomed
 COMPLETIONS := bash-completion/completions/ctl zsh/site-functions/_ctl fish/vendor_completions.d/ctl.fish
