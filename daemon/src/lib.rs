@@ -19,7 +19,8 @@
 //! | [`watch`] | when a session must end although nobody asks | clocks, the disk |
 //!
 //! Everything that holds a key runs on one thread. What waits for a disk, a peer or Argon2id runs on
-//! others, which never see the master key ([`worker`]).
+//! others, which never see the master key ([`worker`]); but for the one that makes a vault, which
+//! draws the key, hands it over and ends.
 #![forbid(unsafe_code)]
 
 pub mod attest;

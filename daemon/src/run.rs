@@ -23,7 +23,7 @@ use crate::server::{self, Listener, Unbindable};
 use crate::state::{Found, State};
 use crate::throttle::Backoff;
 use crate::worker::Worker;
-use crate::{clock, harden, refuse, watch};
+use crate::{attest, clock, harden, refuse, watch};
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,9 @@ pub enum Error {
     /// The process could not be protected.
     #[error("cannot protect the daemon's process ({0}): not starting without")]
     Harden(#[source] io::Error),
+    /// The kernel cannot say who connects.
+    #[error("this kernel cannot say for certain who connects ({0}): glassdomed needs Linux 6.5")]
+    Kernel(#[source] io::Error),
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -85,7 +88,7 @@ impl Error {
             },
             Self::Journal { .. } | Self::File { .. } => 12,
             Self::Socket(_) | Self::Directory(_) => 6,
-            Self::Harden(_) | Self::Config(_) | Self::Io(_) => 1,
+            Self::Harden(_) | Self::Kernel(_) | Self::Config(_) | Self::Io(_) => 1,
         }
     }
 }
@@ -114,6 +117,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<(), Error> {
+    attest::supported().map_err(Error::Kernel)?;
     let config = Config::resolve()?;
     let _alone = hold_vault(&config.vault)?;
     for file in [&config.audit, &config.log] {
@@ -217,6 +221,7 @@ async fn serve(state: Rc<State>, listener: &Listener, background: Option<File>) 
     tokio::select! {
         broken = server::serve(state.clone(), listener) => broken?,
         () = state.stopped() => {}
+        () = watch::socket::watch(state.clone(), listener.path()) => {}
         _ = terminated.recv() => {}
         _ = interrupted.recv() => {}
         _ = hung_up.recv() => {}

@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-use glassdome_sys::{AddressSpace, Creds, peer_creds, peer_pidfd, pidfd_alive, pidfd_info};
+use glassdome_sys::{AddressSpace, Creds, peer_creds, peer_pidfd, pidfd_alive, pidfd_info, stream_pair};
 use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags};
 
 use super::{Exe, Kernel, Unattested};
@@ -34,6 +34,15 @@ type Layout = [u64; 3];
 
 /// What the kernel shows for all three of a process that it hides from us.
 const HIDDEN: Layout = [1, 1, 0];
+
+/// Whether this kernel can say who connects: asked once, before anybody does.
+///
+/// # Errors
+/// What the kernel said (Linux before 6.5 has no `SO_PEERPIDFD`).
+pub fn supported() -> io::Result<()> {
+    let (ours, _theirs) = stream_pair()?;
+    peer_pidfd(ours.as_fd()).map(drop)
+}
 
 /// Reads who connected to `socket`. Not for the event loop: opening a process's files waits for
 /// that process where it is just executing something.
@@ -184,7 +193,6 @@ fn file_id(dir: BorrowedFd<'_>, path: &str) -> io::Result<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use glassdome_sys::stream_pair;
 
     #[test]
     fn our_own_identity_is_read_and_stays() {

@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use glassdome_audit as audit;
 use glassdome_sys::{AddressSpace, Creds};
 
-pub use linux::{Identity, identify};
+pub use linux::{Identity, identify, supported};
 
 /// What the kernel says of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -100,6 +100,11 @@ impl Listener {
         Ok(self.socket.try_clone()?.into())
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether the kernel keeps peers from passing descriptors (`SO_PASSRIGHTS`, Linux 6.16).
     pub fn refuses_descriptors(&self) -> bool {
         self.refuses_descriptors
@@ -108,7 +113,8 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // Whoever starts next replaces a socket that could not be removed.
+        // Whoever starts next replaces a socket that could not be removed. The lock is still ours,
+        // so it is no other daemon's.
         let _ = std::fs::remove_file(&self.path);
     }
 }
