@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::confine::{self, Confine};
 use crate::user::User;
 
@@ -66,9 +68,12 @@ impl Run {
         self
     }
 
-    /// Who runs it; the owner of the home if not said.
+    /// Who runs it; the owner of the home if not said. Others, who cannot enter the home, run in `/`.
     pub fn as_user(mut self, user: User) -> Self {
         self.user = user;
+        if user != User::A {
+            self.command.current_dir("/");
+        }
         self
     }
 
@@ -124,6 +129,12 @@ impl Started {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal)
+            .expect("our own child is there until it is waited for");
     }
 
     /// Whether it has ended.

@@ -1,5 +1,6 @@
 //! How the key's memory is protected, and what happens where the kernel or the administrator does
 //! not grant it: said plainly, never less than what is sealed, and never a dead daemon.
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use glassdome_tests::{Confine, Out, PASSWORD, World};
 

@@ -1,0 +1,224 @@
+//! Nothing is lost: not when the daemon is killed at any moment under load, not when a disk is full.
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use glassdome_tests::{PASSWORD, User, World, left_out_without_root, wait_until};
+
+/// Numbers that differ from run to run; the seed is told, so that a failure can be looked at.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Self {
+        let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
+        eprintln!("seed {seed}");
+        Self(seed)
+    }
+
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+/// FNV-1a.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// A value that tells which one it is, and whether it is whole.
+fn value(number: u64, len: u64) -> Vec<u8> {
+    let body: Vec<u8> = (0..len).map(|i| (i.wrapping_mul(number + 7) >> 3) as u8).collect();
+    let mut value = format!("{number} {len} {:016x}\n", checksum(&body)).into_bytes();
+    value.extend(body);
+    value
+}
+
+/// Which one it is, if it is whole.
+fn number_of(value: &[u8]) -> Option<u64> {
+    let end = value.iter().position(|byte| *byte == b'\n')?;
+    let (head, body) = (std::str::from_utf8(&value[..end]).ok()?, &value[end + 1..]);
+    let mut words = head.split(' ');
+    let (number, len, sum) = (words.next()?.parse().ok()?, words.next()?, words.next()?);
+    (len == body.len().to_string() && sum == format!("{:016x}", checksum(body))).then_some(number)
+}
+
+/// The check of every row that this run of the daemon began when it was unlocked.
+fn assert_sound(world: &World) {
+    let sound = || world.daemon_log().rsplit("listening").next().unwrap().contains("the vault is sound");
+    assert!(wait_until(sound, Duration::from_secs(20)), "{}", world.daemon_log());
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_under_load() {
+    const ROUNDS: u64 = 14;
+    const CLIENTS: u64 = 4;
+    let world = World::unlocked();
+    let mut dice = Dice::new();
+    // The last number of each name that was acknowledged.
+    let mut acknowledged: HashMap<String, u64> = HashMap::new();
+    let mut sets = 0;
+    for round in 0..ROUNDS {
+        let seed = dice.roll(u64::MAX) | 1;
+        let wait = Duration::from_millis(50 + dice.roll(950));
+        let load = |client: u64| {
+            let mut dice = Dice(seed.wrapping_add(client * 2));
+            let mut stored = Vec::new();
+            for step in 0.. {
+                let name = format!("client {client}/{}", dice.roll(4));
+                let number = round * 1_000_000 + step;
+                let len = [10, 700, 5_000, 150_000][dice.roll(4) as usize];
+                let set = world.ctl(&["set", &name, "--stdin"]).stdin(value(number, len)).output();
+                match set.code {
+                    0 => stored.push((name, number)),
+                    6 => return stored,
+                    code => panic!("code {code}: {}", set.stderr),
+                }
+            }
+            stored
+        };
+        let stored: Vec<(String, u64)> = thread::scope(|scope| {
+            let load = &load;
+            let clients: Vec<_> = (0..CLIENTS).map(|client| scope.spawn(move || load(client))).collect();
+            thread::sleep(wait);
+            world.daemon().expect("a daemon runs").kill();
+            clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        });
+        sets += stored.len();
+        acknowledged.extend(stored);
+        world.start(PASSWORD);
+        for (name, last) in &acknowledged {
+            let there = world.ctl(&["get", name]).ok();
+            let number = number_of(&there).unwrap_or_else(|| panic!("round {round}: {name} is half-written"));
+            // One that was under way at the kill may be there without having been acknowledged.
+            assert!(number >= *last, "round {round}: {name} is {number}, and {last} was acknowledged");
+        }
+        assert_eq!(world.status()["vault"]["state"], "present");
+    }
+    eprintln!("{sets} sets of {} names were acknowledged", acknowledged.len());
+    assert!(acknowledged.len() >= 8 && sets >= 40, "there was load");
+    // What nobody heard an answer to is whole as well, and so is every former version.
+    for name in world.ctl(&["list", "client*/*"]).text().lines() {
+        assert!(number_of(&world.ctl(&["get", name]).ok()).is_some(), "{name} is half-written");
+    }
+    assert_sound(&world);
+    assert!(!world.daemon_log().contains("damaged"), "{}", world.daemon_log());
+}
+
+fn available(directory: &Path) -> u64 {
+    let found = rustix::fs::statvfs(directory).unwrap();
+    found.f_bavail * found.f_bsize
+}
+
+fn enlarge(directory: &Path) {
+    let done = Command::new("mount").args(["-o", "remount,size=16m"]).arg(directory).status().unwrap();
+    assert!(done.success());
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    if left_out_without_root("a small file system") {
+        return;
+    }
+    let world = World::new();
+    world.mount_tmpfs(&world.data(), 2048);
+    world.start(PASSWORD);
+    world.set("first", value(0, 20_000));
+    let mut stored = 0;
+    let refusal = loop {
+        let number = stored + 1;
+        let set =
+            world.ctl(&["set", &format!("n/{number}"), "--stdin"]).stdin(value(number, 20_000)).output();
+        if set.code != 0 {
+            break set.refused(12);
+        }
+        stored = number;
+        assert!(stored < 200, "the disk never fills");
+    };
+    assert!(refusal.contains("nothing was changed") && refusal.contains("Make room"), "{refusal}");
+    eprintln!("{stored} stored, {} bytes left", available(&world.data()));
+    assert!(stored >= 3);
+    let all_there = || {
+        assert_eq!(number_of(&world.ctl(&["get", "first"]).ok()), Some(0));
+        for number in 1..=stored {
+            assert_eq!(number_of(&world.ctl(&["get", &format!("n/{number}")]).ok()), Some(number));
+        }
+        world.ctl(&["get", &format!("n/{}", stored + 1)]).refused(5);
+    };
+    all_there();
+    // One that is there keeps its value when a larger one does not fit.
+    world.ctl(&["set", "first", "--stdin"]).stdin(value(1, 1_000_000)).refused(12);
+    all_there();
+    world.daemon().expect("a daemon runs").kill();
+    enlarge(&world.data());
+    world.start(PASSWORD);
+    all_there();
+    world.set("first", value(1, 1_000_000));
+    assert_eq!(number_of(&world.ctl(&["get", "first"]).ok()), Some(1));
+    assert_sound(&world);
+}
+
+#[test]
+fn a_full_log_lets_nothing_out() {
+    if left_out_without_root("a small file system") {
+        return;
+    }
+    let world = World::new();
+    world.mount_tmpfs(&world.state(), 256);
+    world.start(PASSWORD);
+    world.set("a", "the secret");
+    let filler = world.state().join("filler");
+    let fill = || {
+        let mut len = fs::metadata(&filler).map_or(0, |found| found.len() as usize);
+        // The log's last page has room of its own: fill until records fail, not until writes do.
+        while available(&world.state()) > 0 {
+            len += 4096;
+            if fs::write(&filler, vec![0; len]).is_err() {
+                break;
+            }
+        }
+    };
+    fill();
+    let mut served = 0;
+    let refused = loop {
+        let out = world.ctl(&["get", "a"]).output();
+        if out.code != 0 {
+            break out.refused(12);
+        }
+        served += 1;
+        assert!(served < 50, "the log never fills");
+    };
+    assert!(refused.contains("nothing is served unlogged") && refused.contains("Make room"), "{refused}");
+    let status = world.status();
+    assert_eq!((&status["state"], &status["reason"]), (&"locked".into(), &"unlogged".into()));
+    // Neither is anything done, nor a session opened, as long as it is full.
+    let out = world.ctl(&["get", "a"]).output();
+    assert!([3, 12].contains(&out.code) && out.stdout.is_empty(), "{out:?}");
+    world.unlock(PASSWORD, &[]).refused(12);
+    assert_eq!(world.status()["state"], "locked");
+
+    fs::remove_file(&filler).unwrap();
+    assert!(wait_until(|| world.unlock(PASSWORD, &[]).code == 0, Duration::from_secs(20)));
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"the secret");
+    // Each line is whole and counted; every value that left is in it.
+    let records = world.audit();
+    let numbers: Vec<u64> = records.iter().map(|record| record["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=records.len() as u64).collect::<Vec<_>>());
+    let gets = records.iter().filter(|r| r["event"] == "get" && r["outcome"] == "allowed").count();
+    assert_eq!(gets, served + 1);
+    assert_eq!(
+        fs::metadata(world.state().join("glassdome/audit.jsonl"))
+            .map(|found| { std::os::unix::fs::MetadataExt::uid(&found) })
+            .unwrap(),
+        User::A.uid()
+    );
+}
