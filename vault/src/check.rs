@@ -9,6 +9,7 @@ use crate::keys::Keys;
 use crate::multiset::Sum;
 use crate::state::{ENTRY_TABLES, State};
 use crate::store::Reader;
+use crate::traceless::traceless;
 use crate::{Error, KEPT_VERSIONS};
 
 /// A check under way, of the store as it was when the check began: changes in between do not disturb it.
@@ -62,6 +63,10 @@ impl Check {
     /// # Errors
     /// [`Error::Corrupt`] if the file cannot be read as a store, [`Error::Storage`] if it cannot be read.
     pub fn step(&mut self, keys: &Keys, rows: u32) -> Result<CheckStep, Error> {
+        traceless(|| self.read(keys, rows))
+    }
+
+    fn read(&mut self, keys: &Keys, rows: u32) -> Result<CheckStep, Error> {
         let mut left = rows;
         while let Some(&table) = ENTRY_TABLES.get(self.table) {
             let after = self.after.take();

@@ -16,6 +16,7 @@ use crate::keys::Keys;
 use crate::record::{Opened, Record};
 use crate::state::{self, State};
 use crate::store::{Op, Reader, Row, Table};
+use crate::traceless::traceless;
 use crate::{Damage, EntryId, Error, MAX_SETTING, MAX_SETTINGS, name, setting, slot};
 
 /// Edits that see each other and are committed together, or not at all.
@@ -169,6 +170,10 @@ impl<'k> Draft<'k> {
     /// # Errors
     /// [`Error::Corrupt`] if settings, key slots or the state itself are not those of the last change.
     pub fn finish(self) -> Result<Change, Error> {
+        traceless(|| self.seal())
+    }
+
+    fn seal(self) -> Result<Change, Error> {
         let (mut state, base) = State::read(&self.vault, self.keys, &self.base)?;
         // Or a rolled back setting would become part of the new sum.
         state.check_control(self.keys, &self.base)?;

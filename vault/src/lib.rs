@@ -36,6 +36,7 @@ mod state;
 mod store;
 pub mod strength;
 mod throttle;
+mod traceless;
 mod vault;
 
 pub use check::{Check, CheckStep};

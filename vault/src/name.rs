@@ -4,6 +4,7 @@ use unicode_normalization::is_nfc;
 
 use crate::Error;
 use crate::keys::Keys;
+use crate::traceless::traceless;
 
 /// The longest name of a secret, in bytes of UTF-8.
 pub const MAX_NAME: usize = 512;
@@ -22,7 +23,7 @@ pub(crate) fn check_field(name: &str) -> Result<(), Error> {
 
 /// The key of a name in the index: 16 bytes of its keyed hash, so that the file shows no names.
 pub(crate) fn key(keys: &Keys, name: &str) -> Vec<u8> {
-    blake3::keyed_hash(keys.names(), name.as_bytes()).as_bytes()[..16].to_vec()
+    traceless(|| blake3::keyed_hash(keys.names(), name.as_bytes()).as_bytes()[..16].to_vec())
 }
 
 fn check_up_to(name: &str, longest: usize) -> Result<(), Error> {

@@ -12,6 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::Error;
 use crate::aad::Place;
+use crate::traceless::traceless;
 
 /// Length of the nonce, in bytes.
 pub(crate) const NONCE: usize = 24;
@@ -45,7 +46,7 @@ pub(crate) fn seal_onto(
 ) -> Result<(), Error> {
     let mut nonce = [0; NONCE];
     getrandom::fill(&mut nonce)?;
-    seal_onto_with(row, key, &nonce, place, length, fill)
+    traceless(|| seal_onto_with(row, key, &nonce, place, length, fill))
 }
 
 /// [`seal_onto`] with a given nonce, which must never be used twice.
@@ -85,6 +86,10 @@ pub(crate) fn plain_length(sealed: &[u8]) -> Option<usize> {
 /// Opens `sealed` into `out`, which must be [`plain_length`] long and holds nothing of the plaintext unless
 /// the tag was right.
 pub(crate) fn open_into(key: &[u8], place: &Place<'_>, sealed: &[u8], out: &mut [u8]) -> Result<(), Refusal> {
+    traceless(|| open(key, place, sealed, out))
+}
+
+fn open(key: &[u8], place: &Place<'_>, sealed: &[u8], out: &mut [u8]) -> Result<(), Refusal> {
     let (nonce, rest) = sealed.split_first_chunk::<NONCE>().ok_or(Refusal::Commitment)?;
     let (commitment, body) = rest.split_first_chunk::<COMMITMENT>().ok_or(Refusal::Commitment)?;
     let (text, tag) = body.split_last_chunk::<TAG>().ok_or(Refusal::Tag)?;

@@ -13,6 +13,7 @@ use crate::keys::Keys;
 use crate::multiset::Sum;
 use crate::seal;
 use crate::store::{Reader, Table};
+use crate::traceless::traceless;
 use crate::{Damage, Error, MAX_SETTINGS, MAX_SLOTS};
 
 /// The key of the row in the table of settings.
@@ -81,22 +82,27 @@ impl State {
 
     /// Compares settings and key slots with what the last change left.
     pub fn check_control(&self, keys: &Keys, reader: &Reader) -> Result<(), Error> {
-        let mut sum = Sum::default();
-        let mut rows = 0;
-        for table in CONTROL_TABLES {
-            reader.each(table, None, |key, row| {
-                rows += 1;
-                if rows > 2 + MAX_SLOTS + MAX_SETTINGS {
-                    return Err(Damage::Control.into());
-                }
-                if (table, key) != (Table::Sealed, KEY) {
-                    sum.add(keys.set(), table, key, row);
-                }
-                Ok(true)
-            })?;
-        }
+        let sum = traceless(|| control_sum(keys, reader))?;
         if sum == self.control { Ok(()) } else { Err(Damage::Control.into()) }
     }
+}
+
+fn control_sum(keys: &Keys, reader: &Reader) -> Result<Sum, Error> {
+    let mut sum = Sum::default();
+    let mut rows = 0;
+    for table in CONTROL_TABLES {
+        reader.each(table, None, |key, row| {
+            rows += 1;
+            if rows > 2 + MAX_SLOTS + MAX_SETTINGS {
+                return Err(Damage::Control.into());
+            }
+            if (table, key) != (Table::Sealed, KEY) {
+                sum.add(keys.set(), table, key, row);
+            }
+            Ok(true)
+        })?;
+    }
+    Ok(sum)
 }
 
 fn place(vault: &VaultId, generation: u64) -> Place<'_> {
