@@ -1,0 +1,253 @@
+//! Each row of the table in docs/protocol.md, carried out by a program of an ordinary user: the
+//! daemon refuses it by the check that is meant to. Controls: against a twin of the daemon's front
+//! without that one step the very same program gets the secret, and against the whole twin not.
+
+#[path = "support/scripts.rs"]
+mod scripts;
+
+use std::cell::Cell;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use glassdome_tests::{Started, User, World, left_out_without_root, wait_until};
+use serde_json::Value;
+
+const BAIT: &str = "a value worth stealing";
+
+/// A world with something to steal.
+struct Stage {
+    world: World,
+    twins: Cell<u32>,
+    copies: Cell<u32>,
+}
+
+/// One attack, and what answers it.
+struct Row<'a> {
+    attack: &'a str,
+    /// The program that it wants to be taken for; `None`: its own, at first.
+    trusted: Option<&'a str>,
+    /// The steps of the handshake that answer it.
+    without: &'a [&'a str],
+    /// The daemon's word for it in the audit log.
+    by: &'a str,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let world = World::unlocked();
+        world.set("bait", BAIT);
+        Self { world, twins: Cell::new(0), copies: Cell::new(0) }
+    }
+
+    /// A program of its own file: so that records of refusals, which are counted by file, stay apart.
+    fn copy(&self, program: &str) -> PathBuf {
+        self.copies.set(self.copies.get() + 1);
+        let program = fs::canonicalize(program).expect("an ordinary program is there");
+        let name =
+            format!("{}-{}", program.file_name().expect("a file").to_string_lossy(), self.copies.get());
+        let copy = self.world.top().join(name);
+        fs::copy(&program, &copy).expect("it can be copied");
+        copy
+    }
+
+    /// A twin of the daemon's front that serves `trusted` alone, and its socket.
+    fn twin(&self, trusted: &Path, without: &[&str]) -> (Started, PathBuf) {
+        self.twins.set(self.twins.get() + 1);
+        let socket = self.world.runtime().join(format!("twin-{}.sock", self.twins.get()));
+        let program = scripts::tool(&self.world, env!("CARGO_BIN_EXE_twin"));
+        let mut args = vec![text(&socket), text(trusted)];
+        args.extend(without.iter().flat_map(|step| ["--without", step]));
+        let twin = self.world.program(&program, &args).within(Duration::from_secs(120)).start();
+        assert!(wait_until(|| socket.exists(), Duration::from_secs(10)), "the twin listens");
+        (twin, socket)
+    }
+
+    /// What the attack got, or why not.
+    fn attack(&self, python: &Path, attack: &str, socket: &Path, pid: u32, trusted: &Path) -> Value {
+        let script = scripts::scripts(&self.world).join("attacks.py");
+        let args = [text(&script), attack, text(socket), &pid.to_string(), text(trusted)];
+        let out = self.world.program(python, &args).output();
+        let lines = String::from_utf8(out.stdout).expect("it prints text");
+        let last = lines.lines().next_back().unwrap_or_else(|| panic!("{attack}: {}", out.stderr));
+        serde_json::from_str(last).unwrap_or_else(|error| panic!("{attack}: {error}: {last}"))
+    }
+
+    #[track_caller]
+    fn check(&self, row: &Row<'_>) {
+        let python = self.copy("/usr/bin/python3");
+        let trusted = row.trusted.map_or_else(|| python.clone(), |program| self.copy(program));
+        let attack = |socket: &Path, pid| self.attack(&python, row.attack, socket, pid, &trusted);
+
+        let (twin, socket) = self.twin(&trusted, row.without);
+        // Who keeps an address space alive by reading it has to be lucky with the time.
+        let mut last = Value::Null;
+        let taken = (0..10).any(|_| {
+            last = attack(&socket, twin.pid());
+            last["got"] == "the bait"
+        });
+        assert!(taken, "control: {} without {:?}: {last}", row.attack, row.without);
+        drop(twin);
+        let (twin, socket) = self.twin(&trusted, &[]);
+        let refused = attack(&socket, twin.pid());
+        assert_eq!(refused["got"], Value::Null, "control: {} with every step: {refused}", row.attack);
+        drop(twin);
+
+        let before = self.world.audit().len();
+        let pid = self.world.daemon_pid().cast_unsigned();
+        let refused = attack(&self.world.socket(), pid);
+        assert_eq!(refused["got"], Value::Null, "{}: {refused}", row.attack);
+        let recorded = || {
+            self.world.audit()[before..].iter().any(|record| {
+                (&record["event"], &record["outcome"], &record["by"])
+                    == (&"connect".into(), &"denied".into(), &row.by.into())
+            })
+        };
+        let seen = wait_until(recorded, Duration::from_secs(10));
+        assert!(seen, "{}: no record by {}: {:#?}", row.attack, row.by, &self.world.audit()[before..]);
+        assert!(self.world.daemon_log().contains("refused: "), "and the person is told");
+    }
+
+    /// Nothing is proved by a daemon that serves nobody any more.
+    #[track_caller]
+    fn still_serves(&self) {
+        assert_eq!(self.world.ctl(&["get", "bait"]).text(), BAIT);
+        let plain =
+            self.attack(&self.copy("/usr/bin/python3"), "plain", &self.world.socket(), 0, Path::new("-"));
+        assert_eq!(plain["got"], BAIT, "an attacker that does not attack");
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("paths of tests are text")
+}
+
+#[test]
+fn one_pid_that_is_several_programs() {
+    let stage = Stage::new();
+    let row = |attack, trusted, without, by| Row { attack, trusted, without, by };
+    stage.check(&row("friend", Some("/usr/bin/sleep"), &["nonce"], "other-sender"));
+    stage.check(&row("become", Some("/bin/sh"), &["maps", "layout"], "gone"));
+    stage.check(&row("become-pinned", Some("/bin/sh"), &["layout"], "gone"));
+    stage.check(&row("exec-after-hello", None, &["maps"], "gone"));
+    stage.still_serves();
+}
+
+#[test]
+fn without_stopping_the_daemon_it_is_refused_as_well() {
+    let stage = Stage::new();
+    for _ in 0..5 {
+        let (python, trusted) = (stage.copy("/usr/bin/python3"), stage.copy("/bin/sh"));
+        let refused = stage.attack(&python, "become-raced", &stage.world.socket(), 0, &trusted);
+        assert_eq!(refused["got"], Value::Null, "{refused}");
+    }
+    assert!(stage.world.audit().iter().any(|record| record["by"] == "gone"));
+    stage.still_serves();
+}
+
+#[test]
+fn one_connection_that_several_hold() {
+    let stage = Stage::new();
+    let row = |attack, trusted, without, by| Row { attack, trusted, without, by };
+    stage.check(&row("stdout", Some("/usr/bin/cat"), &["fresh-pair"], "other-sender"));
+    stage.check(&row("forked", None, &["sender"], "other-sender"));
+    stage.check(&row("halves", None, &["sender"], "other-sender"));
+    stage.still_serves();
+}
+
+#[test]
+fn forgeries_in_namespaces_of_ones_own() {
+    for attack in ["forge-sender", "forge-exe"] {
+        let stage = Stage::new();
+        let (trusted, without) = (Some("/usr/bin/sleep"), &["namespace"][..]);
+        stage.check(&Row { attack, trusted, without, by: "foreign-namespace" });
+        stage.still_serves();
+    }
+}
+
+#[test]
+fn a_path_that_lies() {
+    if left_out_without_root("a bind mount") {
+        return;
+    }
+    let stage = Stage::new();
+    let (attacker, trusted) = (stage.copy("/usr/bin/python3"), stage.copy("/usr/bin/sleep"));
+    let script = scripts::scripts(&stage.world).join("attacks.py");
+    let mounted = |socket: &Path| -> Value {
+        let (uid, gid) = (User::A.uid(), User::A.gid());
+        let line = format!(
+            "mount --bind {attacker} {trusted} && exec setpriv --reuid {uid} --regid {gid} --clear-groups \
+             {trusted} {script} plain {socket} 0 -",
+            attacker = text(&attacker),
+            trusted = text(&trusted),
+            script = text(&script),
+            socket = text(socket)
+        );
+        let out = stage
+            .world
+            .program(Path::new("/usr/bin/unshare"), &["-m", "sh", "-c", &line])
+            .as_user(User::Root);
+        serde_json::from_slice(&out.ok()).expect("it prints JSON")
+    };
+    let (twin, socket) = stage.twin(&trusted, &["exe-identity"]);
+    assert_eq!(mounted(&socket)["got"], "the bait", "control: who believes the path is deceived");
+    drop(twin);
+    let (twin, socket) = stage.twin(&trusted, &[]);
+    assert_eq!(mounted(&socket)["got"], Value::Null);
+    drop(twin);
+
+    // The daemon has no rule about executables yet; what it goes by is in the record.
+    let recorded = || {
+        let last = stage.world.audit().into_iter().rfind(|record| record["event"] == "get");
+        last.expect("it is recorded")["peer"]["kernel"]["exe"].clone()
+    };
+    let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).expect("it is there");
+    let identity =
+        |exe: &Value| (exe["dev"].as_u64().expect("a number"), exe["ino"].as_u64().expect("a number"));
+    assert_eq!(mounted(&stage.world.socket())["got"], BAIT);
+    let exe = recorded();
+    assert_eq!(exe["path"], text(&trusted), "the path lies");
+    assert_eq!(identity(&exe), file(&attacker), "device and inode do not");
+    assert_ne!(identity(&exe), file(&trusted));
+
+    let link = stage.world.top().join("another-name");
+    fs::hard_link(&attacker, &link).expect("both are on one file system");
+    stage.attack(&link, "plain", &stage.world.socket(), 0, Path::new("-"));
+    let exe = recorded();
+    assert_eq!(exe["path"], text(&link));
+    assert_eq!(identity(&exe), file(&attacker), "by any name it is the same program");
+}
+
+#[test]
+fn the_connection_of_a_client_cannot_be_taken() {
+    let stage = Stage::new();
+    let python = stage.copy("/usr/bin/python3");
+    let socket = stage.world.socket();
+    let stolen = stage.attack(&python, "steal-from-dumpable", &socket, 0, Path::new("-"));
+    assert_eq!(stolen["got"], BAIT, "control: from a client that is dumpable it can: {stolen}");
+
+    let pid_file = stage.world.home("pid");
+    let mut terminal = stage.world.terminal("echo $$ > pid; exec ctl unlock --renew");
+    terminal.expect("assword");
+    let pid: u32 = fs::read_to_string(pid_file).expect("it wrote it").trim().parse().expect("a number");
+    let refused = stage.attack(&python, "steal", &socket, pid, Path::new("-"));
+    let why = refused["why"].as_str().expect("it is refused");
+    assert!(why.starts_with("PermissionError"), "{why}");
+    drop(terminal);
+}
+
+#[test]
+fn no_descriptor_enters_the_daemon() {
+    let stage = Stage::new();
+    let python = stage.copy("/usr/bin/python3");
+    let everywhere = |word: &str| serde_json::json!({ "queued": word, "accepted": word, "pair": word });
+    let (twin, socket) = stage.twin(&python, &["passrights"]);
+    let passed = stage.attack(&python, "descriptors", &socket, twin.pid(), Path::new("-"));
+    assert_eq!(passed["got"], everywhere("passed"), "control: an ordinary socket takes them: {passed}");
+    drop(twin);
+    let pid = stage.world.daemon_pid().cast_unsigned();
+    let refused = stage.attack(&python, "descriptors", &stage.world.socket(), pid, Path::new("-"));
+    assert_eq!(refused["got"], everywhere("EPERM"));
+    stage.still_serves();
+}

@@ -1,0 +1,145 @@
+//! That the pages are exact: a program in another language, written from docs/vault-format.md alone,
+//! reads a vault that the real programs made, and another, written from docs/protocol.md alone,
+//! speaks to the real daemon.
+
+#[path = "support/decrypt.rs"]
+mod decrypt;
+#[path = "support/scripts.rs"]
+mod scripts;
+
+use std::fs;
+use std::path::Path;
+
+use glassdome_tests::{PASSWORD, World};
+use serde_json::{Value, json};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Bytes that no text survives: every byte, in an order that repeats late.
+fn binary(len: usize) -> Vec<u8> {
+    let step = |state: &mut u32| {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (*state >> 24) as u8
+    };
+    let mut state = 7;
+    (0..len).map(|_| step(&mut state)).collect()
+}
+
+#[test]
+fn python_reads_a_vault_from_the_page_and_the_password() {
+    let world = World::unlocked();
+    let values: [(&str, Vec<u8>); 6] = [
+        ("plain", b"correct horse".to_vec()),
+        ("empty", Vec::new()),
+        ("binary", binary(1000)),
+        ("データ/ключ/🔑", "ünïcödé\n".into()),
+        ("newline", b"\n\r\n\0".to_vec()),
+        ("large", binary(1 << 20)),
+    ];
+    for (name, value) in &values {
+        world.set(name, value.clone());
+    }
+    world.set("plain", "battery staple");
+    world.ctl(&["set", "plain", "--field", "user", "--stdin"]).stdin("ann").ok();
+    world.set("gone", "was here");
+    world.ctl(&["rm", "gone"]).ok();
+    world.ctl(&["settings", "set", "idle", "2h", "--password-stdin"]).stdin(format!("{PASSWORD}\n")).ok();
+
+    let vault = decrypt::decrypt(&world, PASSWORD, false);
+    let secrets = vault["secrets"].as_object().expect("secrets by name");
+    assert_eq!(secrets.len(), values.len(), "the removed one is not among them");
+    for (name, value) in &values[1..] {
+        assert_eq!(secrets[*name]["value"], hex(value), "{name}");
+    }
+    assert_eq!(secrets["plain"]["value"], hex(b"battery staple"));
+    assert_eq!(secrets["plain"]["fields"], json!({ "user": hex(b"ann") }));
+    assert_eq!(secrets["plain"]["version"], 3);
+    let history = vault["history"].as_array().expect("former versions");
+    let former = |name: &str, version: u32| {
+        let found = history.iter().find(|row| row["name"] == name && row["version"] == version);
+        found.unwrap_or_else(|| panic!("version {version} of {name}"))["value"].clone()
+    };
+    assert_eq!(former("plain", 1), hex(b"correct horse"));
+    assert_eq!(former("gone", 1), hex(b"was here"));
+    assert_eq!(vault["settings"]["idle"], hex(b"2h"), "{}", vault["settings"]);
+}
+
+#[test]
+fn python_speaks_to_the_daemon_from_the_page() {
+    let world = World::unlocked();
+    world.ctl(&["lock"]).ok();
+    let script = scripts::scripts(&world).join("client.py");
+    let socket = world.socket();
+    let client = |args: &[&str]| world.python(&script, &[&[socket.to_str().expect("text")], args].concat());
+    let told =
+        |args: &[&str]| -> Value { serde_json::from_slice(&client(args).ok()).expect("it prints JSON") };
+
+    let status = told(&["status"]);
+    assert_eq!(status["state"], "locked");
+    assert_eq!(status["last_lock"], "requested");
+    assert_eq!(status["pid"], world.daemon_pid());
+    assert!(client(&["get", "a"]).output().stderr.contains("refused: locked"));
+    assert!(client(&["unlock"]).stdin("not this one").output().stderr.contains("refused: wrong-password"));
+
+    // One wrong try makes the next one wait.
+    let unlocked = glassdome_tests::wait_until(
+        || client(&["unlock"]).stdin(PASSWORD).output().code == 0,
+        std::time::Duration::from_secs(20),
+    );
+    assert!(unlocked, "the right password opens it");
+    let status = told(&["status"]);
+    assert_eq!((&status["state"], &status["vault"]), (&json!("unlocked"), &json!("present")));
+    assert!(status["left_s"].as_u64().is_some_and(|left| left > 0 && left <= 8 * 3600));
+
+    for (name, value) in [
+        ("empty", Vec::new()),
+        ("a chunk", binary(60 * 1024)),
+        ("a chunk and a byte", binary(60 * 1024 + 1)),
+        ("データ/ключ/🔑", "ünïcödé\n".into()),
+        ("large", binary(1 << 20)),
+    ] {
+        assert_eq!(client(&["set", name]).stdin(value.clone()).text().trim(), "1", "{name}");
+        assert_eq!(client(&["get", name]).ok(), value, "{name}: Python to Python");
+        assert_eq!(world.ctl(&["get", name]).ok(), value, "{name}: Python to ours");
+    }
+    world.set("ours", binary(300_000));
+    assert_eq!(client(&["get", "ours"]).ok(), binary(300_000), "ours to Python");
+    assert!(client(&["get", "absent"]).output().stderr.contains("refused: not-found"));
+
+    let many: String = (0..230).map(|n| format!("N{n}=v{n}\n")).collect();
+    let file = world.file("many.env", many);
+    world.ctl(&["import", file.to_str().expect("text"), "--prefix", "many"]).ok();
+    let listed = told(&["list", "many/*"]);
+    assert_eq!(listed.as_array().map(Vec::len), Some(230), "over more than one page");
+    assert_eq!(told(&["list"]).as_array().map(Vec::len), Some(236));
+
+    assert_eq!(told(&["lock"]), Value::Null);
+    assert!(client(&["get", "large"]).output().stderr.contains("refused: locked"));
+    let record = world.audit().into_iter().rfind(|record| record["event"] == "get").expect("it is recorded");
+    assert_eq!(record["peer"]["claims"]["client"], "client.py");
+}
+
+/// The examples of the page are those that the golden frames hold.
+#[test]
+fn the_pages_examples_are_golden() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is in the workspace");
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("it is part of the source");
+    let golden: String = ["handshake", "requests", "replies"]
+        .iter()
+        .map(|name| read(&format!("proto/tests/golden/{name}.hex")))
+        .collect();
+    let page = read("docs/protocol.md");
+    let examples: Vec<&str> = page
+        .split("```")
+        .filter_map(|block| block.strip_prefix("frames\n").or_else(|| block.strip_prefix("frames\n   ")))
+        .flat_map(str::lines)
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    assert!(examples.len() > 15, "the page has examples: {examples:?}");
+    for example in examples {
+        assert!(golden.lines().any(|line| line == example), "not a golden frame: {example}");
+    }
+}

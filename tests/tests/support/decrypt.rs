@@ -1,0 +1,48 @@
+//! The reader of vaults that is written in Python, from docs/vault-format.md alone.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use glassdome_tests::{User, World};
+use serde_json::Value;
+
+use crate::scripts;
+
+/// What Python reads in the world's vault with this password; with the keys, if they are wanted.
+#[track_caller]
+pub fn decrypt(world: &World, password: &str, keys: bool) -> Value {
+    // A copy: the daemon has the vault's file to itself.
+    let copy = world.home("copy-of-the-vault");
+    fs::copy(world.vault(), &copy).expect("the vault can be copied");
+    User::A.own(&copy).expect("it can be given away");
+    let rows = scripts::tool(world, env!("CARGO_BIN_EXE_rows"));
+    let rows = world.program(&rows, &[copy.to_str().expect("paths of tests are text")]).ok();
+    fs::remove_file(&copy).expect("it is there");
+
+    let mut python = Command::new(interpreter());
+    python.arg(scripts::scripts(world).join("decrypt_vault.py")).args(keys.then_some("--keys"));
+    let mut python =
+        python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the interpreter starts");
+    let mut stdin = python.stdin.take().expect("stdin is a pipe");
+    stdin.write_all(format!("{password}\n").as_bytes()).expect("it reads the password");
+    stdin.write_all(&rows).expect("it reads the rows");
+    drop(stdin);
+    let out = python.wait_with_output().expect("it ends");
+    assert!(out.status.success(), "decrypt_vault.py failed");
+    serde_json::from_slice(&out.stdout).expect("it prints JSON")
+}
+
+/// The interpreter that has the packages of `scripts/requirements.txt`: named by `GLASSDOME_PYTHON`,
+/// else where `make test` puts it.
+fn interpreter() -> PathBuf {
+    if let Some(named) = std::env::var_os("GLASSDOME_PYTHON") {
+        return named.into();
+    }
+    // …/target/TRIPLE/PROFILE/deps/test ─► …/target
+    let test = std::env::current_exe().expect("the kernel names our own program");
+    let python = test.ancestors().nth(4).expect("cargo puts tests there").join("python/bin/python");
+    assert!(python.exists(), "{} is missing: run `make test`, which makes it", python.display());
+    python
+}

@@ -1,0 +1,131 @@
+//! Looks for secrets in everything that root can read of a process.
+//!
+//! A secret is cut into pieces of eight bytes at each multiple of eight, and a piece counts wherever
+//! it stands: so fifteen bytes in a row are found however they lie, and also what is left of a buffer
+//! that was overwritten in part. The secrets are random: that a piece turns up by chance is as good
+//! as impossible.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+const PIECE: usize = 8;
+const READ: usize = 1 << 20;
+/// Bits of the filter that most places do not pass; 2 MiB.
+const FILTER: u32 = 24;
+
+/// What to look for.
+pub struct Needles {
+    names: Vec<String>,
+    pieces: Vec<usize>,
+    places: HashMap<u64, (usize, usize)>,
+    filter: Vec<u64>,
+}
+
+/// What was found of one needle.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Which of its pieces.
+    pub pieces: BTreeSet<usize>,
+    /// Where: mapping, address and piece; the first few.
+    pub at: Vec<String>,
+}
+
+/// What a process's memory told.
+pub struct Scan {
+    /// By the needle's name: those of which anything was found.
+    pub found: BTreeMap<String, Found>,
+    /// Mappings that even root could not read, by name.
+    pub unreadable: Vec<String>,
+    /// Bytes that were read.
+    pub bytes: usize,
+}
+
+impl Needles {
+    /// None yet.
+    pub fn new() -> Self {
+        let filter = vec![0; 1 << (FILTER - 6)];
+        Self { names: Vec::new(), pieces: Vec::new(), places: HashMap::new(), filter }
+    }
+
+    /// One more.
+    pub fn add(&mut self, name: &str, bytes: &[u8]) {
+        let (pieces, _) = bytes.as_chunks::<PIECE>();
+        assert!(!pieces.is_empty(), "{name} is too short to be looked for");
+        for (index, piece) in pieces.iter().enumerate() {
+            let piece = u64::from_ne_bytes(*piece);
+            let (word, bit) = bucket(piece);
+            self.filter[word] |= bit;
+            self.places.insert(piece, (self.names.len(), index));
+        }
+        self.names.push(name.to_owned());
+        self.pieces.push(pieces.len());
+    }
+
+    /// The needles of which not every piece is in `scan`.
+    pub fn missing(&self, scan: &Scan) -> Vec<&str> {
+        let found = |name: &String| scan.found.get(name).map_or(0, |found| found.pieces.len());
+        let all = self.names.iter().zip(&self.pieces);
+        all.filter(|(name, pieces)| found(name) != **pieces).map(|(name, _)| &**name).collect()
+    }
+
+    /// Reads all of a process's memory through `/proc/PID/mem`.
+    #[track_caller]
+    pub fn scan(&self, pid: i32) -> Scan {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("root reads maps");
+        let memory = File::open(format!("/proc/{pid}/mem")).expect("root opens mem");
+        let mut scan = Scan { found: BTreeMap::new(), unreadable: Vec::new(), bytes: 0 };
+        let mut buffer = vec![0; READ + PIECE];
+        for line in maps.lines() {
+            let (range, rest) = line.split_once(' ').expect("a line of maps has a range");
+            let name = rest.split_ascii_whitespace().skip(4).collect::<Vec<_>>().join(" ");
+            // Guards hold nothing, and the kernel's own clock pages are not memory of the process.
+            if rest.starts_with("---") || name.starts_with("[v") {
+                continue;
+            }
+            let hex = |text| u64::from_str_radix(text, 16).expect("addresses are hexadecimal");
+            let (start, end) =
+                range.split_once('-').map(|(a, b)| (hex(a), hex(b))).expect("a range has two ends");
+            let mut at = start;
+            while at < end {
+                let wanted = usize::try_from(end - at).expect("64 bits").min(buffer.len());
+                match memory.read_at(&mut buffer[..wanted], at) {
+                    Ok(len) if len > 0 => {
+                        self.look(&buffer[..len], at, &name, &mut scan);
+                        scan.bytes += len.min(READ);
+                        // The next read begins early enough to see what lies across.
+                        at += if len > READ { READ as u64 } else { len as u64 };
+                    }
+                    _ => {
+                        scan.unreadable.push(name.clone());
+                        break;
+                    }
+                }
+            }
+        }
+        scan
+    }
+
+    fn look(&self, bytes: &[u8], address: u64, mapping: &str, scan: &mut Scan) {
+        for (offset, window) in bytes.windows(PIECE).enumerate() {
+            let piece = u64::from_ne_bytes(window.try_into().expect("windows of eight"));
+            let (word, bit) = bucket(piece);
+            if self.filter[word] & bit == 0 {
+                continue;
+            }
+            if let Some((needle, index)) = self.places.get(&piece) {
+                let found = scan.found.entry(self.names[*needle].clone()).or_default();
+                found.pieces.insert(*index);
+                if found.at.len() < 8 {
+                    found.at.push(format!("{mapping} {:#x} piece {index}", address + offset as u64));
+                }
+            }
+        }
+    }
+}
+
+fn bucket(piece: u64) -> (usize, u64) {
+    // The high bits of a product depend on all bits (Knuth's multiplicative hashing).
+    let hash = piece.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - FILTER);
+    ((hash >> 6) as usize, 1 << (hash & 63))
+}
