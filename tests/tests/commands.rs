@@ -79,6 +79,44 @@ fn names_move_and_collide() {
     assert_eq!(codes.iter().filter(|code| **code == 9).count(), 5, "{codes:?}");
 }
 
+/// Counts a number up by compare-and-set, as programs do that write the same secret.
+const COUNT: &str = "
+import sys, client
+connection = client.Connection(sys.argv[1])
+done = conflicts = 0
+while done < 10:
+    there = connection.get('counter')
+    expected = b'\\x02' + client.varint(there['version'])
+    try:
+        connection.set('counter', str(int(there['value']) + 1).encode(), expect=expected)
+        done += 1
+    except client.Refused as refused:
+        assert refused.code == 'conflict', refused
+        conflicts += 1
+try:
+    connection.set('counter', b'0', expect=b'\\x02\\x01')
+except client.Refused as refused:
+    assert refused.code == 'conflict', refused
+else:
+    sys.exit('a version long gone was taken')
+";
+
+#[test]
+fn no_update_is_lost_to_compare_and_set() {
+    let world = World::unlocked();
+    world.set("counter", "0");
+    world.file("client.py", include_str!("../python/client.py"));
+    let script = world.file("count.py", COUNT);
+    let socket = world.socket();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| world.python(&script, &[socket.to_str().unwrap()]).ok());
+        }
+    });
+    assert_eq!(world.ctl(&["get", "counter"]).ok(), b"40");
+    assert_eq!(json(&world, &["info", "counter", "--json"])["version"], 41);
+}
+
 #[test]
 fn fields_generated_values_and_expiry() {
     let world = World::unlocked();
