@@ -34,10 +34,17 @@ class Fake:
             for sock in ready:
                 if sock is self.listener:
                     self.greet(sock.accept()[0])
-                elif data := sock.recv(65536):
-                    self.heard += data
                 else:
-                    self.open.discard(sock)
+                    self.hear(sock)
+
+    def hear(self, sock):
+        try:
+            data = sock.recv(65536)
+        except ConnectionResetError:  # it left without reading the challenge
+            data = b""
+        self.heard += data
+        if not data:
+            self.open.discard(sock)
 
     def greet(self, accepted):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
