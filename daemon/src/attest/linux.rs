@@ -12,6 +12,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 use glassdome_sys::{AddressSpace, Creds, peer_creds, peer_pidfd, pidfd_alive, pidfd_info, stream_pair};
 use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags};
@@ -27,6 +28,10 @@ pub struct Identity {
     dir: OwnedFd,
     layout: Layout,
 }
+
+/// The namespaces in which a process could forge what is read of it: their kind, and where they are
+/// named below its directory.
+const NAMESPACES: [(&str, &str); 2] = [("user", "ns/user"), ("pid", "ns/pid")];
 
 /// Where code and stack lie: under address space randomisation no two executions agree
 /// (proc_pid_stat(5), fields startcode, endcode, startstack).
@@ -68,9 +73,9 @@ pub fn identify(socket: BorrowedFd<'_>, owner: u32) -> Result<Identity, Unattest
     let hidden = |what| move |source: io::Error| Unattested::Hidden { pid, what, source };
     let dir = process_dir(pid).map_err(|_| Unattested::Gone { pid })?;
     let space = AddressSpace::open(dir.as_fd()).map_err(hidden("the address space"))?;
-    for (kind, path) in [("user", "ns/user"), ("pid", "ns/pid")] {
+    let ours = own_namespaces().map_err(hidden("the daemon's namespace"))?;
+    for ((kind, path), ours) in NAMESPACES.into_iter().zip(ours) {
         let theirs = file_id(dir.as_fd(), path).map_err(hidden("the namespace"))?;
-        let ours = own_namespace(path).map_err(hidden("the daemon's namespace"))?;
         if theirs != ours {
             return Err(Unattested::ForeignNamespace { pid, kind });
         }
@@ -169,9 +174,18 @@ fn process_dir(pid: i32) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty())?)
 }
 
-fn own_namespace(path: &str) -> io::Result<(u64, u64)> {
+/// Those of the daemon, which never leaves them: read once.
+fn own_namespaces() -> io::Result<[(u64, u64); 2]> {
+    static OURS: OnceLock<[(u64, u64); 2]> = OnceLock::new();
+    if let Some(ours) = OURS.get() {
+        return Ok(*ours);
+    }
     let own = rustix::fs::open("/proc/self", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    file_id(own.as_fd(), path)
+    let mut ours = [(0, 0); 2];
+    for (id, (_, path)) in ours.iter_mut().zip(NAMESPACES) {
+        *id = file_id(own.as_fd(), path)?;
+    }
+    Ok(*OURS.get_or_init(|| ours))
 }
 
 /// The file that was executed, by what the kernel holds open: never by the text of a path.

@@ -3,17 +3,19 @@
 
 use std::cell::Cell;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use glassdome_proto::{Outcome, Reply, limits};
 use rustix::io::Errno;
-use tokio::net::{UnixListener, UnixStream};
+use rustix::net::{SocketFlags, accept_with};
+use tokio::io::Interest;
 use tokio::sync::Semaphore;
 
 use super::connection::{self, Shared};
-use super::wire::{Outbox, Wire};
+use super::wire::{Outbox, send_last, watched};
 use crate::refuse;
 use crate::server::Listener;
 use crate::state::State;
@@ -31,7 +33,8 @@ const IDENTIFYING: usize = 64;
 /// # Errors
 /// When the socket itself is broken.
 pub async fn serve(state: Rc<State>, listener: &Listener) -> io::Result<()> {
-    let socket = UnixListener::from_std(listener.socket()?)?;
+    let socket = watched(listener.socket()?.into(), Interest::READABLE)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let shared = Rc::new(Shared {
         state,
         outbox: Outbox::new(),
@@ -40,8 +43,9 @@ pub async fn serve(state: Rc<State>, listener: &Listener) -> io::Result<()> {
     });
     let count = Rc::new(Cell::new(0));
     loop {
-        let accepted = match socket.accept().await {
-            Ok((accepted, _)) => accepted,
+        let accepting = socket.async_io(Interest::READABLE, |socket| Ok(accept_with(socket, flags)?));
+        let accepted = match accepting.await {
+            Ok(accepted) => accepted,
             Err(error) if exhausted(&error) => {
                 tracing::warn!("no room for one more connection");
                 tokio::time::sleep(EXHAUSTED).await;
@@ -97,12 +101,12 @@ fn exhausted(error: &io::Error) -> bool {
     kinds.iter().any(|kind| error.raw_os_error() == Some(kind.raw_os_error()))
 }
 
-async fn turn_away(accepted: UnixStream, outbox: &Outbox) {
+async fn turn_away(accepted: OwnedFd, outbox: &Outbox) {
     let refusal = refuse::throttled(
         format!("{} connections are open. Close some", limits::CONNECTIONS),
         Duration::from_secs(1),
     );
     let reply = Reply { id: 0, outcome: Outcome::Err(refusal) };
     // A fresh socket has room for one small frame; if not, closing says enough.
-    let _ = Wire::new(accepted, outbox.clone()).send(&reply).await;
+    let _ = send_last(accepted, outbox, &reply).await;
 }

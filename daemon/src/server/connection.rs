@@ -2,6 +2,7 @@
 //! operate ([`ops`]), record, and only then the reply.
 
 use std::cell::Cell;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +10,12 @@ use std::time::Duration;
 use glassdome_audit::{self as audit, Event};
 use glassdome_proto::secrets::Answer as Secrets;
 use glassdome_proto::{Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, decode, limits};
-use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::accept::Seat;
 use super::handshake::{Failed, Met, meet};
-use super::wire::{Ended, Inbox, Outbox, Wire, closed};
+use super::wire::{Ended, Inbox, Outbox, Wire, closed, send_last};
 use crate::attest::{Peer, Unattested};
 use crate::clock;
 use crate::journal::{Entry, Recorded, Who};
@@ -45,9 +45,9 @@ pub enum Kind {
 }
 
 /// Serves one connection to its end.
-pub async fn run(shared: Rc<Shared>, accepted: UnixStream, kind: Kind, seat: Seat) {
+pub async fn run(shared: Rc<Shared>, accepted: OwnedFd, kind: Kind, seat: Seat) {
     let _seat = seat;
-    let ended = match meet(&shared, &accepted).await {
+    let ended = match meet(&shared, accepted.as_fd()).await {
         Ok(Met { peer, wire, inbox }) => {
             let connection = Rc::new(Connection {
                 asking: Asking { state: shared.state.clone(), peer },
@@ -57,12 +57,10 @@ pub async fn run(shared: Rc<Shared>, accepted: UnixStream, kind: Kind, seat: Sea
             let ended = tokio::select! {
                 ended = connection.clone().serve(inbox, &shared, kind) => ended,
                 // It carries nothing after the challenge: it is closed, or misused.
-                () = closed(&accepted) => Ended::Closed,
+                () = closed(accepted) => Ended::Closed,
             };
-            if let Ended::Unattested(reason) = &ended {
-                refused(&shared.state, Who::Peer(connection.asking.peer.evidence()), reason);
-            }
-            ended
+            connection.end(&ended);
+            return;
         }
         Err(Failed::Unknown(reason)) => {
             let who = match &reason {
@@ -97,10 +95,10 @@ fn refused(state: &State, who: Who<'_>, reason: &Unattested) {
     }
 }
 
-async fn turn_away(accepted: UnixStream, outbox: &Outbox, reason: &Unattested) {
+async fn turn_away(accepted: OwnedFd, outbox: &Outbox, reason: &Unattested) {
     let refusal = Refusal::new(Code::Denied, format!("denied: {reason}"));
     // It may be gone, or not listening; it is told if it can be.
-    let _ = Wire::new(accepted, outbox.clone()).send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
+    let _ = send_last(accepted, outbox, &Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
 }
 
 struct Connection {
@@ -235,14 +233,29 @@ impl Connection {
         tokio::task::spawn_local(async move {
             let answer = tokio::select! {
                 biased;
-                answer = timeout(limits::ANSWER, work) => answer.unwrap_or_else(|_| Err(too_slow())),
+                // First: a lock wins also over what is ready at the same moment.
                 _ = locks.changed() => Err(refuse::lock_came()),
+                answer = timeout(limits::ANSWER, work) => answer.unwrap_or_else(|_| Err(too_slow())),
             };
+            let finished = connection.finish(id, answer).await;
+            // Only now: replies that wait for their turn are in flight too, or they could pile up.
             connection.in_flight.set(connection.in_flight.get() - 1);
-            if let Err(ended) = connection.finish(id, answer).await {
-                tracing::debug!("an answer was not sent: {ended}");
+            if let Err(ended) = finished {
+                connection.end(&ended);
             }
         });
+    }
+
+    /// Closes it, so that nothing that is still under way waits for the peer.
+    fn end(&self, ended: &Ended) {
+        self.wire.close();
+        match ended {
+            Ended::Closed => {}
+            Ended::Unattested(reason) => {
+                refused(&self.asking.state, Who::Peer(self.peer().evidence()), reason);
+            }
+            other => tracing::debug!("a connection ended: {other}"),
+        }
     }
 
     /// Sends what was decided and recorded, if the peer is still who it was.

@@ -3,13 +3,12 @@
 //! that each step answers.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
 use glassdome_proto::{Challenge, Code, Hello, Outcome, Range, Refusal, Reply, decode, encode, limits};
 use glassdome_sys::{pass_credentials, refuse_descriptors, send_with_fd, stream_pair};
 use subtle::ConstantTimeEq;
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::connection::Shared;
@@ -38,7 +37,7 @@ pub enum Failed {
 }
 
 /// Meets the peer behind `accepted`.
-pub async fn meet(shared: &Shared, accepted: &UnixStream) -> Result<Met, Failed> {
+pub async fn meet(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Met, Failed> {
     let early = |error: io::Error| Failed::Early(error.into());
     let identity = identify(shared, accepted).await?;
     let (ours, theirs) = stream_pair().map_err(early)?;
@@ -49,12 +48,11 @@ pub async fn meet(shared: &Shared, accepted: &UnixStream) -> Result<Met, Failed>
     let challenge = Challenge { protocol: Range::OURS, nonce };
     let mut frame = [0; 128];
     let len = encode(&challenge, &mut frame).map_err(|error| Failed::Early(error.into()))?;
-    send_with_fd(accepted.as_fd(), &frame[..len], theirs.as_fd()).map_err(early)?;
+    send_with_fd(accepted, &frame[..len], theirs.as_fd()).map_err(early)?;
     drop(theirs);
 
-    let ours = std::os::unix::net::UnixStream::from(ours);
-    ours.set_nonblocking(true).map_err(early)?;
-    let wire = Wire::new(UnixStream::from_std(ours).map_err(early)?, shared.outbox.clone());
+    rustix::io::ioctl_fionbio(&ours, true).map_err(|error| early(error.into()))?;
+    let wire = Wire::new(ours, shared.outbox.clone()).map_err(early)?;
     let mut inbox = Inbox::new();
     let hello = timeout(limits::HANDSHAKE, hello(&wire, &mut inbox, &identity, &nonce)).await;
     match hello.unwrap_or(Err(Ended::TooSlow("answer the challenge"))) {
@@ -72,13 +70,13 @@ pub async fn meet(shared: &Shared, accepted: &UnixStream) -> Result<Met, Failed>
     }
 }
 
-async fn identify(shared: &Shared, accepted: &UnixStream) -> Result<Identity, Failed> {
+async fn identify(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Identity, Failed> {
     let early = |error: io::Error| Failed::Early(error.into());
     let Ok(_permit) = shared.identifying.acquire().await else {
         return Err(Failed::Early(Ended::TooSlow("be identified")));
     };
     let owner = shared.state.owner();
-    let socket = accepted.as_fd().try_clone_to_owned().map_err(early)?;
+    let socket = accepted.try_clone_to_owned().map_err(early)?;
     let reading = tokio::task::spawn_blocking(move || attest::identify(socket.as_fd(), owner));
     match timeout(limits::HANDSHAKE, reading).await {
         Ok(Ok(read)) => read.map_err(Failed::Unknown),

@@ -3,15 +3,15 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use glassdome_proto::{EncodeError, FrameError, HEADER_LEN, encode, limits, payload_len};
 use glassdome_sys::{Creds, Received, recv};
-use rustix::net::{RecvFlags, SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, send, shutdown};
 use serde::Serialize;
 use tokio::io::Interest;
-use tokio::net::UnixStream;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::{Zeroize, Zeroizing};
@@ -58,15 +58,19 @@ impl Outbox {
 /// One connection's stream of frames.
 #[derive(Debug)]
 pub struct Wire {
-    socket: UnixStream,
+    socket: AsyncFd<OwnedFd>,
     outbox: Outbox,
     turn: Mutex<()>,
 }
 
 impl Wire {
-    /// Frames over `socket`, which has credentials switched on where somebody judges senders.
-    pub fn new(socket: UnixStream, outbox: Outbox) -> Self {
-        Self { socket, outbox, turn: Mutex::new(()) }
+    /// Frames over `socket`, which does not block, and has credentials switched on where somebody
+    /// judges senders.
+    ///
+    /// # Errors
+    /// When the event loop does not take it.
+    pub fn new(socket: OwnedFd, outbox: Outbox) -> io::Result<Self> {
+        Ok(Self { socket: watched(socket, Interest::READABLE)?, outbox, turn: Mutex::new(()) })
     }
 
     /// The next frame's payload, in `inbox`. `judge` sees the sender of every read before a byte of
@@ -103,22 +107,19 @@ impl Wire {
 
     async fn read(&self, inbox: &mut Inbox) -> io::Result<Received> {
         loop {
-            self.socket.readable().await?;
+            let mut ready = self.socket.readable().await?;
             let room = inbox.room();
-            let mut received = None;
-            let read = self.socket.try_io(Interest::READABLE, || {
-                let wanted = room.len();
-                let Received { len, .. } = *received.insert(recv(self.socket.as_fd(), room)?);
-                // A short read leaves nothing behind: saying so saves the next one from being told.
-                if len < wanted { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-            });
-            match (received, read) {
-                (Some(received), _) => {
+            match recv(self.socket.as_fd(), room) {
+                Ok(received) => {
+                    // A short read leaves nothing behind: saying so saves the next one from being told.
+                    if received.len < room.len() {
+                        ready.clear_ready();
+                    }
                     inbox.filled(received.len);
                     return Ok(received);
                 }
-                (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                (None, _) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -127,12 +128,26 @@ impl Wire {
     /// [`limits::WRITE`].
     ///
     /// # Errors
-    /// [`Ended`]: the connection must be closed.
+    /// [`Ended`]: the connection is closed, since part of a frame may have left.
     pub async fn send<T: Serialize>(&self, message: &T) -> Result<(), Ended> {
         let _turn = self.turn.lock().await;
+        let sent = self.send_whole(message).await;
+        if sent.is_err() {
+            self.close();
+        }
+        sent
+    }
+
+    /// Ends the stream both ways: whoever waits to read or to write on it wakes up and fails.
+    pub fn close(&self) {
+        // It may be closed already.
+        let _ = shutdown(&self.socket, Shutdown::Both);
+    }
+
+    async fn send_whole<T: Serialize>(&self, message: &T) -> Result<(), Ended> {
         let rest = {
             let mut outbox = self.outbox.0.borrow_mut();
-            let len = encode(message, &mut outbox)?;
+            let len = encode(message, &mut outbox).inspect_err(|_| outbox.zeroize_all())?;
             let sent = match send(&self.socket, &outbox[..len], SendFlags::NOSIGNAL) {
                 Ok(sent) => sent,
                 Err(rustix::io::Errno::AGAIN) => 0,
@@ -151,11 +166,13 @@ impl Wire {
         timeout(limits::WRITE, self.send_rest(&rest)).await.map_err(|_| Ended::TooSlow("read a reply"))?
     }
 
+    /// Watches the socket for room only now: room comes back whenever the peer has read a reply, and
+    /// being woken for that each time would cost as much as the reply.
     async fn send_rest(&self, mut rest: &[u8]) -> Result<(), Ended> {
+        let socket = watched(self.socket.get_ref().try_clone()?, Interest::WRITABLE)?;
         while !rest.is_empty() {
-            let sent = self
-                .socket
-                .async_io(Interest::WRITABLE, || Ok(send(&self.socket, rest, SendFlags::NOSIGNAL)?))
+            let sent = socket
+                .async_io(Interest::WRITABLE, |socket| Ok(send(socket, rest, SendFlags::NOSIGNAL)?))
                 .await?;
             rest = &rest[sent..];
         }
@@ -163,12 +180,35 @@ impl Wire {
     }
 }
 
+/// Sends one message to a peer that is told no more, and closes.
+///
+/// # Errors
+/// As [`Wire::send`].
+pub async fn send_last<T: Serialize>(socket: OwnedFd, outbox: &Outbox, message: &T) -> Result<(), Ended> {
+    Wire::new(socket, outbox.clone())?.send(message).await
+}
+
 /// Waits until the peer closes `socket`, or sends on it what nobody may send.
-pub async fn closed(socket: &UnixStream) {
+pub async fn closed(socket: OwnedFd) {
+    // One that cannot be watched is an end too.
+    let Ok(socket) = watched(socket, Interest::READABLE) else { return };
     let mut byte = [0; 1];
-    let look = || Ok(rustix::net::recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?);
+    let look =
+        |socket: &OwnedFd| Ok(rustix::net::recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?);
     // Bytes, the end and an error are all an end.
     let _ = socket.async_io(Interest::READABLE, look).await;
+}
+
+/// Tells the event loop to watch `socket`, for no more than what is waited for.
+///
+/// # Errors
+/// When it does not take it.
+#[expect(
+    deprecated,
+    reason = "sound for an OwnedFd, which stays the same descriptor for as long as it lives"
+)]
+pub fn watched(socket: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(socket, interest)
 }
 
 /// What has arrived and is not yet read. Small while idle; grown for one large frame and then given
