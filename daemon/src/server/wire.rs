@@ -147,7 +147,14 @@ impl Wire {
     async fn send_whole<T: Serialize>(&self, message: &T) -> Result<(), Ended> {
         let rest = {
             let mut outbox = self.outbox.0.borrow_mut();
-            let len = encode(message, &mut outbox).inspect_err(|_| outbox.zeroize_all())?;
+            let len = match encode(message, &mut outbox) {
+                Ok(len) => len,
+                Err(error) => {
+                    // What was encoded until then may be secret.
+                    outbox.as_mut_slice().zeroize();
+                    return Err(error.into());
+                }
+            };
             let sent = match send(&self.socket, &outbox[..len], SendFlags::NOSIGNAL) {
                 Ok(sent) => sent,
                 Err(rustix::io::Errno::AGAIN) => 0,
