@@ -101,7 +101,7 @@ impl Connection {
         self.answer(id)
     }
 
-    /// Sends a request; the id names it in [`Connection::answer`] and [`Connection::send_more`].
+    /// Sends a request; the id names it in [`Connection::answer`] and [`Connection::send`].
     pub(crate) fn begin(&mut self, body: Body<'_>) -> Result<u32, Error> {
         self.last_id = self.last_id.wrapping_add(1);
         let id = self.last_id;

@@ -155,6 +155,54 @@ fn a_truncated_file_never_panics_and_is_not_touched_if_refused() {
     assert!(refusals > 50, "{refusals}");
 }
 
+/// A page says itself where its rows lie. Whoever can write the file can make that lead out of the page, where
+/// redb looks only when the row is used: found by fuzzing.
+#[test]
+fn a_row_that_lies_outside_its_page_is_damage() {
+    let it = fresh();
+    it.set("a", b"v");
+    let (path, _directory) = closed(it);
+    let keys = present(&path).unwrap(&kek().1).unwrap();
+    let whole = fs::read(&path).unwrap();
+    quiet_store();
+    let mut damaged = 0;
+    for page in (0..whole.len()).step_by(4096) {
+        // A leaf page: its first byte is 1; behind its header, where its rows end.
+        if whole[page] != 1 {
+            continue;
+        }
+        for at in page + 4..page + 20 {
+            let mut file = whole.clone();
+            file[at] = 0x7a;
+            fs::write(&path, &file).unwrap();
+            if let Ok(Found::Present(vault)) = Vault::open(&path) {
+                for result in [
+                    vault.read(&keys, "a").map(drop),
+                    vault.info(&keys, "a").map(drop),
+                    vault.throttle().map(drop),
+                    vault.unwrap(&kek().1).map(drop),
+                ] {
+                    damaged += u32::from(matches!(result, Err(Error::Corrupt(_))));
+                }
+            }
+        }
+    }
+    assert!(damaged > 20, "{damaged}");
+}
+
+/// redb's panics, which are caught, would fill the tests' output.
+fn quiet_store() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !panic.location().is_some_and(|location| location.file().contains("/redb-")) {
+                hook(panic);
+            }
+        }));
+    });
+}
+
 /// Damaged pages can make redb panic, deep inside. None of that may end the process, whatever is done next.
 #[test]
 fn a_damaged_file_gives_errors_and_never_a_panic() {
@@ -165,13 +213,7 @@ fn a_damaged_file_gives_errors_and_never_a_panic() {
     let (path, _directory) = closed(it);
     let keys = present(&path).unwrap(&kek().1).unwrap();
     let whole = fs::read(&path).unwrap();
-    // redb's panics, which are caught, would fill the test's output.
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !panic.location().is_some_and(|location| location.file().contains("/redb-")) {
-            hook(panic);
-        }
-    }));
+    quiet_store();
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = || {
         random ^= random << 13;
