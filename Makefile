@@ -21,6 +21,9 @@ TRIPLE := $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV 2>/dev/null | sed -n 's/^
 BIN := $(TARGET_DIR)/$(TRIPLE)/release
 PROGRAMS := ctl glassdome_start glassdomed
 COMPLETIONS := bash-completion/completions/ctl zsh/site-functions/_ctl fish/vendor_completions.d/ctl.fish
+# bash and fish look a completion up by the program's name; one file serves them all.
+OTHER_NAMES := bash-completion/completions/glassdome bash-completion/completions/glassdome_start \
+    fish/vendor_completions.d/glassdome.fish fish/vendor_completions.d/glassdome_start.fish
 
 export CARGO_TARGET_DIR := $(TARGET_DIR)
 export CARGO_BUILD_TARGET := $(TRIPLE)
@@ -67,11 +70,13 @@ install: $(if $(shell command -v cargo),build) ## programs and completions, unde
 	for file in $(COMPLETIONS); do install -d "$(DESTDIR)$(PREFIX)/share/$${file%/*}"; done
 	for file in $(COMPLETIONS); do \
 	    "$(BIN)/ctl" completions "$$(sed 's/[-/].*//' <<< $$file)" > "$(DESTDIR)$(PREFIX)/share/$$file"; done
+	for file in $(OTHER_NAMES); do \
+	    case $$file in *.fish) to=ctl.fish ;; *) to=ctl ;; esac; ln -sfn $$to "$(DESTDIR)$(PREFIX)/share/$$file"; done
 
 .PHONY: uninstall
 uninstall: ## takes away what install put there, and no vault
 	rm -f $(foreach program,$(PROGRAMS) glassdome,"$(DESTDIR)$(PREFIX)/bin/$(program)")
-	rm -f $(foreach file,$(COMPLETIONS),"$(DESTDIR)$(PREFIX)/share/$(file)")
+	rm -f $(foreach file,$(COMPLETIONS) $(OTHER_NAMES),"$(DESTDIR)$(PREFIX)/share/$(file)")
 
 # The parts of `check`.
 

@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(scaled(Duration::ZERO, 1).t(), MAX_T);
     }
 
-    // Made with libargon2 (argon2-cffi, hash_secret_raw, type ID, version 19).
+    // Made with another implementation: OpenSSL's Argon2id, through Python's `cryptography`.
     #[test]
     fn agrees_with_the_reference_implementation() {
         let input = KdfInput::read(0, KdfParams::FLOOR, b"0123456789abcdef").unwrap();
