@@ -24,12 +24,11 @@ def pin(pid):
 
 
 def _largest_mapping(pid):
-    while True:
-        files = [(end - start, start) for start, end, name in readable_mappings(pid) if name.startswith("/")]
-        if files:
-            length, start = max(files)
-            return start, length
-        time.sleep(0.01)  # it is just being executed
+    # It was executed just now, and is still being loaded.
+    time.sleep(0.3)
+    files = [(end - start, start) for start, end, name in readable_mappings(pid) if name.startswith("/")]
+    length, start = max(files)
+    return start, length
 
 
 def _read(pid, start, length):

@@ -1,7 +1,8 @@
 """What an ordinary user tries on another process of theirs, and what root tries for descriptors.
 
     spy.py reach PID ADDRESS LENGTH     every way to its memory and descriptors
-    spy.py control                      the same ways to a process of our own that does not resist
+    spy.py read PID ADDRESS LENGTH      only the ways to read these bytes
+    spy.py control                      every way to a process of our own that does not resist
     spy.py descriptors PID              every descriptor: is one of them secret memory?
     spy.py control-descriptors          the same of a process that forgot one
 
@@ -11,12 +12,13 @@ Prints a JSON object: the way, and `ok` or the error's name.
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
 
 import syscalls
+
+WALL = 0x40000000  # wait(2), __WALL
 
 
 def attempt(way):
@@ -27,29 +29,36 @@ def attempt(way):
         return errno.errorcode[error.errno]
 
 
-def reach(pid, address, length):
+def read(pid, address, length):
     def memory():
         with open(f"/proc/{pid}/mem", "rb", 0) as file:
             assert len(os.pread(file.fileno(), length, address)) == length
 
-    def trace(request):
-        syscalls.ptrace(request, pid)
-        if request == syscalls.PTRACE_ATTACH:
-            os.waitpid(pid, 0x40000000)  # __WALL
-            syscalls.ptrace(syscalls.PTRACE_DETACH, pid)
+    ways = {
+        "/proc/PID/mem": memory,
+        "process_vm_readv": lambda: syscalls.process_vm_readv(pid, [(address, length)]),
+    }
+    return {name: attempt(way) for name, way in ways.items()}
+
+
+def reach(pid, address, length):
+    def attach():
+        syscalls.ptrace(syscalls.PTRACE_ATTACH, pid)
+        os.waitpid(pid, WALL)
+        syscalls.ptrace(syscalls.PTRACE_DETACH, pid)
 
     def seize():
-        child = os.fork()  # traced for as long as the tracer lives
-        if child == 0:
-            told = attempt(lambda: trace(syscalls.PTRACE_SEIZE))
+        # A tracer lets go when it ends.
+        tracer = os.fork()
+        if tracer == 0:
+            told = attempt(lambda: syscalls.ptrace(syscalls.PTRACE_SEIZE, pid))
             os._exit(0 if told == "ok" else getattr(errno, told))
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(tracer, 0)[1])
         if code:
             raise OSError(code, "PTRACE_SEIZE")
 
     def steal():
-        pidfd = os.pidfd_open(pid)
-        os.close(syscalls.pidfd_getfd(pidfd, 0))
+        os.close(syscalls.pidfd_getfd(os.pidfd_open(pid), 0))
 
     def dump():
         out = subprocess.run(["gcore", "-o", "gcore", str(pid)], capture_output=True, text=True)
@@ -58,18 +67,15 @@ def reach(pid, address, length):
         os.remove(f"gcore.{pid}")
 
     ways = {
-        "/proc/PID/mem": memory,
         "/proc/PID/maps": lambda: open(f"/proc/{pid}/maps").read(),
         "/proc/PID/environ": lambda: open(f"/proc/{pid}/environ").read(),
         "/proc/PID/fd": lambda: os.listdir(f"/proc/{pid}/fd"),
-        "process_vm_readv": lambda: syscalls.process_vm_readv(pid, [(address, length)]),
-        "PTRACE_ATTACH": lambda: trace(syscalls.PTRACE_ATTACH),
+        "PTRACE_ATTACH": attach,
         "PTRACE_SEIZE": seize,
         "pidfd_getfd": steal,
+        "gcore": dump,
     }
-    if shutil.which("gcore"):
-        ways["gcore"] = dump
-    return {name: attempt(way) for name, way in ways.items()}
+    return read(pid, address, length) | {name: attempt(way) for name, way in ways.items()}
 
 
 def control():
@@ -110,6 +116,6 @@ def control_descriptors():
 
 if __name__ == "__main__":
     way, *numbers = sys.argv[1:]
-    ways = {"reach": reach, "control": control, "descriptors": descriptors,
+    ways = {"reach": reach, "read": read, "control": control, "descriptors": descriptors,
             "control-descriptors": control_descriptors}
     print(json.dumps(ways[way](*map(int, numbers))))

@@ -4,6 +4,8 @@
 
 #[path = "support/scripts.rs"]
 mod scripts;
+#[path = "support/tools.rs"]
+mod tools;
 
 use std::cell::Cell;
 use std::fs;
@@ -48,7 +50,7 @@ impl Stage {
         let name =
             format!("{}-{}", program.file_name().expect("a file").to_string_lossy(), self.copies.get());
         let copy = self.world.top().join(name);
-        fs::copy(&program, &copy).expect("it can be copied");
+        scripts::copied(&program, &copy);
         copy
     }
 
@@ -56,7 +58,7 @@ impl Stage {
     fn twin(&self, trusted: &Path, without: &[&str]) -> (Started, PathBuf) {
         self.twins.set(self.twins.get() + 1);
         let socket = self.world.runtime().join(format!("twin-{}.sock", self.twins.get()));
-        let program = scripts::tool(&self.world, env!("CARGO_BIN_EXE_twin"));
+        let program = tools::tool(&self.world, env!("CARGO_BIN_EXE_twin"));
         let mut args = vec![text(&socket), text(trusted)];
         args.extend(without.iter().flat_map(|step| ["--without", step]));
         let twin = self.world.program(&program, &args).within(Duration::from_secs(120)).start();

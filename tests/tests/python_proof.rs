@@ -6,6 +6,8 @@
 mod decrypt;
 #[path = "support/scripts.rs"]
 mod scripts;
+#[path = "support/tools.rs"]
+mod tools;
 
 use std::fs;
 use std::path::Path;

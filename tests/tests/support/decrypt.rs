@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use glassdome_tests::{User, World};
 use serde_json::Value;
 
-use crate::scripts;
+use crate::{scripts, tools};
 
 /// What Python reads in the world's vault with this password; with the keys, if they are wanted.
 #[track_caller]
@@ -17,7 +17,7 @@ pub fn decrypt(world: &World, password: &str, keys: bool) -> Value {
     let copy = world.home("copy-of-the-vault");
     fs::copy(world.vault(), &copy).expect("the vault can be copied");
     User::A.own(&copy).expect("it can be given away");
-    let rows = scripts::tool(world, env!("CARGO_BIN_EXE_rows"));
+    let rows = tools::tool(world, env!("CARGO_BIN_EXE_rows"));
     let rows = world.program(&rows, &[copy.to_str().expect("paths of tests are text")]).ok();
     fs::remove_file(&copy).expect("it is there");
 

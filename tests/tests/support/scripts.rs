@@ -1,9 +1,10 @@
-//! The Python programs and the other helpers of the tests, copied to where ordinary users can run
-//! them: the checkout and the build may lie in a home that is closed to others.
+//! The Python programs of the tests, copied to where ordinary users can run them: the checkout and
+//! the build may lie in a home that is closed to others.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use glassdome_tests::World;
 
@@ -24,16 +25,20 @@ pub fn scripts(world: &World) -> PathBuf {
     there
 }
 
-/// A program of `src/bin`, copied into the world: the build's directory may be closed to others.
-pub fn tool(world: &World, built: &str) -> PathBuf {
-    reachable(Path::new(built), world.top())
-}
-
-fn reachable(file: &Path, directory: &Path) -> PathBuf {
+/// A copy of `file` in `directory` that every user can run.
+pub fn reachable(file: &Path, directory: &Path) -> PathBuf {
     let copy = directory.join(file.file_name().expect("a file has a name"));
     if !copy.exists() {
-        fs::copy(file, &copy).expect("it can be copied");
-        fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("it is ours");
+        copied(file, &copy);
     }
     copy
+}
+
+/// Copies `file` to `copy`, for every user to run. Another process does it: a descriptor of ours that
+/// writes to a program could be inherited by what another thread starts just then, and nobody can
+/// execute a program that somebody writes to (execve(2), `ETXTBSY`).
+pub fn copied(file: &Path, copy: &Path) {
+    let done = Command::new("cp").arg(file).arg(copy).status().expect("cp is there");
+    assert!(done.success(), "cp {} {}", file.display(), copy.display());
+    fs::set_permissions(copy, Permissions::from_mode(0o755)).expect("it is ours");
 }
