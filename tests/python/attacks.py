@@ -23,7 +23,7 @@ import client
 import namespaces
 import pinning
 from client import Connection, Reader, Refused, blob, frame, hello, read_frame, read_reply
-from syscalls import pidfd_getfd
+from syscalls import everything_here, pidfd_getfd
 
 PATIENCE = 6
 CHILDREN = []
@@ -260,6 +260,15 @@ def plain(path, daemon, trusted):
     return value_of(read_frame(connection.wire))
 
 
+def hanging(path, daemon, trusted):
+    """Our executable lies on a file system that stops answering before we connect; `trusted` is the
+    file that makes it stop."""
+    everything_here()
+    with open(trusted, "w"):
+        pass
+    return plain(path, daemon, trusted)
+
+
 def in_namespaces(path, daemon, trusted, inner, flags):
     """Runs another attack in namespaces of its own. It says a line when the daemon may go on."""
     with Stopped(daemon):
@@ -339,7 +348,7 @@ ATTACKS = {
     "friend": friend, "become": become, "second-half": second_half, "exec-after-hello": exec_after_hello,
     "become-raced": lambda path, daemon, trusted: become(path, 0, trusted),
     "become-pinned": lambda *args: become(*args, pinned=True), "stdout": stdout, "forked": forked,
-    "halves": halves, "descriptors": descriptors, "plain": plain, "steal": steal,
+    "halves": halves, "descriptors": descriptors, "plain": plain, "hanging": hanging, "steal": steal,
     "steal-from-dumpable": steal_from_dumpable, "victim": victim,
     "forge-sender-inside": forge_sender, "forge-exe-inside": forge_exe,
     "forge-sender": lambda *args: in_namespaces(*args, "forge-sender-inside", ["-Urp", "--fork"]),

@@ -11,7 +11,8 @@ use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use glassdome_tests::{Started, User, World, left_out_without_root, wait_until};
 use serde_json::Value;
@@ -252,4 +253,43 @@ fn no_descriptor_enters_the_daemon() {
     let refused = stage.attack(&python, "descriptors", &stage.world.socket(), pid, Path::new("-"));
     assert_eq!(refused["got"], everywhere("EPERM"));
     stage.still_serves();
+}
+
+/// Takes a file system away, lazily: it answers nobody any more.
+struct Mounted<'a>(&'a Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(self.0).status().ok();
+    }
+}
+
+#[test]
+fn an_executable_that_hangs_whoever_looks_at_it() {
+    if left_out_without_root("mounting a FUSE file system for others") {
+        return;
+    }
+    let stage = Stage::new();
+    let scripts = scripts::scripts(&stage.world);
+    let (directory, stop) = (stage.world.top().join("hanging"), stage.world.home("stop"));
+    fs::create_dir(&directory).expect("the world's directory takes one more");
+    let python = fs::canonicalize("/usr/bin/python3").expect("it is there");
+    let args = [text(&scripts.join("hanging_fs.py")), text(&directory), text(&python), text(&stop)]
+        .map(str::to_owned);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let server = stage.world.program(Path::new("/usr/bin/python3"), &args).as_user(User::Root);
+    let _server = server.within(Duration::from_secs(120)).start();
+    let _mounted = Mounted(&directory);
+    let program = directory.join("program");
+    assert!(wait_until(|| program.exists(), Duration::from_secs(10)), "it is mounted");
+
+    let began = Instant::now();
+    let told = stage.attack(&program, "hanging", &stage.world.socket(), 0, &stop);
+    assert!(stop.exists(), "it hangs by now");
+    // Looked at without asking the file system: it is a program like any other.
+    assert_eq!(told["got"], BAIT, "{told}");
+    assert!(began.elapsed() < Duration::from_secs(10));
+    stage.still_serves();
+    let look = format!("timeout 1 stat {}", text(&program));
+    assert_eq!(stage.world.shell(&look).output().code, 124, "control: whoever asks the file system waits");
 }
