@@ -10,24 +10,37 @@ pub(crate) type Timed<'a> = &'a mut dyn FnMut(usize) -> Result<(), Error>;
 
 /// How long each call took.
 #[derive(Debug, Clone)]
-pub(crate) struct Samples(Vec<Duration>);
+pub(crate) struct Samples {
+    all: Vec<Duration>,
+    /// The median of each round.
+    rounds: Vec<Duration>,
+}
 
 impl Samples {
     /// Half took no longer.
     pub(crate) fn median(&self) -> Duration {
-        self.at(0.5)
+        at(&self.all, 0.5)
     }
 
     /// 99 of 100 took no longer.
     pub(crate) fn p99(&self) -> Duration {
-        self.at(0.99)
+        at(&self.all, 0.99)
     }
 
-    fn at(&self, share: f64) -> Duration {
-        // At most the length, which is small.
-        let rank = ((self.0.len() as f64 * share).ceil() as usize).clamp(1, self.0.len());
-        self.0[rank - 1]
+    /// How many times as long as `floor`: the median over all rounds of what each says for itself.
+    /// What disturbs a whole round disturbs both alike.
+    pub(crate) fn over(&self, floor: &Self) -> f64 {
+        let rounds = self.rounds.iter().zip(&floor.rounds);
+        let mut ratios: Vec<f64> = rounds.map(|(ours, floor)| ours.div_duration_f64(*floor)).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        ratios[ratios.len() / 2]
     }
+}
+
+fn at(sorted: &[Duration], share: f64) -> Duration {
+    // At most the length, which is small.
+    let rank = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len());
+    sorted[rank - 1]
 }
 
 /// Times `calls` of each in every round. The first call after another's turn is not counted: it
@@ -37,20 +50,71 @@ pub(crate) fn take_turns<const N: usize>(
     calls: usize,
     timed: [Timed<'_>; N],
 ) -> Result<[Samples; N], Error> {
-    let mut samples = [const { Vec::new() }; N];
+    let mut samples = [const { Samples { all: Vec::new(), rounds: Vec::new() } }; N];
+    let mut times = Vec::with_capacity(calls);
     for round in 0..rounds {
         for turn in 0..N {
             let who = (round + turn) % N;
             timed[who](round * (calls + 1))?;
+            times.clear();
             for call in 0..calls {
                 let started = Instant::now();
                 timed[who](round * (calls + 1) + call + 1)?;
-                samples[who].push(started.elapsed());
+                times.push(started.elapsed());
             }
+            times.sort_unstable();
+            samples[who].rounds.push(at(&times, 0.5));
+            samples[who].all.extend(&times);
         }
     }
-    Ok(samples.map(|mut times| {
-        times.sort_unstable();
-        Samples(times)
-    }))
+    for samples in &mut samples {
+        samples.all.sort_unstable();
+    }
+    Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_are_those_of_the_sorted_times() {
+        let times: Vec<_> = (1..=200).map(Duration::from_nanos).collect();
+        let [median, p99] = [0.5, 0.99].map(|share| at(&times, share).as_nanos());
+        assert_eq!((median, p99), (100, 198));
+        assert_eq!(at(&times[..1], 0.99), times[0]);
+    }
+
+    #[test]
+    fn a_disturbed_round_does_not_change_the_ratio() {
+        let samples = |rounds: &[u64]| {
+            let rounds: Vec<_> = rounds.iter().map(|n| Duration::from_nanos(*n)).collect();
+            Samples { all: rounds.clone(), rounds }
+        };
+        let (floor, ours) = (samples(&[10, 40, 10, 10, 30]), samples(&[20, 80, 20, 90, 60]));
+        assert!((ours.over(&floor) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn each_has_its_turns() {
+        let (mut a, mut b) = (0, 0);
+        let [first, second] = take_turns(
+            3,
+            4,
+            [
+                &mut |turn| {
+                    assert_eq!(turn, a);
+                    a += 1;
+                    Ok(())
+                },
+                &mut |_| {
+                    b += 1;
+                    Ok(())
+                },
+            ],
+        )
+        .unwrap();
+        assert_eq!((a, b), (15, 15));
+        assert_eq!((first.all.len(), second.rounds.len()), (12, 3));
+    }
 }

@@ -69,11 +69,10 @@ impl Table {
         [floor, ours]: [&Samples; 2],
         budget: Budget,
     ) {
-        let by = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
-        let mut ratios = vec![by(ours.median(), floor.median())];
+        let mut ratios = vec![ours.over(floor)];
         let mut cells = [floor, ours].map(|samples| time(samples.median()));
         if let Budget::TimesAndTail(..) = budget {
-            ratios.push(by(ours.p99(), floor.p99()));
+            ratios.push(ours.p99().div_duration_f64(floor.p99()));
             cells = [floor, ours].map(|s| format!("{}, p99 {}", time(s.median()), time(s.p99())));
         }
         let [floor, ours] = cells;

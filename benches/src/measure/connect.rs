@@ -13,8 +13,8 @@ use crate::table::{Budget, Table};
 
 use super::get;
 
-const ROUNDS: usize = 40;
-const CALLS: usize = 50;
+const ROUNDS: usize = 80;
+const CALLS: usize = 25;
 
 /// Measures it.
 pub(crate) fn and_get(

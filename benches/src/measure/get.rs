@@ -13,8 +13,8 @@ use crate::table::{Budget, Table};
 
 use super::get;
 
-const ROUNDS: usize = 60;
-const CALLS: usize = 500;
+const ROUNDS: usize = 120;
+const CALLS: usize = 250;
 
 /// Measures it.
 pub(crate) fn open_connection(

@@ -2,10 +2,10 @@
 //! its own alone where only that may be read.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read, Write};
 
 use crate::error::Error;
-use crate::floors::Floors;
+use crate::floors::{ANSWERED, ASKED, Floors};
 use crate::home::Home;
 use crate::seed::pick;
 use crate::table::{Budget, Row, Table, bytes};
@@ -55,7 +55,10 @@ fn add(
     most: u64,
     table: &mut Table,
 ) -> Result<(), Error> {
-    let (echo, _pair) = floors.pair()?;
+    let (echo, mut pair) = floors.pair()?;
+    // Once it has answered, it is all there.
+    pair.write_all(&[b'?'; ASKED]).map_err(Error::system("ask the echo server"))?;
+    pair.read_exact(&mut [0; ANSWERED]).map_err(Error::system("hear the echo server"))?;
     let is = resident(home.daemon()?)?;
     let floor = Some(bytes(resident(echo.pid())?));
     let budget = Budget::Bytes { is, most };

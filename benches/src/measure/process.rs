@@ -11,8 +11,8 @@ use crate::rounds::take_turns;
 use crate::seed::{pick, value_of};
 use crate::table::{Budget, Table};
 
-const ROUNDS: usize = 25;
-const CALLS: usize = 16;
+const ROUNDS: usize = 60;
+const CALLS: usize = 6;
 
 /// Measures them.
 pub(crate) fn ctl(home: &Home, floors: &Floors, names: &[String], table: &mut Table) -> Result<(), Error> {

@@ -14,8 +14,8 @@ use crate::rounds::take_turns;
 use crate::seed::{random_name, value_of};
 use crate::table::{Budget, Table};
 
-const ROUNDS: usize = 25;
-const CALLS: usize = 6;
+const ROUNDS: usize = 75;
+const CALLS: usize = 2;
 
 /// Measures it.
 pub(crate) fn durably(home: &Home, secrets: usize, table: &mut Table) -> Result<(), Error> {
