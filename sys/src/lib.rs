@@ -8,7 +8,7 @@
 //! | who sent these bytes? | [`pass_credentials`], [`recv`] |
 //! | how does a descriptor travel, and how is it kept out? | [`send_with_fd`], [`recv_with_fd`], [`refuse_descriptors`] |
 //! | how is a process started and kept to itself? | [`spawn_detached`], [`harden_process`], [`set_no_new_privs`], [`raise_nofile`] |
-//! | is this directory ours alone? | [`private_dir`] |
+//! | is this directory ours alone? | [`private_dir()`] |
 
 mod address_space;
 mod creds;
