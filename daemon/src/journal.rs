@@ -46,10 +46,12 @@ pub struct Entry<'a> {
 pub enum Who<'a> {
     /// Nobody: it happened.
     Nobody,
-    /// Somebody whose user is all that is known.
+    /// Somebody of whom no more is known.
     User {
         /// Its uid.
         uid: u32,
+        /// Its pid, where that is worth telling.
+        pid: Option<i32>,
     },
     /// A process that did not complete the handshake.
     Process(&'a Kernel),
@@ -215,10 +217,9 @@ impl<'a> Who<'a> {
     fn record(self) -> Option<audit::Peer<'a>> {
         match self {
             Self::Nobody => None,
-            Self::User { uid } => Some(audit::Peer {
-                kernel: audit::Kernel { pid: None, uid, gid: None, exe: None },
-                claims: None,
-            }),
+            Self::User { uid, pid } => {
+                Some(audit::Peer { kernel: audit::Kernel { pid, uid, gid: None, exe: None }, claims: None })
+            }
             Self::Process(kernel) => Some(audit::Peer { kernel: kernel.record(), claims: None }),
             Self::Peer(evidence) => Some(evidence.record()),
         }
@@ -227,7 +228,7 @@ impl<'a> Who<'a> {
     fn subject(self) -> (u32, (u64, u64)) {
         match self {
             Self::Nobody => (0, (0, 0)),
-            Self::User { uid } => (uid, (0, 0)),
+            Self::User { uid, .. } => (uid, (0, 0)),
             Self::Process(kernel) | Self::Peer(Evidence { kernel, .. }) => {
                 (kernel.uid, (kernel.exe.dev, kernel.exe.ino))
             }

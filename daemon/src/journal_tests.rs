@@ -8,7 +8,7 @@ fn at(seconds: u64) -> Now {
 }
 
 fn entry(outcome: Outcome) -> Entry<'static> {
-    let peer = Who::User { uid: 7 };
+    let peer = Who::User { uid: 7, pid: None };
     Entry { event: Event::Get, outcome, secret: Some("a/b"), by: Some("owner"), peer }
 }
 
@@ -64,7 +64,7 @@ fn a_flood_of_kinds_is_bounded() {
     let path = dir.path().join("audit.jsonl");
     let journal = Journal::open(&path).unwrap();
     for uid in 0..10_000 {
-        let peer = Who::User { uid };
+        let peer = Who::User { uid, pid: None };
         journal.record(Entry { peer, ..entry(Outcome::Denied) }, at(10)).unwrap();
     }
     assert!(lines(&path).len() <= KINDS + 1);

@@ -114,6 +114,17 @@ pub enum Unattested {
 }
 
 impl Unattested {
+    /// The process that is not served, as far as this daemon has a number for it.
+    pub fn pid(&self) -> Option<i32> {
+        match self {
+            Self::ForeignNamespace { pid, .. }
+            | Self::Gone { pid }
+            | Self::OtherSender { pid, .. }
+            | Self::Hidden { pid, .. } => Some(*pid).filter(|pid| *pid > 0),
+            Self::OtherUser { .. } | Self::NoCredentials | Self::NoPeer(_) => None,
+        }
+    }
+
     /// The word that the log records.
     pub fn word(&self) -> &'static str {
         match self {

@@ -64,8 +64,10 @@ pub async fn run(shared: Rc<Shared>, accepted: OwnedFd, kind: Kind, seat: Seat) 
         }
         Err(Failed::Unknown(reason)) => {
             let who = match &reason {
-                Unattested::OtherUser { uid, .. } => Who::User { uid: *uid },
-                _ => Who::Nobody,
+                Unattested::OtherUser { uid, .. } => Who::User { uid: *uid, pid: None },
+                Unattested::NoPeer(_) => Who::Nobody,
+                // Whose user is looked at first.
+                other => Who::User { uid: shared.state.owner(), pid: other.pid() },
             };
             refused(&shared.state, who, &reason);
             turn_away(accepted, &shared.outbox, &reason).await;
