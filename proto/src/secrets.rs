@@ -218,7 +218,7 @@ pub struct Version {
     pub version: u64,
     /// When it became current, in seconds since the epoch.
     pub time: u64,
-    /// Bytes of its main value.
+    /// Bytes of value, fields and field names together; `None` when it was removed.
     pub size: Option<u32>,
     /// What made it.
     pub change: Change,

@@ -165,6 +165,10 @@ fn forgeries_in_namespaces_of_ones_own() {
         let stage = Stage::new();
         let (trusted, without) = (Some("/usr/bin/sleep"), &["namespace"][..]);
         stage.check(&Row { attack, trusted, without, by: "foreign-namespace" });
+        let records = stage.world.audit();
+        let refused = records.iter().find(|record| record["event"] == "connect").expect("just checked");
+        let kernel = &refused["peer"]["kernel"];
+        assert!(kernel["pid"].is_u64() && kernel["uid"] == User::A.uid(), "who it was: {refused}");
         stage.still_serves();
     }
 }
