@@ -44,7 +44,15 @@ impl Connection {
                 rest = &rest[1..];
             } else {
                 let (batch, behind) = rest.split_at(batch_len(rest));
-                results.extend(self.set_batch(batch, manner)?);
+                match self.set_batch(batch, manner) {
+                    // Too much for one step, since what is there is large.
+                    Err(error) if error.code() == Some(Code::Throttled) => {
+                        for entry in batch {
+                            results.push(self.set_large(entry, manner)?);
+                        }
+                    }
+                    stored => results.extend(stored?),
+                }
                 rest = behind;
             }
             progress(results.len());

@@ -17,6 +17,7 @@ use glassdome_proto::{
     Answer, Body, Challenge, HEADER_LEN, Hello, Outcome, Range, Reply, Request, Text, decode, encode, limits,
     payload_len,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
@@ -31,11 +32,14 @@ use crate::wire_buffer::WireBuffer;
 /// From the connection to the daemon's challenge.
 pub const HANDSHAKE: Duration = Duration::from_secs(3);
 
+/// From the daemon's word that it ends to its end: it brings its log to the disk.
+const END: Duration = Duration::from_secs(10);
+
 /// An open connection to the daemon.
 pub struct Connection {
     wire: OwnedFd,
     /// Where the daemon sees this client go; nothing is ever sent on it.
-    _accepted: OwnedFd,
+    accepted: OwnedFd,
     inbox: WireBuffer,
     outbox: WireBuffer,
     last_id: u32,
@@ -74,7 +78,7 @@ impl Connection {
         set_socket_timeout(&wire, Timeout::Send, Some(limits::WRITE)).map_err(exchange)?;
         let mut connection = Self {
             wire,
-            _accepted: accepted,
+            accepted,
             inbox: WireBuffer::new(),
             outbox: WireBuffer::new(),
             last_id: 0,
@@ -144,6 +148,23 @@ impl Connection {
             Ok((_, len)) => Ok(len > 0),
             Err(Errno::AGAIN) => Ok(false),
             Err(error) => Err(exchange(error)),
+        }
+    }
+
+    /// Waits until the daemon's process has ended.
+    pub(crate) fn wait_for_end(&self) -> Result<(), Error> {
+        // It may be gone so thoroughly that nothing is left to wait for.
+        let Ok(daemon) = glassdome_sys::peer_pidfd(self.accepted.as_fd()) else { return Ok(()) };
+        let deadline = Instant::now() + END;
+        loop {
+            let wait = Timespec::try_from(left(deadline)?)
+                .map_err(|error| Error::Exchange(io::Error::other(error)))?;
+            match poll(&mut [PollFd::new(&daemon, PollFlags::IN)], Some(&wait)) {
+                Ok(0) => return Err(Error::TimedOut),
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(exchange(error)),
+            }
         }
     }
 

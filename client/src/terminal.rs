@@ -2,7 +2,8 @@
 //!
 //! Not `rpassword`: it raises the interrupt with the terminal still silent, which leaves the shell
 //! without echo, and it grows a `String`, which leaves copies. Here the line is edited in one buffer
-//! of fixed size that is wiped, and the terminal is restored on every way out.
+//! of fixed size that is wiped, and the terminal is restored on every way out but a signal from outside
+//! that ends the process.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

@@ -140,7 +140,7 @@ fn run(options: Options) -> Result<(), Error> {
         .max_blocking_threads(128)
         .thread_stack_size(256 * 1024)
         .build()?;
-    LocalSet::new().block_on(&runtime, serve(state.clone(), &listener, diagnostics))?;
+    LocalSet::new().block_on(&runtime, serve(state.clone(), listener, diagnostics))?;
     state.journal().file().sync_data()?;
     // A peer that hangs whoever looks at it must not hang the end.
     runtime.shutdown_background();
@@ -207,7 +207,7 @@ fn find(config: &Config) -> Result<Found, Error> {
     })
 }
 
-async fn serve(state: Rc<State>, listener: &Listener, background: Option<File>) -> Result<(), Error> {
+async fn serve(state: Rc<State>, listener: Listener, background: Option<File>) -> Result<(), Error> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut hung_up = signal(SignalKind::hangup())?;
@@ -219,7 +219,7 @@ async fn serve(state: Rc<State>, listener: &Listener, background: Option<File>) 
     }
     tracing::info!("listening");
     tokio::select! {
-        broken = server::serve(state.clone(), listener) => broken?,
+        broken = server::serve(state.clone(), &listener) => broken?,
         () = state.stopped() => {}
         () = watch::socket::watch(state.clone(), listener.path()) => {}
         _ = terminated.recv() => {}
@@ -227,6 +227,8 @@ async fn serve(state: Rc<State>, listener: &Listener, background: Option<File>) 
         _ = hung_up.recv() => {}
     }
     state.lock(LockReason::Shutdown);
+    // Nobody is to wait in the queue of a daemon that ends.
+    drop(listener);
     note(&state, Event::Stop);
     tracing::info!("ended");
     Ok(())

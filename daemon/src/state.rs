@@ -37,7 +37,7 @@ pub struct State {
     /// Held while a change is drafted and until it is on disk: one at a time.
     pub changing: Arc<Mutex<()>>,
     /// Held while a password is tried, with the pauses between tries: one at a time.
-    pub guessing: Mutex<Backoff>,
+    pub guessing: Arc<Mutex<Backoff>>,
 }
 
 /// What the daemon found when it started.
@@ -75,7 +75,7 @@ impl State {
             stop: Notify::new(),
             store: found.store,
             changing: Arc::default(),
-            guessing: Mutex::new(found.backoff),
+            guessing: Arc::new(Mutex::new(found.backoff)),
         }
     }
 
@@ -84,9 +84,11 @@ impl State {
         self.owner
     }
 
-    /// How well memory can be protected here.
+    /// How well the key's memory is protected; while there is none, how well it could be when the
+    /// daemon started.
     pub fn memory(&self) -> Option<Level> {
-        self.memory
+        let session = self.session.borrow();
+        session.open().map_or(self.memory, |open| Some(open.key().level()))
     }
 
     // The session.

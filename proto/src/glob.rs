@@ -1,7 +1,8 @@
 //! Globs over names: `*` stops at `/`, `**` crosses it, `?` is one character but `/`.
 //!
-//! Matching takes time proportional to pattern times name, whatever the pattern: a hostile glob
-//! cannot stall the daemon.
+//! All the places in the pattern that the text so far can have reached are kept as bits and moved on
+//! together, so matching takes a few operations on words for each character of a name, whatever the
+//! pattern: a hostile glob costs no more than an honest one of its length.
 
 use std::fmt;
 
@@ -24,19 +25,30 @@ pub enum GlobError {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token {
-    Char(char),
-    One,
-    Segment,
-    Any,
-}
+/// One bit for each place between two tokens: one more than there are tokens.
+const WORDS: usize = limits::GLOB / 64 + 1;
 
-/// A parsed glob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Places([u64; WORDS]);
+
+/// A parsed glob: for each kind of token, the places in front of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
     text: String,
-    tokens: Vec<Token>,
+    /// In front of each character that stands for itself; sorted by it.
+    chars: Vec<(char, Places)>,
+    wild: Box<Wild>,
+    end: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wild {
+    /// In front of `?`.
+    one: Places,
+    /// In front of `*`.
+    segment: Places,
+    /// In front of `**`.
+    any: Places,
 }
 
 impl Glob {
@@ -50,51 +62,93 @@ impl Glob {
             len if len > limits::GLOB => return Err(GlobError::TooLong { len }),
             _ => {}
         }
-        let mut tokens = Vec::new();
+        let wild = Box::new(Wild { one: Places::NONE, segment: Places::NONE, any: Places::NONE });
+        let mut glob = Self { text: text.to_owned(), chars: Vec::new(), wild, end: 0 };
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
-            let token = match c {
-                '*' if chars.next_if_eq(&'*').is_some() => Token::Any,
-                '*' => Token::Segment,
-                '?' => Token::One,
-                _ => Token::Char(c),
-            };
-            tokens.push(token);
+            if c == '*' {
+                // Three stars match what two do, and no two tokens in a row are stars.
+                let mut stars = 1;
+                while chars.next_if_eq(&'*').is_some() {
+                    stars += 1;
+                }
+                let kind = if stars == 1 { &mut glob.wild.segment } else { &mut glob.wild.any };
+                kind.set(glob.end);
+            } else if c == '?' {
+                glob.wild.one.set(glob.end);
+            } else {
+                let at = glob.chars.binary_search_by_key(&c, |(c, _)| *c).unwrap_or_else(|at| {
+                    glob.chars.insert(at, (c, Places::NONE));
+                    at
+                });
+                glob.chars[at].1.set(glob.end);
+            }
+            glob.end += 1;
         }
-        Ok(Self { text: text.to_owned(), tokens })
+        Ok(glob)
     }
 
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &str) -> bool {
-        // The set of tokens that the text so far can have reached, as in Thompson's construction.
-        let end = self.tokens.len();
-        let mut at = vec![false; end + 1];
-        at[0] = true;
-        self.skip_stars(&mut at);
-        let mut next = vec![false; end + 1];
+        let mut at = Places::NONE;
+        at.set(0);
+        self.pass_stars(&mut at);
         for c in name.chars() {
-            next.fill(false);
-            for (i, token) in self.tokens.iter().enumerate().filter(|&(i, _)| at[i]) {
-                match token {
-                    Token::Char(expected) if *expected == c => next[i + 1] = true,
-                    Token::One if c != '/' => next[i + 1] = true,
-                    Token::Segment if c != '/' => next[i] = true,
-                    Token::Any => next[i] = true,
-                    _ => {}
-                }
+            let mut step = match self.chars.binary_search_by_key(&c, |(c, _)| *c) {
+                Ok(found) => at.and(&self.chars[found].1),
+                Err(_) => Places::NONE,
+            };
+            let mut stay = at.and(&self.wild.any);
+            if c != '/' {
+                step.add(&at.and(&self.wild.one));
+                stay.add(&at.and(&self.wild.segment));
             }
-            self.skip_stars(&mut next);
-            std::mem::swap(&mut at, &mut next);
+            at = step.next();
+            at.add(&stay);
+            self.pass_stars(&mut at);
         }
-        at[end]
+        at.has(self.end)
     }
 
-    fn skip_stars(&self, at: &mut [bool]) {
-        for (i, token) in self.tokens.iter().enumerate() {
-            if at[i] && matches!(token, Token::Segment | Token::Any) {
-                at[i + 1] = true;
-            }
+    /// A star also matches nothing.
+    fn pass_stars(&self, at: &mut Places) {
+        let mut stars = at.and(&self.wild.any);
+        stars.add(&at.and(&self.wild.segment));
+        at.add(&stars.next());
+    }
+}
+
+impl Places {
+    const NONE: Self = Self([0; WORDS]);
+
+    fn set(&mut self, place: usize) {
+        self.0[place / 64] |= 1 << (place % 64);
+    }
+
+    fn has(&self, place: usize) -> bool {
+        self.0[place / 64] >> (place % 64) & 1 == 1
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        let mut both = *self;
+        both.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word &= other);
+        both
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
+    }
+
+    /// Each place moved on by one.
+    fn next(&self) -> Self {
+        let mut carry = 0;
+        let mut moved = *self;
+        for word in &mut moved.0 {
+            let out = *word >> 63;
+            *word = *word << 1 | carry;
+            carry = out;
         }
+        moved
     }
 }
 
@@ -143,12 +197,36 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_glob_is_cheap() {
+    fn globs_of_any_length_up_to_the_limit() {
+        let longest = "a".repeat(limits::GLOB);
+        assert!(glob(&longest, &longest) && !glob(&longest, &longest[1..]));
         let stars = "*a".repeat(limits::GLOB / 2);
         assert!(!glob(&stars, &"a".repeat(100)));
+        assert!(glob(&stars, &"a".repeat(limits::GLOB / 2)));
+    }
+
+    /// The same by its definition: slow, and easy to see right.
+    fn by_definition(glob: &[char], name: &[char]) -> bool {
+        match (glob, name) {
+            ([], _) => name.is_empty(),
+            (['*', '*', rest @ ..], _) => (0..=name.len()).any(|n| by_definition(rest, &name[n..])),
+            (['*', rest @ ..], _) => {
+                let segment = name.iter().take_while(|c| **c != '/').count();
+                (0..=segment).any(|n| by_definition(rest, &name[n..]))
+            }
+            (['?', rest @ ..], [c, name @ ..]) => *c != '/' && by_definition(rest, name),
+            ([g, rest @ ..], [c, name @ ..]) => g == c && by_definition(rest, name),
+            (_, []) => false,
+        }
     }
 
     proptest! {
+        #[test]
+        fn it_matches_by_its_definition(pattern in "[ab/?*]{1,12}", name in "[ab/]{0,10}") {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(glob(&pattern, &name), by_definition(&chars(&pattern), &chars(&name)));
+        }
+
         #[test]
         fn a_name_matches_itself_and_everything(name in "[a-zé/]{1,40}") {
             prop_assert!(glob(&name, &name));

@@ -41,8 +41,13 @@ pub const PROTECTIONS: usize = 32;
 pub const IN_FLIGHT: usize = 64;
 /// Connections of one owner; the next is told that it is throttled.
 pub const CONNECTIONS: usize = 1024;
-/// Values being uploaded in chunks at one time, over all connections (each holds up to [`VALUE`]).
-pub const UPLOADS: usize = 16;
+/// Values larger than a chunk that are on their way at one time, in or out, over all connections (each
+/// holds up to [`VALUE`]).
+pub const LARGE_IN_TRANSIT: usize = 16;
+/// Requests in flight over all connections.
+pub const IN_FLIGHT_IN_ALL: usize = 512;
+/// Bytes that one batch may make the daemon open and seal again: it holds up everybody meanwhile.
+pub const BATCH_WORK: usize = 8 * 1024 * 1024;
 /// From the challenge to the hello, and for reading the peer's identity.
 pub const HANDSHAKE: Duration = Duration::from_secs(2);
 /// From the first byte of a frame to its last, and between the chunks of an upload.

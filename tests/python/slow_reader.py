@@ -29,6 +29,8 @@ def main(path, name, waiting, go):
         print("all")
     except client.Refused as refused:
         print(refused.code)
+    except (EOFError, ConnectionError):
+        print("cut off")
 
 
 if __name__ == "__main__":

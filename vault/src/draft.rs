@@ -165,6 +165,17 @@ impl<'k> Draft<'k> {
         self.current(&id, &info)
     }
 
+    /// What is known of a secret, as this draft would leave it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such secret, or it is removed.
+    pub fn info(&self, name: &str) -> Result<Info, Error> {
+        match self.find(name)? {
+            Some((_, info)) if !info.is_removed() => Ok(info),
+            _ => Err(Error::NotFound),
+        }
+    }
+
     /// Seals the whole. A draft without edits makes a change that does nothing.
     ///
     /// # Errors

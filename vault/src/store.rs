@@ -78,7 +78,7 @@ pub(crate) struct Expected<'a>(pub Table, pub &'a [u8], pub &'a [u8]);
 pub struct Stats {
     /// Size of the file, in bytes.
     pub file_bytes: u64,
-    /// Entries, removed ones that are still kept included.
+    /// Secrets that can be read: removed ones have no value.
     pub entries: u64,
 }
 
@@ -149,7 +149,7 @@ impl Store {
     /// How big the store is.
     pub fn stats(&self) -> Result<Stats, Error> {
         let file_bytes = std::fs::metadata(&self.path).map_err(Error::Storage)?.len();
-        Ok(Stats { file_bytes, entries: self.reader()?.count(Table::Meta)? })
+        Ok(Stats { file_bytes, entries: self.reader()?.count(Table::Values)? })
     }
 
     fn with_database<T>(&self, run: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {

@@ -17,9 +17,12 @@ impl Command for Stop {
     const EXAMPLES: &'static str = "ctl stop";
 
     fn run(self) -> Result<Exit, Error> {
-        match connect()?.call(Body::Session(session::Request::Stop))? {
+        let mut connection = connect()?;
+        match connection.call(Body::Session(session::Request::Stop))? {
             Answer::Session(session::Answer::Stopping) => {
-                notice::done("locked, and the daemon ends. Start it: glassdome_start");
+                // Whoever starts it again right afterwards must not meet the one that ends.
+                connection.wait_for_end()?;
+                notice::done("locked, and the daemon has ended. Start it: glassdome_start");
                 Ok(Exit::Ok)
             }
             _ => Err(Error::Unexpected),

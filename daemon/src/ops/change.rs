@@ -177,20 +177,18 @@ pub fn set_many(
             });
         drop(permit);
         let (stored, change) = drafted?;
+        // Each name was looked up and its value compared: that is an answer, and is recorded as one.
+        for ((name, _), stored) in items.iter().zip(&stored) {
+            let changed = !dry_run && matches!(stored, Stored::Created | Stored::Replaced);
+            let event = if changed { Event::Set } else { Event::Info };
+            record(&asking, event, Outcome::Allowed, name, by)?;
+        }
         if !dry_run {
-            let changed = || {
-                let done = items.iter().zip(&stored);
-                done.filter(|(_, stored)| matches!(stored, Stored::Created | Stored::Replaced))
+            let names: Vec<Name<'static>> = items.iter().map(|(name, _)| name.clone()).collect();
+            let failed = move |asking: &Asking| {
+                names.iter().try_for_each(|name| record(asking, Event::Set, Outcome::Failed, name, by))
             };
-            for ((name, _), _) in changed() {
-                record(&asking, Event::Set, Outcome::Allowed, name, by)?;
-            }
-            if let Err(refusal) = turn.commit(&asking, vault, change).await {
-                for ((name, _), _) in changed() {
-                    record(&asking, Event::Set, Outcome::Failed, name, by)?;
-                }
-                return Err(refusal);
-            }
+            turn.commit(&asking, vault, change, failed).await?;
         }
         let stored = List::new(stored).ok_or_else(|| refuse::protocol("too many items"))?;
         Ok(Answer::Secrets(secrets::Answer::StoredMany(stored)))
@@ -213,25 +211,55 @@ fn admit_all<'s>(asking: &'s Asking, items: &Many) -> Result<Permit<'s>, Refusal
 fn edit_many(draft: &mut Draft<'_>, items: &Many, overwrite: bool) -> Result<Vec<Stored>, Refusal<'static>> {
     let now = clock::now().wall.as_secs();
     let mut stored = Vec::with_capacity(items.len());
+    let mut work = 0;
     for (name, value) in items {
         let refused = |error: Error| refuse::secret(&error, name);
-        let there = match draft.read(name) {
-            Ok(opened) => Some(opened.value().is_some_and(|there| there.ct_eq(value).into())),
+        let there = match draft.info(name) {
+            Ok(info) => Some(info),
             Err(Error::NotFound) => None,
             Err(error) => return Err(refused(error)),
         };
-        let outcome = match there {
+        let outcome = match &there {
             None => Stored::Created,
-            Some(true) => Stored::Same,
-            Some(false) if overwrite => Stored::Replaced,
-            Some(false) => Stored::Exists,
+            // Another length is another value: nothing need be opened to tell.
+            Some(info) if info.size.map(|size| size as usize) != Some(value.len()) => {
+                left_or_replaced(overwrite)
+            }
+            Some(info) => {
+                spend(&mut work, bytes_of(info))?;
+                let opened = draft.read(name).map_err(refused)?;
+                let same = opened.value().is_some_and(|there| there.ct_eq(value).into());
+                if same { Stored::Same } else { left_or_replaced(overwrite) }
+            }
         };
         if matches!(outcome, Stored::Created | Stored::Replaced) {
-            draft.set(name, Edit { value: Some(value), ..Edit::default() }, now).map_err(refused)?;
+            // The former version is opened and sealed again for the history.
+            spend(&mut work, value.len() + there.as_ref().map_or(0, |info| 2 * bytes_of(info)))?;
+            let edit = Edit { value: Some(value), expires: Expires::Never, ..Edit::default() };
+            draft.set(name, edit, now).map_err(refused)?;
         }
         stored.push(outcome);
     }
     Ok(stored)
+}
+
+fn left_or_replaced(overwrite: bool) -> Stored {
+    if overwrite { Stored::Replaced } else { Stored::Exists }
+}
+
+fn bytes_of(info: &vault::Info) -> usize {
+    let fields = info.fields.iter().map(|field| field.size as usize).sum::<usize>();
+    info.size.unwrap_or(0) as usize + fields
+}
+
+/// One batch holds up everybody else for no longer than this allows.
+fn spend(work: &mut usize, bytes: usize) -> Result<(), Refusal<'static>> {
+    *work += bytes;
+    if *work > limits::BATCH_WORK {
+        let message = "these secrets are too large for one step: store them one by one";
+        return Err(refuse::throttled(message, std::time::Duration::ZERO));
+    }
+    Ok(())
 }
 
 /// One change of one secret: judged, drafted, recorded, committed.
@@ -254,11 +282,10 @@ async fn change<T>(
     let outcome = if drafted.is_ok() { Outcome::Allowed } else { Outcome::Failed };
     record(asking, event, outcome, name, by)?;
     let (result, change) = drafted.map_err(|error| refuse::secret(&error, name))?;
-    let committed = turn.commit(asking, vault, change).await;
-    if committed.is_err() {
-        record(asking, event, Outcome::Failed, name, by)?;
-    }
-    committed.map(|()| result)
+    let name = name.clone();
+    let failed = move |asking: &Asking| record(asking, event, Outcome::Failed, &name, by);
+    turn.commit(asking, vault, change, failed).await?;
+    Ok(result)
 }
 
 fn question<'a>(action: Action, name: &'a Name<'_>) -> Question<'a> {

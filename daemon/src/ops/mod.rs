@@ -16,6 +16,7 @@ mod status;
 mod turn;
 mod unlock;
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -36,6 +37,8 @@ pub struct Asking {
     pub state: Rc<State>,
     /// The peer.
     pub peer: Rc<Peer>,
+    /// Where its listing was left.
+    pub listing: Rc<Cell<Option<secrets::Cursor>>>,
 }
 
 /// How a request is answered.

@@ -129,10 +129,8 @@ pub async fn change(
     let change = vault.rewrap(&keys, &input, &kek).map_err(|error| refuse::vault(&error))?;
     drop(keys);
     record(&asking, Event::ChangePassword, Outcome::Allowed, "master-password")?;
-    if let Err(refusal) = turn.commit(&asking, vault, change).await {
-        record(&asking, Event::ChangePassword, Outcome::Failed, "master-password")?;
-        return Err(refusal);
-    }
+    let failed = |asking: &Asking| record(asking, Event::ChangePassword, Outcome::Failed, "master-password");
+    turn.commit(&asking, vault, change, failed).await?;
     Ok(Answer::Session(session::Answer::PasswordChanged))
 }
 

@@ -28,6 +28,11 @@ impl Value {
         bytes.unwrap_or_default()
     }
 
+    /// Whether it takes more than one message.
+    pub fn is_large(&self) -> bool {
+        self.bytes().len() > limits::CHUNK
+    }
+
     /// Version and expiry, in seconds since the epoch.
     pub fn about(&self) -> (u64, Option<u64>) {
         (self.opened.version(), self.opened.expires())
@@ -64,12 +69,13 @@ pub fn list(
     glob: Option<&Glob>,
     after: Option<Cursor>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
-    // Recorded once a listing, not once a page.
+    // Recorded once a listing: a page that goes on where this very connection was left is part of it.
+    let goes_on = after.is_some() && asking.listing.get() == after;
     let permit = admit(asking, Event::List, Action::List, None)?;
     let page = vault_of(asking)?
         .page(permit.keys(), after.map(EntryId::from_bytes), limits::PAGE)
         .map_err(|error| refuse::vault(&error));
-    let page = if after.is_none() { record(asking, permit, Event::List, None, page)? } else { page? };
+    let page = if goes_on { page? } else { record(asking, permit, Event::List, None, page)? };
     let entries = page
         .secrets
         .iter()
@@ -77,7 +83,9 @@ pub fn list(
         .map(|(_, info)| entry(info))
         .collect::<Result<Vec<_>, _>>()?;
     let entries = List::new(entries).ok_or_else(unsendable)?;
-    Ok(Answer::Secrets(secrets::Answer::Page { entries, next: page.next.map(|id| *id.as_bytes()) }))
+    let next = page.next.map(|id| *id.as_bytes());
+    asking.listing.set(next);
+    Ok(Answer::Secrets(secrets::Answer::Page { entries, next }))
 }
 
 /// Everything about a secret but its value.

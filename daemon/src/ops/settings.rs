@@ -50,10 +50,8 @@ pub async fn set(
         })
         .map_err(|error| refuse::vault(&error))?;
     password::record(&asking, Event::ChangeSetting, Outcome::Allowed, spec.key)?;
-    if let Err(refusal) = turn.commit(&asking, vault.clone(), change).await {
-        password::record(&asking, Event::ChangeSetting, Outcome::Failed, spec.key)?;
-        return Err(refusal);
-    }
+    let failed = |asking: &Asking| password::record(asking, Event::ChangeSetting, Outcome::Failed, spec.key);
+    turn.commit(&asking, vault.clone(), change, failed).await?;
     Ok(Answer::Settings(wire::Answer::Set(setting(spec, &vault, &keys)?)))
 }
 

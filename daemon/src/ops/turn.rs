@@ -23,7 +23,8 @@ impl Turn {
     }
 
     /// Brings a change to the disk. It goes on, and keeps the turn, even if the request is given up
-    /// meanwhile: nobody may draft on top of a state that is about to be replaced.
+    /// meanwhile: nobody may draft on top of a state that is about to be replaced. If it fails,
+    /// `failed` records that.
     ///
     /// # Errors
     /// The refusal to send; nothing was changed.
@@ -32,14 +33,20 @@ impl Turn {
         asking: &Asking,
         vault: Arc<Vault>,
         change: Change,
+        failed: impl FnOnce(&Asking) -> Result<(), Refusal<'static>> + 'static,
     ) -> Result<(), Refusal<'static>> {
-        let state = asking.state.clone();
+        let asking = asking.clone();
         let task = tokio::task::spawn_local(async move {
-            let committed = state.store.run(move || vault.commit(change)).await;
+            let committed = asking.state.store.run(move || vault.commit(change)).await;
             drop(self);
-            committed
+            let refusal = match committed {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => refuse::vault(&error),
+                Err(lost) => refuse::lost(lost),
+            };
+            failed(&asking)?;
+            Err(refusal)
         });
-        let committed = task.await.unwrap_or(Err(Lost)).map_err(refuse::lost)?;
-        committed.map_err(|error| refuse::vault(&error))
+        task.await.unwrap_or_else(|_| Err(refuse::lost(Lost)))
     }
 }

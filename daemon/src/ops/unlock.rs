@@ -9,9 +9,11 @@ use glassdome_lockmem::{Level, LockedBytes};
 use glassdome_proto::session::{self, Lifetime};
 use glassdome_proto::{Answer, Code, Refusal};
 use glassdome_vault::{Error, Keys, Vault, kdf};
+use tokio::sync::OwnedMutexGuard;
 
 use super::{Asking, password};
 use crate::settings::Settings;
+use crate::throttle::Backoff;
 use crate::watch::integrity;
 use crate::worker;
 use crate::{clock, refuse};
@@ -34,13 +36,27 @@ pub async fn create(
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let state = &asking.state;
     let locks = state.locks();
-    let _turn = state.guessing.lock().await;
+    let turn = state.guessing.clone().lock_owned().await;
     if state.vault().is_some() {
         return Err(Refusal::new(Code::Conflict, "there is a vault already. Unlock: glassdome_start"));
     }
     password::judge(&password, accept_weak)?;
     password::record(&asking, Event::Create, Outcome::Allowed, "first-use")?;
-    let (path, now) = (state.vault_path(), clock::now().wall.as_secs());
+    // In a task of its own: a lock ends the request, but a vault that is made must also be known.
+    let making = tokio::task::spawn_local(make(asking.clone(), turn, password));
+    let (vault, keys) = making.await.unwrap_or_else(|_| Err(refuse::lost(worker::Lost)))?;
+    if locks.has_changed().unwrap_or(true) {
+        return Err(refuse::lock_came());
+    }
+    begin(&asking, &vault, keys, lifetime)
+}
+
+async fn make(
+    asking: Asking,
+    turn: OwnedMutexGuard<Backoff>,
+    password: LockedBytes,
+) -> Result<(Arc<Vault>, Keys), Refusal<'static>> {
+    let (path, now) = (asking.state.vault_path(), clock::now().wall.as_secs());
     let created = worker::once("create", move || {
         let input = Vault::new_kdf_input(kdf::calibrate()?)?;
         let kek = kdf::derive(&input, &password)?;
@@ -51,11 +67,9 @@ pub async fn create(
     .map_err(refuse::lost)?;
     let (vault, keys) = created.map_err(|error: Error| refuse::vault(&error))?;
     let vault = Arc::new(vault);
-    state.adopt(vault.clone());
-    if locks.has_changed().unwrap_or(true) {
-        return Err(refuse::lock_came());
-    }
-    begin(&asking, &vault, keys, lifetime)
+    asking.state.adopt(vault.clone());
+    drop(turn);
+    Ok((vault, keys))
 }
 
 /// Tries the password, and opens a session.
@@ -86,6 +100,12 @@ fn begin(
     }
     password::record(asking, Event::Unlock, Outcome::Allowed, "master-password")?;
     let seconds = |s: Option<u32>| s.map(|s| Duration::from_secs(s.into()));
+    if Some(keys.level()) < asking.state.memory() {
+        tracing::warn!(
+            "the key's memory is '{}' only: secret memory could be had at the start",
+            keys.level().name()
+        );
+    }
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
     asking.state.open(keys, limits, clock::now());
     tokio::task::spawn_local(integrity::check(asking.state.clone()));

@@ -38,7 +38,8 @@ pub async fn serve(state: Rc<State>, listener: &Listener) -> io::Result<()> {
     let shared = Rc::new(Shared {
         state,
         outbox: Outbox::new(),
-        uploads: Arc::new(Semaphore::new(limits::UPLOADS)),
+        large: Arc::new(Semaphore::new(limits::LARGE_IN_TRANSIT)),
+        in_flight: Cell::new(0),
         identifying: Semaphore::new(IDENTIFYING),
     });
     let count = Rc::new(Cell::new(0));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use glassdome_audit::{self as audit, Event};
 use glassdome_proto::secrets::Answer as Secrets;
 use glassdome_proto::{Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, decode, limits};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::accept::Seat;
@@ -29,8 +29,10 @@ pub struct Shared {
     pub state: Rc<State>,
     /// Where replies are encoded.
     pub outbox: Outbox,
-    /// Room for values that arrive in parts.
-    pub uploads: Arc<Semaphore>,
+    /// Room for values on their way in parts, in or out.
+    pub large: Arc<Semaphore>,
+    /// Requests in flight on all connections.
+    pub in_flight: Cell<usize>,
     /// Room for peers whose identity is being read.
     pub identifying: Semaphore,
 }
@@ -50,7 +52,8 @@ pub async fn run(shared: Rc<Shared>, accepted: OwnedFd, kind: Kind, seat: Seat) 
     let ended = match meet(&shared, accepted.as_fd()).await {
         Ok(Met { peer, wire, inbox }) => {
             let connection = Rc::new(Connection {
-                asking: Asking { state: shared.state.clone(), peer },
+                asking: Asking { state: shared.state.clone(), peer, listing: Rc::default() },
+                shared: shared.clone(),
                 wire,
                 in_flight: Cell::new(0),
             });
@@ -105,6 +108,7 @@ async fn turn_away(accepted: OwnedFd, outbox: &Outbox, reason: &Unattested) {
 
 struct Connection {
     asking: Asking,
+    shared: Rc<Shared>,
     wire: Rc<Wire>,
     in_flight: Cell<usize>,
 }
@@ -168,7 +172,18 @@ impl Connection {
             let message = format!("{} requests are in flight on this connection", limits::IN_FLIGHT);
             return self.refuse(id, refuse::throttled(message, Duration::from_millis(100))).await;
         }
+        if self.shared.in_flight.get() >= limits::IN_FLIGHT_IN_ALL && !needs_no_permit(&body) {
+            let message = format!("{} requests are in flight", limits::IN_FLIGHT_IN_ALL);
+            return self.refuse(id, refuse::throttled(message, Duration::from_millis(100))).await;
+        }
         match ops::start(&self.asking, body) {
+            Ok(Work::Now(Done::Value(value))) if value.is_large() => {
+                // Held for as long as the peer takes to read it.
+                match self.shared.large.clone().try_acquire_owned() {
+                    Ok(_room) => self.finish(id, Ok(Done::Value(value))).await,
+                    Err(_) => self.refuse(id, too_many_large()).await,
+                }
+            }
             Ok(Work::Now(done)) => self.finish(id, Ok(done)).await,
             Ok(Work::Later(work)) => {
                 self.spawn(id, work);
@@ -177,15 +192,14 @@ impl Connection {
             Ok(Work::Upload(_)) if upload.is_some() => {
                 self.refuse(id, refuse::protocol("a value is still arriving on this connection")).await
             }
-            Ok(Work::Upload(store)) => match shared.uploads.clone().try_acquire_owned() {
+            Ok(Work::Upload(store)) => match shared.large.clone().try_acquire_owned() {
                 Ok(room) => {
                     let until = Instant::now() + limits::PARTIAL_FRAME;
                     *upload = Some(Upload { id, store, until, _room: room });
                     Ok(())
                 }
                 Err(_) => {
-                    let message = format!("{} large values are arriving", limits::UPLOADS);
-                    self.refuse(id, refuse::throttled(message, Duration::from_secs(1))).await?;
+                    self.refuse(id, too_many_large()).await?;
                     // Its parts are on their way and mean nothing now.
                     Err(Ended::Closed)
                 }
@@ -230,7 +244,9 @@ impl Connection {
     /// Answers when `work` is done, or as soon as a lock comes.
     fn spawn(self: &Rc<Self>, id: u32, work: Later) {
         let connection = self.clone();
-        self.in_flight.set(self.in_flight.get() + 1);
+        for count in [&self.in_flight, &self.shared.in_flight] {
+            count.set(count.get() + 1);
+        }
         let mut locks = self.asking.state.locks();
         tokio::task::spawn_local(async move {
             let answer = tokio::select! {
@@ -241,7 +257,9 @@ impl Connection {
             };
             let finished = connection.finish(id, answer).await;
             // Only now: replies that wait for their turn are in flight too, or they could pile up.
-            connection.in_flight.set(connection.in_flight.get() - 1);
+            for count in [&connection.in_flight, &connection.shared.in_flight] {
+                count.set(count.get() - 1);
+            }
             if let Err(ended) = finished {
                 connection.end(&ended);
             }
@@ -283,17 +301,31 @@ impl Connection {
         let mut parts = bytes.chunks(limits::CHUNK);
         let first = part(parts.next().unwrap_or_default());
         let total = bytes.len() as u32;
-        let locks = self.asking.state.locks();
-        self.reply(id, Outcome::Ok(Answer::Secrets(Secrets::Value { version, expires, total, first })))
-            .await?;
+        let mut locks = self.asking.state.locks();
+        let first = Answer::Secrets(Secrets::Value { version, expires, total, first });
+        self.reply_unless_locked(&mut locks, id, first).await?;
         for data in parts {
             if !self.asking.state.is_open(clock::now()) || locks.has_changed().unwrap_or(true) {
                 return self.refuse(id, refuse::lock_came()).await;
             }
             self.peer().still()?;
-            self.reply(id, Outcome::Ok(Answer::More(Chunk { data: part(data) }))).await?;
+            self.reply_unless_locked(&mut locks, id, Answer::More(Chunk { data: part(data) })).await?;
         }
         Ok(())
+    }
+
+    /// A lock while a peer is slow to read cuts a message in its middle, and so ends the connection.
+    async fn reply_unless_locked(
+        &self,
+        locks: &mut watch::Receiver<u64>,
+        id: u32,
+        answer: Answer<'_>,
+    ) -> Result<(), Ended> {
+        tokio::select! {
+            biased;
+            sent = self.reply(id, Outcome::Ok(answer)) => sent,
+            _ = locks.changed() => Err(Ended::Locked),
+        }
     }
 
     async fn refuse(&self, id: u32, refusal: Refusal<'static>) -> Result<(), Ended> {
@@ -317,6 +349,11 @@ fn part(bytes: &[u8]) -> Bytes<'_, { limits::CHUNK }> {
 fn needs_no_permit(body: &Body<'_>) -> bool {
     use glassdome_proto::session::Request;
     matches!(body, Body::Session(Request::Status | Request::Doctor | Request::Lock | Request::Stop))
+}
+
+fn too_many_large() -> Refusal<'static> {
+    let message = format!("{} large values are on their way", limits::LARGE_IN_TRANSIT);
+    refuse::throttled(message, Duration::from_secs(1))
 }
 
 fn too_slow() -> Refusal<'static> {

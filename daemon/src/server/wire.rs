@@ -27,6 +27,9 @@ pub enum Ended {
     /// The peer closed it.
     #[error("the peer closed the connection")]
     Closed,
+    /// A lock came while a value was being sent.
+    #[error("a lock came while a value was being sent")]
+    Locked,
     /// A frame that is none.
     #[error(transparent)]
     Frame(#[from] FrameError),
