@@ -18,6 +18,10 @@
 //! | `cli`, `command/` | the command line, and one file a command |
 //! | `text/` | how things look to a person |
 //!
+//! A connection makes its process non-dumpable before it greets, and the daemon believes a process that
+//! hides itself only if it is the `ctl`, `glassdome` or `glassdome_start` installed beside it: the library is
+//! for these programs. Others speak the protocol themselves (`docs/protocol.md`), or call `ctl`.
+//!
 //! ```no_run
 //! use glassdome_client::{Connection, Error, SocketPath};
 //! use glassdome_proto::Name;

@@ -32,6 +32,8 @@ pub struct State {
     locks: watch::Sender<u64>,
     opened: Notify,
     stop: Notify,
+    /// Whether the vault is being checked.
+    pub checking: Cell<bool>,
     /// Runs what waits for a disk.
     pub store: Worker,
     /// Held while a change is drafted and until it is on disk: one at a time.
@@ -73,6 +75,7 @@ impl State {
             locks: watch::Sender::new(0),
             opened: Notify::new(),
             stop: Notify::new(),
+            checking: Cell::new(false),
             store: found.store,
             changing: Arc::default(),
             guessing: Arc::new(Mutex::new(found.backoff)),

@@ -15,8 +15,10 @@ const ROWS: u32 = 128;
 /// Between two steps.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Checks the vault once. Ends early when the session ends.
+/// Checks the vault once. Ends early when the session ends, and at once while another check is under
+/// way: a session that is renewed again and again starts no second one.
 pub async fn check(state: Rc<State>) {
+    let Some(_only) = Only::begin(&state) else { return };
     match sound(&state).await {
         Ok(true) => {}
         Ok(false) => report(&state, "rows-altered"),
@@ -26,6 +28,21 @@ pub async fn check(state: Rc<State>) {
                 report(&state, "unreadable");
             }
         }
+    }
+}
+
+/// The one check under way.
+struct Only<'s>(&'s State);
+
+impl<'s> Only<'s> {
+    fn begin(state: &'s State) -> Option<Self> {
+        (!state.checking.replace(true)).then_some(Self(state))
+    }
+}
+
+impl Drop for Only<'_> {
+    fn drop(&mut self) {
+        self.0.checking.set(false);
     }
 }
 
