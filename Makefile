@@ -126,7 +126,9 @@ static: build
 	    readelf -hlW "$(BIN)/$$program" | awk '/^ *Type: *DYN/ { pie = 1 } $$1 == "INTERP" { interpreter = 1 } END { exit !pie || interpreter }' \
 	    || { echo "$$program is not a static, position-independent program" >&2; exit 1; }; done
 
+# Not vault_file: files damaged in the store's own pages still have findings (SECURITY.md, "What is not
+# stopped"); `make fuzz` runs it.
 .PHONY: fuzz-briefly
 fuzz-briefly:
 	@scripts/prepare fuzz
-	scripts/fuzz 5
+	scripts/fuzz 5 frames messages glob_and_names vault_header
