@@ -31,19 +31,29 @@ fn detach() -> io::Result<()> {
 mod tests {
     use super::spawn_detached;
     use rustix::io::{FdFlags, fcntl_setfd};
-    use rustix::process::{Pid, getsid};
-    use std::process::{Command, Stdio};
+    use std::process::{Child, Command, Stdio};
+
+    /// Field 6 of `/proc/PID/stat` (proc_pid_stat(5)). Zero if the session began outside our pid namespace.
+    fn session(child: &Child) -> u32 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        fields.split_whitespace().nth(3).unwrap().parse().unwrap()
+    }
 
     #[test]
     fn has_a_session_of_its_own() {
-        let mut command = Command::new("sleep");
-        command.arg("100");
-        let mut child = spawn_detached(command).unwrap();
-        let pid = Pid::from_child(&child);
-        assert_eq!(getsid(Some(pid)).unwrap(), pid);
-        assert_ne!(getsid(None).unwrap(), pid);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let sleep = || {
+            let mut command = Command::new("sleep");
+            command.arg("100");
+            command
+        };
+        let (mut ordinary, mut detached) = (sleep().spawn().unwrap(), spawn_detached(sleep()).unwrap());
+        let told = [&ordinary, &detached].map(|child| session(child) == child.id());
+        for child in [&mut ordinary, &mut detached] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(told, [false, true], "control: an ordinary child stays in our session");
     }
 
     #[test]

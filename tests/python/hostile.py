@@ -144,6 +144,8 @@ def flood(path):
         except Refused as refused:
             word = refused.code
         told["crowd"][word] = told["crowd"].get(word, 0) + 1
+    # Only now: each that is closed early would make room for one that has not been accepted yet.
+    for accepted in crowd:
         accepted.close()
     # Those that came in time are still served.
     told["first"], told["last"] = held[0].get("bait")["version"], held[-1].get("bait")["version"]

@@ -140,7 +140,10 @@ fn a_flood_of_connections_is_told_so_and_status_and_lock_still_answer() {
     assert_eq!(told["short status"], "unlocked", "{told}");
     assert_eq!(told["short get"], "throttled", "{told}");
     assert_eq!(told["short ends"], true, "{told}");
-    assert_eq!(told["crowd"], serde_json::json!({ "challenged": 16, "throttled": 84 }), "{told}");
+    // One more for each whose time for the handshake ran out before the last was accepted.
+    let (challenged, throttled) = (&told["crowd"]["challenged"], &told["crowd"]["throttled"]);
+    assert!(challenged.as_u64().is_some_and(|n| (16..=32).contains(&n)), "{told}");
+    assert_eq!(challenged.as_u64().unwrap_or(0) + throttled.as_u64().unwrap_or(0), 100, "{told}");
     assert_eq!((&told["first"], &told["last"]), (&1.into(), &1.into()), "{told}");
     for client in ["ctl status", "ctl lock"] {
         assert_eq!(told[client]["code"], 0, "{told}");
