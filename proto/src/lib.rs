@@ -30,6 +30,7 @@ mod handshake;
 pub mod limits;
 mod message;
 mod name;
+pub mod policy;
 mod refusal;
 pub mod secrets;
 pub mod session;

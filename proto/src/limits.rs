@@ -29,6 +29,26 @@ pub const VERSION_TEXT: usize = 32;
 pub const SETTING: usize = 64;
 /// Settings in one answer.
 pub const SETTINGS: usize = 32;
+/// Path of a file, in bytes.
+pub const PATH: usize = 1024;
+/// Name of a rule.
+pub const RULE_ID: usize = 64;
+/// Globs in one rule.
+pub const RULE_GLOBS: usize = 8;
+/// Actions in one rule.
+pub const RULE_ACTIONS: usize = 16;
+/// Sealed rules.
+pub const RULES: usize = 256;
+/// Rules in one answer; a page of the longest still fits a frame.
+pub const RULES_PAGE: usize = 8;
+/// Names of rules in a picture.
+pub const PICTURE_RULES: usize = 64;
+/// Processes in a picture, from the one that asks upwards.
+pub const CHAIN: usize = 24;
+/// Granted terminals.
+pub const GRANTS: usize = 128;
+/// The token that a shell keeps, in bytes.
+pub const TOKEN: usize = 64;
 /// Names in one page of a listing; a page of the longest names still fits a frame.
 pub const PAGE: usize = 100;
 /// Former versions in one answer.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Refusal, limits, secrets, session, settings};
+use crate::{Bytes, Refusal, limits, policy, secrets, session, settings};
 
 /// From the client. Replies carry the same id and may come in another order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub enum Body<'a> {
     /// The next part of the value that the request with this id began.
     #[serde(borrow)]
     More(Chunk<'a>),
+    /// Rules, grants, and who is who.
+    #[serde(borrow)]
+    Policy(policy::Request<'a>),
 }
 
 /// From the daemon.
@@ -68,6 +71,9 @@ pub enum Answer<'a> {
     /// The next part of the value that the answer with this id began.
     #[serde(borrow)]
     More(Chunk<'a>),
+    /// Of a [`Body::Policy`].
+    #[serde(borrow)]
+    Policy(policy::Answer<'a>),
 }
 
 /// Part of a value that is larger than a frame.

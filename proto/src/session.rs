@@ -55,6 +55,13 @@ pub enum Request<'a> {
         /// Take it however easy it is to guess.
         accept_weak: bool,
     },
+    /// The token that the shell keeps in which this command was typed. It holds for this connection:
+    /// with a password it is bound to the terminal's grant, without one it is compared with it.
+    Token {
+        /// Random bytes.
+        #[serde(borrow)]
+        token: Bytes<'a, { limits::TOKEN }>,
+    },
 }
 
 /// How long a session shall last; each only ever shortens what the sealed settings allow.
@@ -88,6 +95,8 @@ pub enum Answer<'a> {
     Stopping,
     /// To [`Request::ChangePassword`].
     PasswordChanged,
+    /// To [`Request::Token`].
+    TokenTaken,
 }
 
 /// The daemon's state. Says nothing secret, and counts nothing while locked.

@@ -1,0 +1,321 @@
+//! The policy family: who may have what, for whom the daemon takes a process, and which terminals
+//! were granted.
+//!
+//! What the kernel vouches for and what a process merely says of itself stay apart here too: a
+//! [`Process`] is facts, its [`Script`] and the [`Claims`] are words.
+
+use serde::{Deserialize, Serialize};
+
+use crate::session::Password;
+use crate::{Glob, List, Text, limits};
+
+/// A file's path.
+pub type PathText<'a> = Text<'a, { limits::PATH }>;
+/// Names a rule.
+pub type RuleId<'a> = Text<'a, { limits::RULE_ID }>;
+/// SHA-256 of a file's bytes (FIPS 180-4).
+pub type Digest = [u8; 32];
+
+/// What can be asked. `proof` is the master password for whoever is in no granted terminal.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request<'a> {
+    /// What the daemon sees of a process: of the one that asks, or of another.
+    WhoAmI {
+        /// Which other one.
+        pid: Option<u32>,
+        /// For another one, where no granted terminal asks.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
+    /// A page of the sealed rules.
+    Rules {
+        /// How many to pass over.
+        skip: u16,
+        /// Where no granted terminal asks.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
+    /// What a rule would be; nothing is sealed.
+    Draft(#[serde(borrow)] NewRule<'a>),
+    /// Seals a rule that allows.
+    Allow {
+        /// The master password, typed for this.
+        #[serde(borrow)]
+        password: Password<'a>,
+        /// The rule.
+        #[serde(borrow)]
+        rule: NewRule<'a>,
+    },
+    /// Takes a rule away.
+    RemoveRule {
+        /// The master password, typed for this.
+        #[serde(borrow)]
+        password: Password<'a>,
+        /// Which.
+        #[serde(borrow)]
+        id: RuleId<'a>,
+    },
+    /// The terminals that were granted.
+    Grants {
+        /// Where no granted terminal asks.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
+    /// Ends a grant.
+    Revoke {
+        /// Which.
+        id: u32,
+        /// Where no granted terminal asks.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
+}
+
+/// A rule to be made.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NewRule<'a> {
+    /// What it shall be called; made up if nothing is given.
+    #[serde(borrow)]
+    pub id: Option<RuleId<'a>>,
+    /// Names that it covers.
+    pub secrets: List<Glob, { limits::RULE_GLOBS }>,
+    /// What may be done with them.
+    pub actions: List<Action, { limits::RULE_ACTIONS }>,
+    /// For whom.
+    #[serde(borrow)]
+    pub whom: Whom<'a>,
+}
+
+/// For whom a rule is made.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Whom<'a> {
+    /// Whatever runs the program, and the script, that this process runs now.
+    Like {
+        /// The process.
+        pid: u32,
+    },
+    /// A script, and the interpreter that may run it.
+    Script {
+        /// An absolute path.
+        #[serde(borrow)]
+        script: PathText<'a>,
+        /// The interpreter's absolute path; what the script's first line names if nothing is given.
+        #[serde(borrow)]
+        exe: Option<PathText<'a>>,
+    },
+    /// A program that is no interpreter.
+    Exe {
+        /// An absolute path.
+        #[serde(borrow)]
+        exe: PathText<'a>,
+    },
+}
+
+/// What may be done with secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Action {
+    /// Read values.
+    Get,
+    /// Read names and what is known of secrets, never values.
+    List,
+    /// Store, rename, restore.
+    Set,
+    /// Take away.
+    Remove,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Get, Self::List, Self::Set, Self::Remove];
+
+    /// The word that people type and logs record.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::Remove => "remove",
+        }
+    }
+
+    /// The action of that name.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == word)
+    }
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Answer<'a> {
+    /// To [`Request::WhoAmI`].
+    Picture(#[serde(borrow)] Picture<'a>),
+    /// To [`Request::Rules`].
+    Rules {
+        /// One page of them, in the order in which they were made.
+        #[serde(borrow)]
+        rules: List<Rule<'a>, { limits::RULES_PAGE }>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// To [`Request::Draft`].
+    Draft(#[serde(borrow)] Rule<'a>),
+    /// To [`Request::Allow`]: the rule as it is sealed.
+    Allowed(#[serde(borrow)] Rule<'a>),
+    /// To [`Request::RemoveRule`].
+    RuleRemoved,
+    /// To [`Request::Grants`].
+    Grants(#[serde(borrow)] List<Grant<'a>, { limits::GRANTS }>),
+    /// To [`Request::Revoke`].
+    Revoked,
+}
+
+/// A rule that allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule<'a> {
+    /// Its name.
+    #[serde(borrow)]
+    pub id: RuleId<'a>,
+    /// Names that it covers.
+    pub secrets: List<Glob, { limits::RULE_GLOBS }>,
+    /// What may be done with them.
+    pub actions: List<Action, { limits::RULE_ACTIONS }>,
+    /// The executable.
+    #[serde(borrow)]
+    pub exe: Pinned<'a>,
+    /// The script that it runs, if it is an interpreter.
+    #[serde(borrow)]
+    pub script: Option<Pinned<'a>>,
+    /// When it was made, in seconds since the epoch.
+    pub made: u64,
+}
+
+/// A file that a rule names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned<'a> {
+    /// Its path.
+    #[serde(borrow)]
+    pub path: PathText<'a>,
+    /// What its bytes must be; any if nothing is given.
+    pub sha256: Option<Digest>,
+}
+
+/// What the daemon sees of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture<'a> {
+    /// The process, what started it, and so on, as far as it can be seen.
+    #[serde(borrow)]
+    pub chain: List<Process<'a>, { limits::CHAIN }>,
+    /// Who of these is the one that rules are about.
+    pub subject: u8,
+    /// What told that the first one is an installed client; nothing if it is another program.
+    pub client: Option<Ours>,
+    /// What it says of itself. Only of the process that asks.
+    #[serde(borrow)]
+    pub claims: Option<Claims<'a>>,
+    /// The grant of a terminal that covers it.
+    pub grant: Option<u32>,
+    /// What is missing for that, or for anything to be given to it, as a line.
+    #[serde(borrow)]
+    pub missing: Option<Text<'a, { limits::MESSAGE }>>,
+    /// The rules that fit the subject.
+    #[serde(borrow)]
+    pub rules: List<RuleId<'a>, { limits::PICTURE_RULES }>,
+}
+
+/// What tells an installed client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ours {
+    /// The group that only installed programs can have.
+    Stamp,
+    /// The file that was executed: weak, since a process of the same user can steer it.
+    File,
+}
+
+/// Facts about a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process<'a> {
+    /// Process id.
+    pub pid: u32,
+    /// Its user.
+    pub uid: u32,
+    /// When it started, in seconds since the epoch.
+    pub started: u64,
+    /// Its name, as the kernel has it: a process can change it.
+    #[serde(borrow)]
+    pub name: Text<'a, 64>,
+    /// The session that it is in (credentials(7)); 0 if that began outside the daemon's namespace.
+    pub session: u32,
+    /// Its terminal; empty without one.
+    #[serde(borrow)]
+    pub tty: Text<'a, 32>,
+    /// Whether it is a fork that never executed anything of its own.
+    pub forked: bool,
+    /// Whether it is passed over when the subject is looked for: `env`, `timeout` and such.
+    pub launcher: bool,
+    /// The file that was executed, if it can be seen.
+    #[serde(borrow)]
+    pub exe: Option<Exe<'a>>,
+    /// The script that it runs, by its own word.
+    #[serde(borrow)]
+    pub script: Option<Script<'a>>,
+}
+
+/// An executable file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exe<'a> {
+    /// Its path as the kernel prints it: for people.
+    #[serde(borrow)]
+    pub path: PathText<'a>,
+    /// Device number.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Whose file it is.
+    pub owner: u32,
+    /// Whether somebody other than root can change it.
+    pub writable: bool,
+    /// Of its bytes, where they were read.
+    pub sha256: Option<Digest>,
+}
+
+/// The script that an interpreter was started with, by the interpreter's own word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script<'a> {
+    /// Its path.
+    #[serde(borrow)]
+    pub path: PathText<'a>,
+    /// Of its bytes, where they were read.
+    pub sha256: Option<Digest>,
+}
+
+/// What a client says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims<'a> {
+    /// What it calls itself.
+    #[serde(borrow)]
+    pub client: Text<'a, { limits::CLIENT_NAME }>,
+    /// Its version.
+    #[serde(borrow)]
+    pub version: Text<'a, { limits::VERSION_TEXT }>,
+}
+
+/// A terminal in which the master password was typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant<'a> {
+    /// Names it.
+    pub id: u32,
+    /// The shell.
+    pub pid: u32,
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Text<'a, 64>,
+    /// Its terminal; empty without one.
+    #[serde(borrow)]
+    pub tty: Text<'a, 32>,
+    /// When the password was typed, in seconds since the epoch.
+    pub since: u64,
+    /// Whether commands must bring the token of that shell.
+    pub token: bool,
+    /// Whether it is the one that asks.
+    pub yours: bool,
+}
