@@ -12,7 +12,7 @@
 //! | `session`, `transfer`, `listing`, `bulk` | questions of more than one message: state, large values, all pages, many values |
 //! | `start` | starting the daemon that lies beside us |
 //! | `error`, `exit` | what can go wrong, and the number that scripts see |
-//! | `terminal`, `descriptor`, `password` | hidden input, wiped input, and where the master password comes from |
+//! | `terminal`, `line_editor`, `descriptor`, `password` | hidden input, wiped input, and where the master password comes from |
 //! | `import/` | files of other programs |
 //! | `random_value`, `private_file` | made-up values, and files for values |
 //! | `cli`, `command/` | the command line, and one file a command |
@@ -44,6 +44,7 @@ mod descriptor;
 mod error;
 mod exit;
 mod import;
+mod line_editor;
 mod listing;
 mod password;
 mod private_file;

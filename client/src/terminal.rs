@@ -1,20 +1,35 @@
 //! Asks a person at the terminal for what must not be seen.
 //!
-//! Not `rpassword`: it raises the interrupt with the terminal still silent, which leaves the shell
-//! without echo, and it grows a `String`, which leaves copies. Here the line is edited in one buffer
-//! of fixed size that is wiped, and the terminal is restored on every way out but a signal from outside
-//! that ends the process.
+//! Not `rpassword`: a signal while it asks leaves the shell without echo, and it grows a `String`, which
+//! leaves copies. Here the line is edited in one buffer of fixed size that is wiped, and signals wait
+//! until the terminal is as it was.
+//!
+//! ```text
+//! hold signals ─► no echo ─► prompt ─► keys ─► echo ─► let signals go ─┬─ Enter: the line
+//!      ▲                                         stopped and continued │
+//!      └───────────────────────────────────────────────────────────────┘
+//! ```
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
+use glassdome_sys::HeldSignals;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
-use rustix::process::{Signal, getpid, kill_process};
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use rustix::process::{Signal, getpgrp, getpid, kill_process};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcgetpgrp,
+    tcsetattr,
+};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::line_editor::{Editor, End};
+
+/// What ends a program or stops it, and what tells that it was stopped: SIGSTOP cannot be held, and
+/// whoever used the terminal since may have left it otherwise.
+const HELD: [Signal; 6] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::TSTP, Signal::CONT];
 
 /// The terminal that controls this process, whatever stdin and stdout are.
 pub(crate) struct Terminal {
@@ -34,7 +49,8 @@ impl Terminal {
         (&self.tty).write_all(format!("{line}\n").as_bytes()).map_err(Error::Terminal)
     }
 
-    /// Asks for one line of at most `max` bytes and shows nothing of it.
+    /// Asks for one line of at most `max` bytes and shows nothing of it. A signal that ends the program
+    /// does so, after the terminal is as it was. Stopped and continued, it asks again from the start.
     ///
     /// # Errors
     /// [`Error::NoInput`] when the person ends the input instead, [`Error::TooLong`].
@@ -44,36 +60,56 @@ impl Terminal {
         what: &'static str,
         max: usize,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        // Silent first, prompt second: whoever answers the prompt is never echoed.
-        let silence = Silence::begin(&self.tty).map_err(Error::Terminal)?;
-        let line = self.read_line(prompt, max);
-        drop(silence);
-        (&self.tty).write_all(b"\n").map_err(Error::Terminal)?;
-        match line? {
-            Line::Typed(bytes) => Ok(bytes),
-            Line::TooLong => Err(Error::TooLong { what, max }),
-            Line::Ended => Err(Error::NoInput("nothing was typed: nothing was done")),
-            Line::Interrupted => {
-                kill_process(getpid(), Signal::INT).map_err(|error| Error::Terminal(error.into()))?;
-                Err(Error::NoInput("interrupted: nothing was done"))
+        loop {
+            // In the background this stops us here, before the terminal is looked at: a shell that edits
+            // its own line has it in a mode that is not to be put back later.
+            tcflush(&self.tty, QueueSelector::IFlush).map_err(|error| Error::Terminal(error.into()))?;
+            let held = HeldSignals::hold(&HELD).map_err(Error::Terminal)?;
+            // Silent first, prompt second: whoever answers the prompt is never echoed.
+            let silence = Silence::begin(&self.tty).map_err(Error::Terminal)?;
+            let line = self.read_line(prompt, max, &held);
+            drop(silence);
+            drop(held);
+            match line? {
+                Line::Typed(bytes) => return Ok(bytes),
+                Line::TooLong => return Err(Error::TooLong { what, max }),
+                Line::Ended => return Err(Error::NoInput("nothing was typed: nothing was done")),
+                Line::Signal(signal) => {
+                    kill_process(getpid(), signal).map_err(|error| Error::Terminal(error.into()))?;
+                    if !matches!(signal, Signal::TSTP | Signal::CONT) {
+                        return Err(Error::NoInput("interrupted: nothing was done"));
+                    }
+                }
             }
         }
     }
 
-    fn read_line(&self, prompt: &str, max: usize) -> Result<Line, Error> {
+    fn read_line(&self, prompt: &str, max: usize, held: &HeldSignals) -> Result<Line, Error> {
+        let failed = |error: rustix::io::Errno| Error::Terminal(error.into());
         (&self.tty).write_all(prompt.as_bytes()).map_err(Error::Terminal)?;
         let mut editor = Editor::new(max);
         let mut input = Zeroizing::new([0u8; 64]);
         loop {
+            let mut ready = [PollFd::new(held, PollFlags::IN), PollFd::new(&self.tty, PollFlags::IN)];
+            match poll(&mut ready, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                other => other.map_err(failed)?,
+            };
+            if let Some(signal) = held.take().map_err(Error::Terminal)? {
+                return Ok(Line::Signal(signal));
+            }
+            let hung_up = ready[1].revents().intersects(PollFlags::HUP | PollFlags::ERR);
             let len = match rustix::io::read(&self.tty, &mut input[..]) {
-                Ok(0) => return Ok(Line::Ended),
+                Ok(0) if hung_up => return Ok(Line::Ended),
                 Ok(len) => len,
                 Err(rustix::io::Errno::INTR) => continue,
-                Err(error) => return Err(Error::Terminal(error.into())),
+                Err(error) => return Err(failed(error)),
             };
             for &byte in &input[..len] {
-                if let Some(end) = editor.feed(byte) {
-                    return Ok(editor.finish(end));
+                match editor.feed(byte) {
+                    None => {}
+                    Some(End::Enter) => return Ok(editor.finish().map_or(Line::TooLong, Line::Typed)),
+                    Some(End::Nothing) => return Ok(Line::Ended),
                 }
             }
         }
@@ -90,9 +126,11 @@ impl<'a> Silence<'a> {
     fn begin(tty: &'a File) -> io::Result<Self> {
         let before = tcgetattr(tty)?;
         let mut silent = before.clone();
-        // ISIG too: the interrupt key must find the terminal restored before it ends us.
-        silent.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
-        silent.special_codes[SpecialCodeIndex::VMIN] = 1;
+        silent.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON;
+        // Its keys send signals, to all that run in the foreground, as with any other program.
+        silent.local_modes |= LocalModes::ISIG;
+        // A read never waits: where two read, one finds nothing, and signals would wait with it.
+        silent.special_codes[SpecialCodeIndex::VMIN] = 0;
         silent.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(tty, OptionalActions::Flush, &silent)?;
         Ok(Self { tty, before })
@@ -101,9 +139,14 @@ impl<'a> Silence<'a> {
 
 impl Drop for Silence<'_> {
     fn drop(&mut self) {
+        // Stopped by SIGSTOP and continued in the background: it is the shell's, who has it as it likes.
+        if matches!(tcgetpgrp(self.tty), Ok(foreground) if foreground != getpgrp()) {
+            return;
+        }
         // Flush: the rest of a pasted text of many lines must not become commands of the shell.
-        // A terminal that is gone needs no restoring.
+        // A terminal that is gone needs neither.
         tcsetattr(self.tty, OptionalActions::Flush, &self.before).ok();
+        self.tty.write_all(b"\n").ok();
     }
 }
 
@@ -111,111 +154,5 @@ enum Line {
     Typed(Zeroizing<Vec<u8>>),
     TooLong,
     Ended,
-    Interrupted,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Enter,
-    Interrupt,
-    Nothing,
-}
-
-/// Where in an escape sequence (ECMA-48, 5.4) the input is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Escape {
-    None,
-    Introduced,
-    Inside,
-}
-
-/// The keys of a hidden line: erase a character, a word or all; arrow keys and the like do nothing.
-struct Editor {
-    line: Zeroizing<Vec<u8>>,
-    max: usize,
-    over: bool,
-    escape: Escape,
-}
-
-impl Editor {
-    fn new(max: usize) -> Self {
-        Self { line: Zeroizing::new(Vec::with_capacity(max)), max, over: false, escape: Escape::None }
-    }
-
-    fn feed(&mut self, byte: u8) -> Option<End> {
-        match (self.escape, byte) {
-            (Escape::Introduced, b'[' | b'O') => self.escape = Escape::Inside,
-            (Escape::Introduced, _) => self.escape = Escape::None,
-            (Escape::Inside, 0x40..=0x7e) => self.escape = Escape::None,
-            (Escape::Inside, _) => {}
-            (Escape::None, b'\n' | b'\r') => return Some(End::Enter),
-            (Escape::None, 0x03) => return Some(End::Interrupt),
-            (Escape::None, 0x04) if self.line.is_empty() => return Some(End::Nothing),
-            (Escape::None, 0x08 | 0x7f) => self.erase_character(),
-            (Escape::None, 0x15) => self.line.clear(),
-            (Escape::None, 0x17) => self.erase_word(),
-            (Escape::None, 0x1b) => self.escape = Escape::Introduced,
-            (Escape::None, 0..=0x1f) => {}
-            (Escape::None, _) if self.line.len() == self.max => self.over = true,
-            (Escape::None, _) => self.line.push(byte),
-        }
-        None
-    }
-
-    fn erase_character(&mut self) {
-        // The continuation bytes of UTF-8 go with the byte that they continue.
-        while self.line.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
-    }
-
-    fn erase_word(&mut self) {
-        while self.line.last() == Some(&b' ') {
-            self.line.pop();
-        }
-        while self.line.last().is_some_and(|byte| *byte != b' ') {
-            self.line.pop();
-        }
-    }
-
-    fn finish(self, end: End) -> Line {
-        match end {
-            End::Enter if self.over => Line::TooLong,
-            End::Enter => Line::Typed(self.line),
-            End::Interrupt => Line::Interrupted,
-            End::Nothing => Line::Ended,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn typed(keys: &[u8]) -> (Vec<u8>, Option<End>) {
-        let mut editor = Editor::new(16);
-        let end = keys.iter().find_map(|&key| editor.feed(key));
-        (editor.line.to_vec(), end)
-    }
-
-    #[test]
-    fn keys_edit_the_line() {
-        assert_eq!(typed(b"abc\n"), (b"abc".to_vec(), Some(End::Enter)));
-        assert_eq!(typed("aé\x7f\x08b\r".as_bytes()), (b"b".to_vec(), Some(End::Enter)));
-        assert_eq!(typed(b"one two \x17\n"), (b"one ".to_vec(), Some(End::Enter)));
-        assert_eq!(typed(b"wrong\x15right\n"), (b"right".to_vec(), Some(End::Enter)));
-        assert_eq!(typed(b"a\x1b[1;5Cb\x1bOAc\x1bxd\x01\n"), (b"abcd".to_vec(), Some(End::Enter)));
-        assert_eq!(typed(b"a\x04b\n"), (b"ab".to_vec(), Some(End::Enter)));
-        assert_eq!(typed(b"\x04").1, Some(End::Nothing));
-        assert_eq!(typed(b"secret\x03").1, Some(End::Interrupt));
-        assert_eq!(typed(b"\x7f\x7fa").0, b"a");
-    }
-
-    #[test]
-    fn a_line_over_its_limit_is_refused_not_cut() {
-        let mut editor = Editor::new(3);
-        assert!(b"abcd".iter().all(|&key| editor.feed(key).is_none()));
-        assert!(matches!(editor.finish(End::Enter), Line::TooLong));
-        let mut editor = Editor::new(3);
-        assert!(b"abc".iter().all(|&key| editor.feed(key).is_none()));
-        assert!(matches!(editor.finish(End::Enter), Line::Typed(line) if *line == b"abc"));
-    }
+    Signal(Signal),
 }

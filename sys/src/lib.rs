@@ -8,12 +8,14 @@
 //! | who sent these bytes? | [`pass_credentials`], [`recv`] |
 //! | how does a descriptor travel, and how is it kept out? | [`send_with_fd`], [`recv_with_fd`], [`refuse_descriptors`] |
 //! | how is a process started and kept to itself? | [`spawn_detached`], [`harden_process`], [`set_no_new_privs`], [`raise_nofile`] |
+//! | what must be put right before a signal ends us? | [`HeldSignals`] |
 //! | is this directory ours alone? | [`private_dir()`] |
 
 mod address_space;
 mod creds;
 mod detached;
 mod harden;
+mod held_signals;
 mod message;
 mod pidfd;
 mod private_dir;
@@ -26,6 +28,7 @@ pub use address_space::AddressSpace;
 pub use creds::{Creds, peer_creds};
 pub use detached::spawn_detached;
 pub use harden::{harden_process, raise_nofile, set_no_new_privs};
+pub use held_signals::HeldSignals;
 pub use message::{Received, recv, recv_with_fd, send_with_fd};
 pub use pidfd::{PidInfo, peer_pidfd, pidfd_alive, pidfd_info};
 pub use private_dir::{DirError, private_dir};
