@@ -43,7 +43,7 @@ pub const RULES: usize = 256;
 pub const RULES_PAGE: usize = 8;
 /// Names of rules in a picture.
 pub const PICTURE_RULES: usize = 64;
-/// Processes in a picture, from the one that asks upwards.
+/// Processes in a picture, from the one that asks upwards; a picture of the longest still fits a frame.
 pub const CHAIN: usize = 24;
 /// Granted terminals.
 pub const GRANTS: usize = 128;

@@ -16,7 +16,7 @@ use glassdome_proto::session::{Keyring, Level, LockReason, Memory, VaultState};
 use glassdome_proto::{
     Challenge, Code, HEADER_LEN, Hello, Reply, Request, decode, encode, limits, payload_len,
 };
-use glassdome_proto::{secrets, session};
+use glassdome_proto::{policy, secrets, session};
 use serde::{Deserialize, Serialize};
 
 /// A message by name, and its frame.
@@ -167,6 +167,8 @@ fn numbers_on_the_wire_stay() {
         secrets::Change::Restored,
         secrets::Change::Moved,
     ]);
+    numbered(&policy::Action::ALL);
+    numbered(&[policy::Ours::Stamp, policy::Ours::File]);
     // Those that carry something: position, then what they carry.
     assert_eq!(payload_of(&frame(&session::State::Locked)), [0]);
     assert_eq!(payload_of(&frame(&secrets::Expect::Version(300))), [2, 0xac, 0x02]);

@@ -1,16 +1,19 @@
 //! Replies.
 
+use glassdome_proto::policy::{
+    self, Action, Claims, Exe, Grant, Ours, Picture, Pinned, Process, Rule, Script,
+};
 use glassdome_proto::secrets::{self, Change, Entry, FieldInfo, Info, Stored, Version};
 use glassdome_proto::session::{
     self, Keyring, Level, LockReason, Memory, Protection, State, Status, VaultState,
 };
 use glassdome_proto::settings::{self, Setting};
-use glassdome_proto::{Answer, Chunk, Code, Outcome, Refusal};
+use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Refusal};
 
-use super::{CURSOR, THEN, bytes, field, list, name, text};
+use super::{CURSOR, NONCE, THEN, bytes, field, list, name, text};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 18] = [
+pub const REPLIES: [&str; 26] = [
     "status",
     "doctor",
     "unlocked",
@@ -29,9 +32,18 @@ pub const REPLIES: [&str; 18] = [
     "settings-set",
     "more",
     "refused",
+    "token-taken",
+    "picture",
+    "rules",
+    "draft",
+    "allowed",
+    "rule-removed",
+    "grants",
+    "revoked",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
+    use policy::Answer as Policy;
     use secrets::Answer as Secrets;
     use session::Answer as Session;
     let answer = match outcome {
@@ -45,6 +57,7 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Session(Session::Locked) => "locked",
         Answer::Session(Session::Stopping) => "stopping",
         Answer::Session(Session::PasswordChanged) => "password-changed",
+        Answer::Session(Session::TokenTaken) => "token-taken",
         Answer::Secrets(Secrets::Value { .. }) => "value",
         Answer::Secrets(Secrets::Page { .. }) => "page",
         Answer::Secrets(Secrets::Info(_)) => "info",
@@ -56,6 +69,13 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Settings(settings::Answer::All(_)) => "settings-all",
         Answer::Settings(settings::Answer::Set(_)) => "settings-set",
         Answer::More(_) => "more",
+        Answer::Policy(Policy::Picture(_)) => "picture",
+        Answer::Policy(Policy::Rules { .. }) => "rules",
+        Answer::Policy(Policy::Draft(_)) => "draft",
+        Answer::Policy(Policy::Allowed(_)) => "allowed",
+        Answer::Policy(Policy::RuleRemoved) => "rule-removed",
+        Answer::Policy(Policy::Grants(_)) => "grants",
+        Answer::Policy(Policy::Revoked) => "revoked",
     }
 }
 
@@ -67,6 +87,9 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     all.push(("locked", Outcome::Err(Refusal::new(Code::Locked, "locked: you locked it"))));
     let slow = Refusal { retry_after_ms: Some(2000), ..Refusal::new(Code::Throttled, "wait 2 s") };
     all.push(("for now", Outcome::Err(slow)));
+    all.push(("", Outcome::Ok(Answer::Session(session::Answer::TokenTaken))));
+    let answers = policy_answers().into_iter();
+    all.extend(answers.map(|(detail, answer)| (detail, Outcome::Ok(Answer::Policy(answer)))));
     all
 }
 
@@ -156,4 +179,89 @@ fn settings_answers() -> Vec<(&'static str, Answer<'static>)> {
     };
     let all = settings::Answer::All(list(vec![setting(), Setting { default: true, ..setting() }]));
     vec![("", Answer::Settings(all)), ("", Answer::Settings(settings::Answer::Set(setting())))]
+}
+
+fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
+    use policy::Answer as Policy;
+    let rule = || Rule {
+        id: text("deploy"),
+        secrets: list(vec![Glob::parse("aws/prod/*").unwrap()]),
+        actions: list(vec![Action::Get, Action::List]),
+        exe: Pinned { path: text("/usr/bin/python3.13"), sha256: None },
+        script: Some(Pinned { path: text("/home/u/deploy.py"), sha256: Some(NONCE) }),
+        made: THEN,
+    };
+    let program = Rule { script: None, ..rule() };
+    let grant = Grant {
+        id: 300,
+        pid: 4700,
+        name: text("bash"),
+        tty: text("pts/3"),
+        since: THEN,
+        token: true,
+        yours: true,
+    };
+    let elsewhere = Grant { id: 301, tty: text(""), token: false, yours: false, ..grant.clone() };
+    vec![
+        ("of a program", Policy::Picture(picture_of_a_program())),
+        ("of a client", Policy::Picture(picture_of_a_client())),
+        ("", Policy::Rules { rules: list(vec![rule(), program]), more: true }),
+        ("", Policy::Draft(rule())),
+        ("", Policy::Allowed(rule())),
+        ("", Policy::RuleRemoved),
+        ("", Policy::Grants(list(vec![grant, elsewhere]))),
+        ("", Policy::Revoked),
+    ]
+}
+
+fn process(pid: u32, word: &'static str) -> Process<'static> {
+    Process {
+        pid,
+        uid: 1000,
+        started: THEN,
+        name: text(word),
+        session: 4700,
+        tty: text("pts/3"),
+        forked: false,
+        launcher: false,
+        exe: None,
+        script: None,
+    }
+}
+
+fn picture_of_a_program() -> Picture<'static> {
+    let exe = Exe {
+        path: text("/usr/bin/python3.13"),
+        dev: 66_306,
+        ino: 1_234_567,
+        owner: 0,
+        writable: false,
+        sha256: Some(NONCE),
+    };
+    let script = Script { path: text("/home/u/deploy.py"), sha256: None };
+    let python = Process { exe: Some(exe), script: Some(script), ..process(4711, "python3") };
+    let init = Process { session: 0, tty: text(""), ..process(1, "systemd") };
+    Picture {
+        chain: list(vec![python, process(4700, "bash"), init]),
+        subject: 0,
+        client: None,
+        claims: Some(Claims { client: text("deploy"), version: text("2.0") }),
+        grant: None,
+        missing: Some(text("no rule covers it")),
+        rules: list(vec![]),
+    }
+}
+
+fn picture_of_a_client() -> Picture<'static> {
+    let forked = Process { forked: true, ..process(4710, "bash") };
+    let launcher = Process { launcher: true, ..process(4711, "env") };
+    Picture {
+        chain: list(vec![process(4712, "ctl"), launcher, forked, process(4700, "bash")]),
+        subject: 2,
+        client: Some(Ours::Stamp),
+        claims: None,
+        grant: Some(300),
+        missing: None,
+        rules: list(vec![text("deploy"), text("backup")]),
+    }
 }

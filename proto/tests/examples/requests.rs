@@ -1,14 +1,15 @@
 //! Requests.
 
+use glassdome_proto::policy::{self, Action, NewRule, Whom};
 use glassdome_proto::secrets::{self, Expect, Item};
 use glassdome_proto::session;
 use glassdome_proto::settings;
 use glassdome_proto::{Body, Chunk, Glob};
 
-use super::{CURSOR, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
+use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 20] = [
+pub const REQUESTS: [&str; 28] = [
     "status",
     "doctor",
     "create",
@@ -29,9 +30,18 @@ pub const REQUESTS: [&str; 20] = [
     "settings-show",
     "settings-set",
     "more",
+    "token",
+    "whoami",
+    "rules",
+    "draft",
+    "allow",
+    "remove-rule",
+    "grants",
+    "revoke",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
+    use policy::Request as Policy;
     use secrets::Request as Secrets;
     use session::Request as Session;
     match body {
@@ -43,6 +53,7 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Session(Session::Lock) => "lock",
         Body::Session(Session::Stop) => "stop",
         Body::Session(Session::ChangePassword { .. }) => "change-password",
+        Body::Session(Session::Token { .. }) => "token",
         Body::Secrets(Secrets::Get { .. }) => "get",
         Body::Secrets(Secrets::List { .. }) => "list",
         Body::Secrets(Secrets::Info { .. }) => "info",
@@ -55,6 +66,13 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Settings(settings::Request::Show) => "settings-show",
         Body::Settings(settings::Request::Set { .. }) => "settings-set",
         Body::More(_) => "more",
+        Body::Policy(Policy::WhoAmI { .. }) => "whoami",
+        Body::Policy(Policy::Rules { .. }) => "rules",
+        Body::Policy(Policy::Draft(_)) => "draft",
+        Body::Policy(Policy::Allow { .. }) => "allow",
+        Body::Policy(Policy::RemoveRule { .. }) => "remove-rule",
+        Body::Policy(Policy::Grants { .. }) => "grants",
+        Body::Policy(Policy::Revoke { .. }) => "revoke",
     }
 }
 
@@ -119,6 +137,40 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
             }),
         ),
         ("", Body::More(Chunk { data: bytes(b"the rest") })),
+        ("", Body::Session(Session::Token { token: bytes(NONCE.as_slice()) })),
     ]);
+    all.extend(policy_requests().into_iter().map(|(detail, request)| (detail, Body::Policy(request))));
     all
+}
+
+fn policy_requests() -> Vec<(&'static str, policy::Request<'static>)> {
+    use policy::Request as Policy;
+    let password = || bytes(PASSWORD);
+    let new_rule = |id, secrets: &[&str], actions, whom| NewRule {
+        id,
+        secrets: list(secrets.iter().map(|glob| Glob::parse(glob).unwrap()).collect()),
+        actions: list(actions),
+        whom,
+    };
+    let like = new_rule(None, &["aws/prod/*"], vec![Action::Get], Whom::Like { pid: 4711 });
+    let script = Whom::Script { script: text("/home/u/deploy.py"), exe: Some(text("/usr/bin/python3.13")) };
+    let script = new_rule(Some(text("deploy")), &["aws/**", "db"], vec![Action::Get, Action::List], script);
+    let by_shebang = Whom::Script { script: text("/home/u/deploy.py"), exe: None };
+    let by_shebang = new_rule(None, &["db"], vec![Action::Set, Action::Remove], by_shebang);
+    let exe = new_rule(None, &["db"], vec![Action::Get], Whom::Exe { exe: text("/usr/bin/psql") });
+    vec![
+        ("", Policy::WhoAmI { pid: None, proof: None }),
+        ("another", Policy::WhoAmI { pid: Some(4711), proof: Some(password()) }),
+        ("", Policy::Rules { skip: 0, proof: None }),
+        ("the next page", Policy::Rules { skip: 300, proof: Some(password()) }),
+        ("like a process", Policy::Draft(like)),
+        ("of a script", Policy::Draft(by_shebang)),
+        ("of a program", Policy::Draft(exe)),
+        ("", Policy::Allow { password: password(), rule: script }),
+        ("", Policy::RemoveRule { password: password(), id: text("deploy") }),
+        ("", Policy::Grants { proof: None }),
+        ("with the password", Policy::Grants { proof: Some(password()) }),
+        ("", Policy::Revoke { id: 300, proof: None }),
+        ("with the password", Policy::Revoke { id: 300, proof: Some(password()) }),
+    ]
 }

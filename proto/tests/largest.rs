@@ -1,0 +1,130 @@
+//! The longest answers fit a frame: whoever raises a limit of the policy family finds here whether what
+//! it bounds can still be sent.
+#![allow(clippy::unwrap_used)]
+
+use glassdome_proto::policy::{
+    Action, Answer as Policy, Claims, Exe, Grant, Ours, Picture, Pinned, Process, Rule, Script,
+};
+use glassdome_proto::{
+    Answer, Bytes, Glob, HEADER_LEN, List, Outcome, Reply, Text, decode, encode, limits, policy, session,
+};
+use glassdome_proto::{Body, Request};
+
+fn longest<const MAX: usize>() -> Text<'static, MAX> {
+    Text::new("x".repeat(MAX)).unwrap()
+}
+
+fn full<T: Clone, const MAX: usize>(element: T) -> List<T, MAX> {
+    List::new(vec![element; MAX]).unwrap()
+}
+
+fn pinned() -> Pinned<'static> {
+    Pinned { path: longest(), sha256: Some([0xff; 32]) }
+}
+
+fn rule() -> Rule<'static> {
+    Rule {
+        id: longest(),
+        secrets: full(Glob::parse(&"x".repeat(limits::GLOB)).unwrap()),
+        actions: full(Action::Remove),
+        exe: pinned(),
+        script: Some(pinned()),
+        made: u64::MAX,
+    }
+}
+
+fn process() -> Process<'static> {
+    let exe = Exe {
+        path: longest(),
+        dev: u64::MAX,
+        ino: u64::MAX,
+        owner: u32::MAX,
+        writable: true,
+        sha256: Some([0xff; 32]),
+    };
+    Process {
+        pid: u32::MAX,
+        uid: u32::MAX,
+        started: u64::MAX,
+        name: longest(),
+        session: u32::MAX,
+        tty: longest(),
+        forked: true,
+        launcher: true,
+        exe: Some(exe),
+        script: Some(Script { path: longest(), sha256: Some([0xff; 32]) }),
+    }
+}
+
+fn picture() -> Picture<'static> {
+    Picture {
+        chain: full(process()),
+        subject: u8::MAX,
+        client: Some(Ours::File),
+        claims: Some(Claims { client: longest(), version: longest() }),
+        grant: Some(u32::MAX),
+        missing: Some(longest()),
+        rules: full(longest()),
+    }
+}
+
+fn grant() -> Grant<'static> {
+    Grant {
+        id: u32::MAX,
+        pid: u32::MAX,
+        name: longest(),
+        tty: longest(),
+        since: u64::MAX,
+        token: true,
+        yours: true,
+    }
+}
+
+/// The payload of the longest reply that carries `answer`, which must come back as it went.
+fn fits(answer: Policy<'_>) -> usize {
+    let mut buffer = vec![0; HEADER_LEN + limits::FRAME];
+    let reply = Reply { id: u32::MAX, outcome: Outcome::Ok(Answer::Policy(answer)) };
+    let len = encode(&reply, &mut buffer).expect("it fits a frame");
+    let back: Reply<'_> = decode(&buffer[HEADER_LEN..len]).unwrap();
+    assert_eq!(format!("{back:?}"), format!("{reply:?}"));
+    len - HEADER_LEN
+}
+
+#[test]
+fn a_page_of_the_longest_rules() {
+    let len = fits(Policy::Rules { rules: full(rule()), more: true });
+    assert!(len > limits::FRAME / 2, "{len}: the page could be larger");
+    fits(Policy::Draft(rule()));
+    fits(Policy::Allowed(rule()));
+}
+
+#[test]
+fn a_picture_of_the_longest_chain() {
+    let len = fits(Policy::Picture(picture()));
+    assert!(len > limits::FRAME / 2, "{len}: the chain could be longer");
+}
+
+#[test]
+fn the_longest_grants() {
+    fits(Policy::Grants(full(grant())));
+}
+
+#[test]
+fn the_longest_rule_with_its_password_and_the_longest_token() {
+    let password = [b'x'; limits::PASSWORD];
+    let request = policy::Request::Allow {
+        password: Bytes::new(&password).unwrap(),
+        rule: policy::NewRule {
+            id: Some(longest()),
+            secrets: full(Glob::parse(&"x".repeat(limits::GLOB)).unwrap()),
+            actions: full(Action::Remove),
+            whom: policy::Whom::Script { script: longest(), exe: Some(longest()) },
+        },
+    };
+    let token = session::Request::Token { token: Bytes::new(&[0xff; limits::TOKEN]).unwrap() };
+    for body in [Body::Policy(request), Body::Session(token)] {
+        let mut buffer = vec![0; HEADER_LEN + limits::FRAME];
+        let len = encode(&Request { id: u32::MAX, body }, &mut buffer).expect("it fits a frame");
+        decode::<Request<'_>>(&buffer[HEADER_LEN..len]).unwrap();
+    }
+}
