@@ -8,10 +8,15 @@ use zeroize::Zeroize;
 pub(crate) const CAPACITY: usize = 2 * HEADER_LEN + limits::FRAME + GREETING;
 /// Room for a greeting: nonce, versions and the client's name.
 const GREETING: usize = 256;
+/// What is asked of the allocator. From 128 KiB on the C library has the kernel map it
+/// (`M_MMAP_THRESHOLD`, mallopt(3)): zero already, and a page of it exists once it is used. Less than
+/// that would be cleared byte by byte, which is the greater part of what a short command does.
+const ALLOCATED: usize = 128 * 1024;
+const _: () = assert!(CAPACITY <= ALLOCATED);
 
 /// Bytes on their way.
 pub(crate) struct WireBuffer {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     /// First byte that was not taken yet.
     start: usize,
     /// One past the last byte that was put in.
@@ -22,7 +27,9 @@ pub(crate) struct WireBuffer {
 
 impl WireBuffer {
     pub(crate) fn new() -> Self {
-        Self { bytes: vec![0; CAPACITY].into_boxed_slice(), start: 0, end: 0, touched: 0 }
+        let mut bytes = vec![0; ALLOCATED];
+        bytes.truncate(CAPACITY);
+        Self { bytes, start: 0, end: 0, touched: 0 }
     }
 
     /// Bytes that were put in and not taken.
