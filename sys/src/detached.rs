@@ -1,5 +1,6 @@
 //! Starting a daemon from a terminal without leaving it a thread back: not the terminal, not a descriptor.
 
+use crate::stamp::Stamp;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -8,18 +9,22 @@ use std::process::{Child, Command};
 const AFTER_STDERR: libc::c_uint = 3;
 
 /// Starts a program in a session of its own (`setsid(2)`: no controlling terminal, no signals from one), with no open
-/// descriptor but the three that the command says. What else the command says (environment, directory) holds.
+/// descriptor but the three that the command says, and without our [`Stamp`]: a program that has one of its own gets it
+/// by being executed. What else the command says (environment, directory) holds.
 ///
 /// # Errors
 /// What fork, setsid(2), close_range(2) (`ENOSYS` or `EINVAL` before Linux 5.11) or exec says.
 pub fn spawn_detached(mut cmd: Command) -> io::Result<Child> {
-    // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
+    // SAFETY: between fork and exec the closure makes system calls only and allocates nothing.
     unsafe { cmd.pre_exec(detach) };
     cmd.spawn()
 }
 
 fn detach() -> io::Result<()> {
     rustix::process::setsid()?;
+    if let Some(stamp) = Stamp::taken() {
+        stamp.give_up_in_child()?;
+    }
     // On exec rather than now: the standard library reports a failed exec through a descriptor of its own.
     let flags = libc::CLOSE_RANGE_CLOEXEC;
     // SAFETY: three integers; descriptors are marked, not closed, so that nobody loses one that he owns.

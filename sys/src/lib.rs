@@ -8,6 +8,7 @@
 //! | who sent these bytes? | [`pass_credentials`], [`recv`] |
 //! | how does a descriptor travel, and how is it kept out? | [`send_with_fd`], [`recv_with_fd`], [`refuse_descriptors`] |
 //! | how is a process started and kept to itself? | [`spawn_detached`], [`harden_process`], [`set_no_new_privs`], [`raise_nofile`] |
+//! | is the program at the other end an installed one? | [`Stamp`] |
 //! | what must be put right before a signal ends us? | [`HeldSignals`] |
 //! | is this directory ours alone? | [`private_dir()`] |
 
@@ -20,6 +21,7 @@ mod message;
 mod pidfd;
 mod private_dir;
 mod socket;
+mod stamp;
 
 #[cfg(test)]
 mod testing;
@@ -33,3 +35,4 @@ pub use message::{Received, recv, recv_with_fd, send_with_fd};
 pub use pidfd::{PidInfo, peer_pidfd, pidfd_alive, pidfd_info};
 pub use private_dir::{DirError, private_dir};
 pub use socket::{pass_credentials, refuse_descriptors, stream_pair};
+pub use stamp::Stamp;
