@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command as Parser};
+use glassdome_sys::Stamp;
 
 use crate::command;
 use crate::command::unlock::Unlock;
@@ -20,6 +21,9 @@ use crate::text::notice;
 
 /// The program `ctl`, which is also called `glassdome`.
 pub fn ctl() -> ExitCode {
+    if let Err(exit) = begin("ctl") {
+        return exit;
+    }
     let args: Vec<OsString> = args_os().collect();
     let named = args.get(1).and_then(|name| name.to_str());
     let parser = match command::ALL.iter().find(|entry| Some(entry.name) == named) {
@@ -35,6 +39,9 @@ pub fn ctl() -> ExitCode {
 
 /// The program `glassdome_start`.
 pub fn glassdome_start() -> ExitCode {
+    if let Err(exit) = begin("glassdome_start") {
+        return exit;
+    }
     finish("glassdome_start", glassdome_start_parser().try_get_matches(), run::<Unlock>)
 }
 
@@ -147,6 +154,11 @@ fn run<C: Command>(matches: &ArgMatches) -> Result<Exit, Error> {
     C::from_arg_matches(matches).map_err(|error| Error::Usage(one_line(&error)))?.run()
 }
 
+/// First of all: until its stamp is in hand, a stamped program's group is not the user's.
+fn begin(program: &str) -> Result<(), ExitCode> {
+    Stamp::take().map(drop).map_err(|error| end(program, Err(Error::Harden(error))))
+}
+
 fn finish(
     program: &str,
     matches: Result<ArgMatches, clap::Error>,
@@ -162,6 +174,10 @@ fn finish(
         }
         Err(error) => Err(Error::Usage(one_line(&error))),
     };
+    end(program, outcome)
+}
+
+fn end(program: &str, outcome: Result<Exit, Error>) -> ExitCode {
     let exit = outcome.unwrap_or_else(|error| {
         notice::failed(program, &error);
         Exit::from(&error)

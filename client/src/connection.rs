@@ -1,7 +1,7 @@
 //! A connection: the handshake, then one request after the other, each with its reply.
 //!
 //! ```text
-//! judge the socket's place ─► connect ─► judge the peer ─► Challenge + descriptor
+//! judge the socket's place ─► connect, stamped ─► judge the peer ─► Challenge + descriptor
 //!   ─► become non-dumpable ─► Hello and the first request, in one write, on the descriptor
 //! ```
 //!
@@ -17,6 +17,7 @@ use glassdome_proto::{
     Answer, Body, Challenge, HEADER_LEN, Hello, Outcome, Range, Reply, Request, Text, decode, encode, limits,
     payload_len,
 };
+use glassdome_sys::Stamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -69,7 +70,7 @@ impl Connection {
     pub fn open_within(socket: &Path, patience: Duration) -> Result<Self, Error> {
         let deadline = Instant::now() + patience;
         let accepted = reach(socket, patience)?;
-        judge_peer(accepted.as_fd()).map_err(Error::Exchange)??;
+        judge_peer(accepted.as_fd(), Stamp::taken()).map_err(Error::Exchange)??;
         let (challenge, wire) = receive_challenge(&accepted, left(deadline)?)?;
         let protocol = challenge.protocol.common(Range::OURS).ok_or(Error::Upgrade {
             side: if challenge.protocol.min > Range::OURS.max { Side::Client } else { Side::Daemon },
@@ -223,6 +224,7 @@ impl Connection {
 }
 
 /// Connects to a socket that may be trusted; waits for room in its queue as long as `patience`.
+/// A stamped program shows its stamp, once: it connects to one daemon, one time.
 fn reach(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
     let failed = |source: io::Error| Error::Connect { socket: path.to_owned(), source };
     let nobody = || Error::NoDaemon { socket: path.to_owned() };
@@ -233,8 +235,17 @@ fn reach(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(|error| failed(error.into()))?;
     set_socket_timeout(&socket, Timeout::Send, Some(patience)).map_err(|error| failed(error.into()))?;
-    match connect(&socket, &address) {
-        Ok(()) => Ok(socket),
+    let stamp = Stamp::taken();
+    let connected = match stamp {
+        Some(stamp) => stamp.worn(|| connect(&socket, &address)).map_err(Error::Harden)?,
+        None => connect(&socket, &address),
+    };
+    match connected {
+        Ok(()) => {
+            // Shown for good; nothing that follows needs it.
+            stamp.map_or(Ok(()), Stamp::give_up).map_err(Error::Harden)?;
+            Ok(socket)
+        }
         Err(Errno::NOENT | Errno::CONNREFUSED) => Err(nobody()),
         Err(Errno::AGAIN) => Err(Error::TimedOut),
         Err(error) => Err(failed(error.into())),

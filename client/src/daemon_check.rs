@@ -5,11 +5,15 @@
 //! directory that others may write to, through a symbolic link, or with a socket of their own. The
 //! directory and the socket are judged first, since that names the cause; what the kernel says
 //! about whoever listens (`SO_PEERCRED`) is judged after the connection and settles it.
+//!
+//! Our installed programs ask for more: another program of the same user could listen there. To them
+//! a daemon is known by its stamp ([`Stamp`]), which only the installed one can have.
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
+use glassdome_sys::{Creds, Stamp};
 use rustix::fs::{FileType, Stat, lstat};
 use rustix::process::geteuid;
 
@@ -41,6 +45,15 @@ pub enum Distrust {
     Peer {
         /// Whose.
         uid: u32,
+    },
+    /// Asked by an installed program: another one than the installed daemon listens.
+    #[error(
+        "process {pid}, which listens at the socket, is not the daemon that was installed with this \
+         program: end it (`kill {pid}`), then run glassdome_start"
+    )]
+    Unstamped {
+        /// Which, as it was when it began to listen.
+        pid: i32,
     },
 }
 
@@ -78,13 +91,23 @@ pub(crate) fn judge_place(socket: &Path) -> io::Result<Result<Found, Distrust>> 
     Ok(Ok(Found::Socket))
 }
 
-/// Judges who listens at the other end of `socket`.
+/// Judges who listens at the other end of `socket`; `stamp` is this program's own.
 ///
 /// # Errors
-/// `Ok(Err)` when it is another user; `Err` when the kernel does not say.
-pub(crate) fn judge_peer(socket: BorrowedFd<'_>) -> io::Result<Result<(), Distrust>> {
+/// `Ok(Err)` when it is another user, or has not the same stamp; `Err` when the kernel does not say.
+pub(crate) fn judge_peer(socket: BorrowedFd<'_>, stamp: Option<Stamp>) -> io::Result<Result<(), Distrust>> {
     let peer = glassdome_sys::peer_creds(socket)?;
-    Ok(if peer.uid == geteuid().as_raw() { Ok(()) } else { Err(Distrust::Peer { uid: peer.uid }) })
+    Ok(judge_creds(peer, geteuid().as_raw(), stamp.map(Stamp::gid)))
+}
+
+fn judge_creds(peer: Creds, own: u32, stamp: Option<u32>) -> Result<(), Distrust> {
+    if peer.uid != own {
+        return Err(Distrust::Peer { uid: peer.uid });
+    }
+    match stamp {
+        Some(gid) if peer.gid != gid => Err(Distrust::Unstamped { pid: peer.pid }),
+        _ => Ok(()),
+    }
 }
 
 const GROUP_AND_OTHERS_WRITE: u32 = 0o022;
@@ -227,6 +250,16 @@ mod tests {
     fn a_listener_of_ours_is_trusted() {
         let (_above, socket, _listener) = place();
         let stream = UnixStream::connect(&socket).unwrap();
-        assert_eq!(judge_peer(stream.as_fd()).unwrap(), Ok(()));
+        assert_eq!(judge_peer(stream.as_fd(), None).unwrap(), Ok(()));
+    }
+
+    #[test]
+    fn who_has_a_stamp_trusts_a_listener_with_the_same_one_only() {
+        let peer = |gid| Creds { pid: 7, uid: 1000, gid };
+        assert_eq!(judge_creds(peer(990), 1000, Some(990)), Ok(()));
+        assert_eq!(judge_creds(peer(1000), 1000, Some(990)), Err(Distrust::Unstamped { pid: 7 }));
+        assert_eq!(judge_creds(peer(990), 1001, Some(990)), Err(Distrust::Peer { uid: 1000 }));
+        assert_eq!(judge_creds(peer(1000), 1000, None), Ok(()), "who has none asks for none");
+        assert_eq!(judge_creds(peer(990), 1000, None), Ok(()));
     }
 }

@@ -187,6 +187,7 @@ mod tests {
             (Error::NotTheSame, 2),
             (Error::NoDaemon { socket: path() }, 6),
             (Error::NotOurs(Distrust::Peer { uid: 1 }), 6),
+            (Error::NotOurs(Distrust::Unstamped { pid: 1 }), 6),
             (Error::Connect { socket: path(), source: broken() }, 6),
             (Error::NoProgram { path: path() }, 6),
             (Error::Closed, 6),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use glassdome_proto::session::{Level, Protection};
 use glassdome_proto::{Answer, Body, session};
+use glassdome_sys::Stamp;
 
 use crate::cli::{Command, connect, print, print_json};
 use crate::error::{Error, printable};
@@ -42,6 +43,7 @@ impl Command for Doctor {
             return Err(Error::Unexpected);
         };
         let mut lines: Vec<Line> = protections.iter().map(line).collect();
+        lines.push(this_program(Stamp::taken().is_some()));
         lines.extend(leftover(env::home_dir().as_deref()));
         if self.json {
             print_json(&lines)?;
@@ -60,6 +62,20 @@ fn line(protection: &Protection<'_>) -> Line {
         Level::Off => "off",
     };
     Line { what: printable(&protection.what), level, why: printable(&protection.why) }
+}
+
+/// Whether this very program is an installed one, which talks to no other daemon than the installed
+/// one: a daemon that is not stamped is one that an installed program does not get this far with.
+fn this_program(stamped: bool) -> Line {
+    let (level, why) = match stamped {
+        true => ("on", "stamped: it sends a password to the installed daemon, and to no other program"),
+        false => (
+            "degraded",
+            "unstamped: it sends a password to whatever program of yours listens at the socket. \
+             Install as root: sudo make install",
+        ),
+    };
+    Line { what: "this ctl".to_owned(), level, why: why.to_owned() }
 }
 
 /// The session cache of the program that this one replaces: whoever reads it has what is in it.
