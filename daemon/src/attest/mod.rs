@@ -7,7 +7,12 @@
 //! under its own pid; and each later message is checked against the same handles ([`Peer::sent`],
 //! [`Peer::still`]).
 
+mod digest;
+mod file;
+mod interpreter;
 mod linux;
+pub mod program;
+mod script;
 
 use std::os::fd::OwnedFd;
 

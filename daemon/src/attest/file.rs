@@ -1,0 +1,193 @@
+//! What is known of a file that takes part in a decision: which one it is, and who can change it.
+//!
+//! Files are held by `O_PATH` first and judged before anything opens them: opening a FIFO waits and
+//! opening some devices does something, so neither ever happens to a name that a peer chose.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Instant;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::io::Errno;
+
+use super::digest;
+use super::program::Unreadable;
+
+/// What is known of a regular file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Its path as the kernel prints it, for people; bytes that are no UTF-8 are replaced. No
+    /// decision reads it, but for the name of an interpreter.
+    pub path: String,
+    /// Device number.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// The user that owns it.
+    pub owner: u32,
+    /// Whether somebody other than root can change its bytes: another owner, a write bit for the
+    /// group (which is where the mask of an access control list shows) or for others, or a file
+    /// system that a user serves (FUSE). Mounts that cannot be seen from here count as such. Parent
+    /// directories are not judged: who can write those can put another file in this one's place,
+    /// which is then another device and inode.
+    pub writable: bool,
+    /// SHA-256 of its bytes, if it was asked for.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// A regular file, held but not opened: nobody has been asked for its bytes yet.
+#[derive(Debug)]
+pub(super) struct Held {
+    file: OwnedFd,
+    facts: FileFacts,
+}
+
+impl Held {
+    /// Takes hold of `path` below `dir`, following its links, but none of those by which `/proc`
+    /// hands out open files: `/dev/fd/3` would be the daemon's own. None if nothing is there, or
+    /// no regular file.
+    pub(super) fn take(
+        dir: BorrowedFd<'_>,
+        path: &Path,
+        how: ResolveFlags,
+        what: &'static str,
+    ) -> Result<Option<Self>, Unreadable> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let how = how | ResolveFlags::NO_MAGICLINKS;
+        let opened = again(|| rustix::fs::openat2(dir, path, flags, Mode::empty(), how));
+        let file = match opened {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => return Ok(None),
+            Err(error) => return Err(Unreadable::io(what)(error)),
+        };
+        let stat = stat(file.as_fd(), "").map_err(Unreadable::io(what))?;
+        if FileType::from_raw_mode(stat.stx_mode.into()) != FileType::RegularFile || in_proc(&file) {
+            return Ok(None);
+        }
+        let path = rustix::fs::readlink(own(&file), Vec::new()).map_err(Unreadable::io(what))?;
+        let facts = facts(path.to_string_lossy().into_owned(), &stat);
+        Ok(Some(Self { file, facts }))
+    }
+
+    /// What is known of it without its bytes.
+    pub(super) fn facts(self) -> FileFacts {
+        self.facts
+    }
+
+    /// Opens it for reading.
+    pub(super) fn open(&self, what: &'static str) -> Result<File, Unreadable> {
+        let opened = rustix::fs::open(own(&self.file), READ, Mode::empty());
+        Ok(opened.map_err(Unreadable::io(what))?.into())
+    }
+
+    /// What is known of it, with the digest of what it holds now.
+    pub(super) fn digested(self, what: &'static str, until: Instant) -> Result<FileFacts, Unreadable> {
+        let file = self.open(what)?;
+        digested(&file, self.facts, what, until)
+    }
+}
+
+/// What is known of the file behind the link `name` of a process's directory. Without a digest its
+/// file system is not asked: what the kernel holds of it will do.
+pub(super) fn linked(
+    process: BorrowedFd<'_>,
+    name: &'static str,
+    what: &'static str,
+    digest: bool,
+    until: Instant,
+) -> Result<FileFacts, Unreadable> {
+    let path = rustix::fs::readlinkat(process, name, Vec::new()).map_err(Unreadable::io(what))?;
+    let path = path.to_string_lossy().into_owned();
+    if !digest {
+        let stat = stat(process, name).map_err(Unreadable::io(what))?;
+        return Ok(facts(path, &stat));
+    }
+    let file: File =
+        rustix::fs::openat(process, name, READ, Mode::empty()).map_err(Unreadable::io(what))?.into();
+    let stat = stat(file.as_fd(), "").map_err(Unreadable::io(what))?;
+    digested(&file, facts(path, &stat), what, until)
+}
+
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+fn digested(
+    file: &File,
+    facts: FileFacts,
+    what: &'static str,
+    until: Instant,
+) -> Result<FileFacts, Unreadable> {
+    let sha256 = digest::sha256(file, !facts.writable, what, until)?;
+    Ok(FileFacts { sha256: Some(sha256), ..facts })
+}
+
+fn facts(path: String, stat: &Statx) -> FileFacts {
+    let shared = stat.stx_mode & 0o022 != 0;
+    FileFacts {
+        path,
+        dev: device(stat),
+        ino: stat.stx_ino,
+        owner: stat.stx_uid,
+        writable: stat.stx_uid != 0 || shared || served_by_a_user(stat.stx_mnt_id),
+        sha256: None,
+    }
+}
+
+pub(super) fn device(stat: &Statx) -> u64 {
+    rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor)
+}
+
+/// What is cached will do here (statx(2), `AT_STATX_DONT_SYNC`): nobody who serves a file system has
+/// to be asked.
+fn stat(dir: BorrowedFd<'_>, path: &str) -> rustix::io::Result<Statx> {
+    let flags = AtFlags::STATX_DONT_SYNC | AtFlags::EMPTY_PATH;
+    rustix::fs::statx(dir, path, flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)
+}
+
+/// Whether the owner and the mode of a file on this mount are a user's word (fuse(4)). Told by the
+/// table of mounts, since asking the file system asks that user.
+fn served_by_a_user(mount: u64) -> bool {
+    let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else { return true };
+    file_system(&mounts, mount).is_none_or(|kind| kind.starts_with("fuse"))
+}
+
+/// The kind of file system of a mount (proc_pid_mountinfo(5)).
+fn file_system(mounts: &str, mount: u64) -> Option<&str> {
+    let (_, behind) = mounts.lines().find_map(|line| {
+        let (id, rest) = line.split_once(' ')?;
+        if id.parse() == Ok(mount) { rest.split_once(" - ") } else { None }
+    })?;
+    behind.split(' ').next()
+}
+
+/// Whether a file is one of `/proc`, whose files are made for whoever reads them: here the daemon.
+fn in_proc(file: &OwnedFd) -> bool {
+    /// linux/magic.h
+    const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+    rustix::fs::fstatfs(file).is_ok_and(|system| i64::from(system.f_type) == PROC_SUPER_MAGIC)
+}
+
+/// The name under which a process finds its own descriptors.
+fn own(file: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// The kernel gives up a walk within a root that something is being renamed under (openat2(2),
+/// `EAGAIN`).
+fn again<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    const TRIES: usize = 8;
+    for _ in 1..TRIES {
+        match call() {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            done => return done,
+        }
+    }
+    call()
+}
+
+impl Unreadable {
+    pub(super) fn io(what: &'static str) -> impl Fn(Errno) -> Self {
+        move |source| Self::Io { what, source: io::Error::from(source) }
+    }
+}
