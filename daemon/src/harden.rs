@@ -25,6 +25,12 @@ pub fn no_new_privileges() -> bool {
     rustix::thread::no_new_privs().unwrap_or(false)
 }
 
+/// Whether set-id programs start out of reach of other processes (`fs.suid_dumpable`, proc_sys_fs(5), is
+/// not 1), so that a stamped one is at no moment open to them; not so if the kernel does not say.
+pub fn set_id_programs_are_closed() -> bool {
+    std::fs::read_to_string("/proc/sys/fs/suid_dumpable").is_ok_and(|told| matches!(told.trim(), "0" | "2"))
+}
+
 /// Notes whether the listening socket refuses passed descriptors.
 pub fn note_descriptors(refused: bool) {
     REFUSES_DESCRIPTORS.store(refused, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::session::LockReason;
-use glassdome_sys::{DirError, private_dir};
+use glassdome_sys::{DirError, Stamp, private_dir};
 use glassdome_vault::{self as vault, Vault};
 use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
@@ -96,14 +96,17 @@ impl Error {
 /// The whole program.
 pub fn main() -> ExitCode {
     // Before anything else, so that there is no way to start without.
-    let hardened = harden::harden().map_err(Error::Harden);
-    let options = hardened.and_then(|()| options::parse(std::env::args().skip(1)).map_err(Error::Usage));
-    let ended = match options {
-        Ok(Options::Help) => io::stdout().write_all(HELP.as_bytes()).map_err(Error::Io),
-        Ok(Options::Version) => {
+    let begun = harden::harden().and_then(|()| Stamp::take()).map_err(Error::Harden);
+    let asked = begun.and_then(|stamp| {
+        let options = options::parse(std::env::args().skip(1)).map_err(Error::Usage)?;
+        Ok((options, stamp))
+    });
+    let ended = match asked {
+        Ok((Options::Help, _)) => io::stdout().write_all(HELP.as_bytes()).map_err(Error::Io),
+        Ok((Options::Version, _)) => {
             writeln!(io::stdout(), "glassdomed {}", env!("CARGO_PKG_VERSION")).map_err(Error::Io)
         }
-        Ok(options) => run(options),
+        Ok((options, stamp)) => run(options, stamp),
         Err(error) => Err(error),
     };
     match ended {
@@ -116,7 +119,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(options: Options) -> Result<(), Error> {
+fn run(options: Options, stamp: Option<Stamp>) -> Result<(), Error> {
     attest::supported().map_err(Error::Kernel)?;
     let config = Config::resolve()?;
     let _alone = hold_vault(&config.vault)?;
@@ -131,9 +134,11 @@ fn run(options: Options) -> Result<(), Error> {
         _ => None,
     };
     start_log(&config, diagnostics.as_ref())?;
-    let listener = Listener::bind(&config.socket)?;
+    let listener = Listener::bind(&config.socket, stamp)?;
+    // The socket shows it from now on. With it in hand, the daemon could look at none of its peers.
+    stamp.map_or(Ok(()), Stamp::give_up).map_err(Error::Harden)?;
     harden::note_descriptors(listener.refuses_descriptors());
-    let state = Rc::new(State::new(find(&config)?));
+    let state = Rc::new(State::new(find(&config, stamp)?));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -178,7 +183,7 @@ fn private_file(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn find(config: &Config) -> Result<Found, Error> {
+fn find(config: &Config, stamp: Option<Stamp>) -> Result<Found, Error> {
     let vault = match Vault::open(&config.vault).map_err(Error::Vault)? {
         vault::Found::Present(vault) => Some(vault),
         vault::Found::Missing => None,
@@ -198,6 +203,7 @@ fn find(config: &Config) -> Result<Found, Error> {
     };
     Ok(Found {
         owner: rustix::process::geteuid().as_raw(),
+        stamp: stamp.map(Stamp::gid),
         memory,
         vault,
         vault_path: config.vault.clone(),

@@ -23,6 +23,7 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub struct State {
     owner: u32,
+    stamp: Option<u32>,
     memory: Option<Level>,
     session: RefCell<Session<Keys>>,
     vault: RefCell<Option<Arc<Vault>>>,
@@ -47,6 +48,8 @@ pub struct State {
 pub struct Found {
     /// Whom it serves.
     pub owner: u32,
+    /// The group that it was installed with.
+    pub stamp: Option<u32>,
     /// How well memory can be protected; `None` if not at all.
     pub memory: Option<Level>,
     /// The vault, if there is one.
@@ -66,6 +69,7 @@ impl State {
     pub fn new(found: Found) -> Self {
         Self {
             owner: found.owner,
+            stamp: found.stamp,
             memory: found.memory,
             session: RefCell::default(),
             vault: RefCell::new(found.vault.map(Arc::new)),
@@ -85,6 +89,12 @@ impl State {
     /// Whom this daemon serves.
     pub fn owner(&self) -> u32 {
         self.owner
+    }
+
+    /// The group that the programs installed with this daemon show when they connect, and no other
+    /// program can; `None` if it was not installed so.
+    pub fn stamp(&self) -> Option<u32> {
+        self.stamp
     }
 
     /// How well the key's memory is protected; while there is none, how well it could be when the

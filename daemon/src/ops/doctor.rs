@@ -11,6 +11,7 @@ use crate::state::State;
 /// The answer to a doctor request.
 pub fn doctor(state: &State) -> Answer<'static> {
     let lines = vec![
+        install(state.stamp().is_some(), harden::set_id_programs_are_closed()),
         memory(state.memory()),
         line(
             "core dumps and debuggers",
@@ -39,11 +40,7 @@ pub fn doctor(state: &State) -> Answer<'static> {
             Level::Off,
             "not watched: the session ends by time, idle limit, a stopped clock, or ctl lock",
         ),
-        line(
-            "phishing",
-            Level::Degraded,
-            "programs are not stamped: a fake glassdome_start earlier in PATH could ask for your password",
-        ),
+        phishing(state.stamp().is_some()),
     ];
     let lines = List::new(lines).unwrap_or_else(|| unreachable!("fewer lines than {}", limits::PROTECTIONS));
     Answer::Session(session::Answer::Doctor(lines))
@@ -51,6 +48,40 @@ pub fn doctor(state: &State) -> Answer<'static> {
 
 fn line(what: &'static str, level: Level, why: &'static str) -> Protection<'static> {
     Protection { what: Text::cut(what), level, why: Text::cut(why) }
+}
+
+fn install(stamped: bool, closed: bool) -> Protection<'static> {
+    let what = "install";
+    match (stamped, closed) {
+        (true, true) => line(
+            what,
+            Level::On,
+            "stamped: the installed programs and this daemon know each other by a group that nothing else can get",
+        ),
+        (true, false) => line(
+            what,
+            Level::Degraded,
+            "stamped, but this machine lets the memory of such programs be read. Close it: sysctl fs.suid_dumpable=0",
+        ),
+        (false, _) => line(
+            what,
+            Level::Degraded,
+            "unstamped: clients are known by the file that they run. Install as root: sudo make install",
+        ),
+    }
+}
+
+fn phishing(stamped: bool) -> Protection<'static> {
+    let why = match stamped {
+        true => {
+            "installed programs send a password to this daemon only, but a fake glassdome_start earlier in \
+             PATH could still ask for it: type its whole path where you doubt"
+        }
+        false => {
+            "programs are not stamped: a fake daemon or a fake glassdome_start could be told your password"
+        }
+    };
+    line("phishing", Level::Degraded, why)
 }
 
 fn memory(level: Option<MemoryLevel>) -> Protection<'static> {

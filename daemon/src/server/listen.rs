@@ -1,7 +1,8 @@
 //! The listening socket: private from birth, ours alone, and never taken from a living daemon.
 //!
 //! Its directory is 0700 and ours. A lock file beside it says whether a daemon lives; the socket of
-//! a dead one is replaced, anything else in its place is left and refused.
+//! a dead one is replaced, anything else in its place is left and refused. Only the moment at which
+//! it begins to listen wears the stamp: clients see it, and no file has its group.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use glassdome_sys::{DirError, private_dir, refuse_descriptors};
+use glassdome_sys::{DirError, Stamp, private_dir, refuse_descriptors};
 use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 use rustix::io::Errno;
 use rustix::net::{
@@ -67,11 +68,11 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens at `path`.
+    /// Listens at `path`, and shows the stamp to whoever connects.
     ///
     /// # Errors
     /// [`Unbindable`]; what was there is untouched.
-    pub fn bind(path: &Path) -> Result<Self, Unbindable> {
+    pub fn bind(path: &Path, stamp: Option<Stamp>) -> Result<Self, Unbindable> {
         let bad = || Unbindable::BadPath { path: path.to_owned() };
         let dir = path.parent().ok_or_else(bad)?;
         let address = SocketAddrUnix::new(path).map_err(|_| bad())?;
@@ -88,7 +89,10 @@ impl Listener {
         fchmod(&socket, Mode::RUSR | Mode::WUSR).map_err(system)?;
         let refuses_descriptors = refuse_descriptors(socket.as_fd()).map_err(io)?;
         bind(&socket, &address).map_err(system)?;
-        listen(&socket, BACKLOG).map_err(system)?;
+        match stamp {
+            Some(stamp) => stamp.worn(|| listen(&socket, BACKLOG)).map_err(io)?.map_err(system)?,
+            None => listen(&socket, BACKLOG).map_err(system)?,
+        }
         Ok(Self { socket, path: path.to_owned(), refuses_descriptors, _alive: alive })
     }
 
@@ -178,7 +182,7 @@ mod tests {
     #[test]
     fn it_is_private_from_birth_and_gone_at_the_end() {
         let (_dir, path) = place();
-        let listener = Listener::bind(&path).unwrap();
+        let listener = Listener::bind(&path, None).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         drop(listener);
         assert!(!path.exists());
@@ -187,8 +191,8 @@ mod tests {
     #[test]
     fn a_second_daemon_is_refused_and_the_first_goes_on() {
         let (_dir, path) = place();
-        let _first = Listener::bind(&path).unwrap();
-        assert!(matches!(Listener::bind(&path), Err(Unbindable::Running { .. })));
+        let _first = Listener::bind(&path, None).unwrap();
+        assert!(matches!(Listener::bind(&path, None), Err(Unbindable::Running { .. })));
         std::os::unix::net::UnixStream::connect(&path).unwrap();
     }
 
@@ -196,30 +200,30 @@ mod tests {
     fn a_dead_socket_is_replaced() {
         let (_dir, path) = place();
         private_dir(path.parent().unwrap()).unwrap();
-        drop(UnixListener::bind(&path).unwrap());
+        drop(UnixListener::bind(&path, None).unwrap());
         assert!(path.exists());
-        Listener::bind(&path).unwrap();
+        Listener::bind(&path, None).unwrap();
     }
 
     #[test]
     fn a_living_squatter_a_file_and_an_open_directory_are_refused() {
         let (_dir, path) = place();
         private_dir(path.parent().unwrap()).unwrap();
-        let squatter = UnixListener::bind(&path).unwrap();
-        assert!(matches!(Listener::bind(&path), Err(Unbindable::InTheWay { .. })));
+        let squatter = UnixListener::bind(&path, None).unwrap();
+        assert!(matches!(Listener::bind(&path, None), Err(Unbindable::InTheWay { .. })));
         drop(squatter);
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "mine").unwrap();
-        assert!(matches!(Listener::bind(&path), Err(Unbindable::InTheWay { .. })));
+        assert!(matches!(Listener::bind(&path, None), Err(Unbindable::InTheWay { .. })));
         assert_eq!(std::fs::read(&path).unwrap(), b"mine");
         let open = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(path.parent().unwrap(), open).unwrap();
-        assert!(matches!(Listener::bind(&path), Err(Unbindable::Directory(_))));
+        assert!(matches!(Listener::bind(&path, None), Err(Unbindable::Directory(_))));
     }
 
     #[test]
     fn an_overlong_path_is_refused() {
         let path = PathBuf::from(format!("/tmp/{}/daemon.sock", "x".repeat(120)));
-        assert!(matches!(Listener::bind(&path), Err(Unbindable::BadPath { .. })));
+        assert!(matches!(Listener::bind(&path, None), Err(Unbindable::BadPath { .. })));
     }
 }
