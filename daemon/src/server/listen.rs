@@ -200,7 +200,7 @@ mod tests {
     fn a_dead_socket_is_replaced() {
         let (_dir, path) = place();
         private_dir(path.parent().unwrap()).unwrap();
-        drop(UnixListener::bind(&path, None).unwrap());
+        drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         Listener::bind(&path, None).unwrap();
     }
@@ -209,7 +209,7 @@ mod tests {
     fn a_living_squatter_a_file_and_an_open_directory_are_refused() {
         let (_dir, path) = place();
         private_dir(path.parent().unwrap()).unwrap();
-        let squatter = UnixListener::bind(&path, None).unwrap();
+        let squatter = UnixListener::bind(&path).unwrap();
         assert!(matches!(Listener::bind(&path, None), Err(Unbindable::InTheWay { .. })));
         drop(squatter);
         std::fs::remove_file(&path).unwrap();
