@@ -3,7 +3,6 @@
 //! building them all is what starting would take longest for.
 
 use std::env::args_os;
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -16,6 +15,7 @@ use crate::connection::Connection;
 use crate::descriptor::write_all;
 use crate::error::{Error, printable};
 use crate::exit::Exit;
+use crate::shell_token;
 use crate::socket_path::SocketPath;
 use crate::text::notice;
 
@@ -24,7 +24,10 @@ pub fn ctl() -> ExitCode {
     if let Err(exit) = begin("ctl") {
         return exit;
     }
-    let args: Vec<OsString> = args_os().collect();
+    let args = match shell_token::receive(args_os().collect()) {
+        Ok(args) => args,
+        Err(error) => return end("ctl", Err(error)),
+    };
     let named = args.get(1).and_then(|name| name.to_str());
     let parser = match command::ALL.iter().find(|entry| Some(entry.name) == named) {
         Some(entry) => ctl_frame().subcommand(entry.parser()),
@@ -42,7 +45,12 @@ pub fn glassdome_start() -> ExitCode {
     if let Err(exit) = begin("glassdome_start") {
         return exit;
     }
-    finish("glassdome_start", glassdome_start_parser().try_get_matches(), run::<Unlock>)
+    match shell_token::receive(args_os().collect()) {
+        Ok(args) => {
+            finish("glassdome_start", glassdome_start_parser().try_get_matches_from(args), run::<Unlock>)
+        }
+        Err(error) => end("glassdome_start", Err(error)),
+    }
 }
 
 /// What can be typed behind `ctl`.
@@ -103,12 +111,32 @@ pub(crate) fn glassdome_start_parser() -> Parser {
         .after_help(examples(EXAMPLES))
 }
 
-/// Connects to the daemon.
+/// Connects to the daemon, and shows the shell's token if one was given.
 ///
 /// # Errors
 /// As [`Connection::open`].
 pub(crate) fn connect() -> Result<Connection, Error> {
+    with_token(connect_as_anyone()?)
+}
+
+/// Connects to the daemon without a token, for what it does for any process of the owner: trouble with
+/// a token keeps nobody from locking.
+///
+/// # Errors
+/// As [`Connection::open`].
+pub(crate) fn connect_as_anyone() -> Result<Connection, Error> {
     Connection::open(&SocketPath::find()?.path)
+}
+
+/// Shows the shell's token on a fresh connection, if one was given.
+///
+/// # Errors
+/// [`Error::Encode`].
+pub(crate) fn with_token(mut connection: Connection) -> Result<Connection, Error> {
+    if let Some(token) = shell_token::given() {
+        connection.show_token(token)?;
+    }
+    Ok(connection)
 }
 
 /// Writes text that programs may read to stdout.
@@ -124,9 +152,17 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Output`].
 pub(crate) fn print_json(document: &impl serde::Serialize) -> Result<(), Error> {
+    print(&json_line(document)?)
+}
+
+/// `document` as one line of JSON.
+///
+/// # Errors
+/// [`Error::Output`].
+pub(crate) fn json_line(document: &impl serde::Serialize) -> Result<String, Error> {
     let mut line = serde_json::to_string(document).map_err(|error| Error::Output(error.into()))?;
     line.push('\n');
-    print(&line)
+    Ok(line)
 }
 
 fn ctl_frame() -> Parser {

@@ -5,6 +5,9 @@
 //!   ─► become non-dumpable ─► Hello and the first request, in one write, on the descriptor
 //! ```
 //!
+//! With a shell's token, a request that shows it stands between the greeting and the first request, in
+//! the same write; its answer is passed over, and its refusal is the refusal of whatever is asked.
+//!
 //! The accepted socket stays open and silent: the daemon watches it to see the client go. Every
 //! wait has a deadline. A frame lives in a buffer that is wiped before the next one and on drop.
 
@@ -15,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use glassdome_proto::{
     Answer, Body, Challenge, HEADER_LEN, Hello, Outcome, Range, Reply, Request, Text, decode, encode, limits,
-    payload_len,
+    payload_len, session,
 };
 use glassdome_sys::Stamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -28,6 +31,7 @@ use rustix::net::{
 
 use crate::daemon_check::{Found, judge_peer, judge_place};
 use crate::error::{Error, Side};
+use crate::shell_token::ShellToken;
 use crate::wire_buffer::WireBuffer;
 
 /// From the connection to the daemon's challenge.
@@ -44,6 +48,8 @@ pub struct Connection {
     inbox: WireBuffer,
     outbox: WireBuffer,
     last_id: u32,
+    /// The request that shows the shell's token, until it is answered.
+    token: Option<u32>,
     /// How long an answer may take, and what the socket's timer is set to.
     patience: Duration,
     timer: Duration,
@@ -83,6 +89,7 @@ impl Connection {
             inbox: WireBuffer::new(),
             outbox: WireBuffer::new(),
             last_id: 0,
+            token: None,
             patience: left(deadline)?,
             timer: Duration::ZERO,
         };
@@ -94,6 +101,17 @@ impl Connection {
             version: Text::cut(env!("CARGO_PKG_VERSION")),
         })?;
         Ok(connection)
+    }
+
+    /// Shows the shell's token together with the next request; before the first one.
+    ///
+    /// # Errors
+    /// [`Error::Encode`].
+    pub(crate) fn show_token(&mut self, token: &ShellToken) -> Result<(), Error> {
+        self.last_id = self.last_id.wrapping_add(1);
+        self.token = Some(self.last_id);
+        let body = Body::Session(session::Request::Token { token: token.wire() });
+        self.put(&Request { id: self.last_id, body })
     }
 
     /// Asks, and waits for the answer. It borrows from a buffer that is wiped by the next call.
@@ -128,6 +146,7 @@ impl Connection {
 
     /// Waits for the next answer to the request `id`.
     pub(crate) fn answer(&mut self, id: u32) -> Result<Answer<'_>, Error> {
+        self.pass_over_token()?;
         let len = self.receive_frame()?;
         let payload = &self.inbox.take(HEADER_LEN + len)[HEADER_LEN..];
         let reply: Reply<'_> = decode(payload)?;
@@ -137,6 +156,25 @@ impl Connection {
             Outcome::Ok(answer) if reply.id == id => Ok(answer),
             _ => Err(Error::Unexpected),
         }
+    }
+
+    /// Waits for the answer about the token, if one is awaited, and takes it out. Answers come in any
+    /// order: another one that is there first stays.
+    pub(crate) fn pass_over_token(&mut self) -> Result<(), Error> {
+        let Some(id) = self.token else { return Ok(()) };
+        let len = self.receive_frame()?;
+        let reply: Reply<'_> = decode(&self.inbox.filled()[HEADER_LEN..HEADER_LEN + len])?;
+        if reply.id != id {
+            return Ok(());
+        }
+        match reply.outcome {
+            Outcome::Ok(Answer::Session(session::Answer::TokenTaken)) => {}
+            Outcome::Ok(_) => return Err(Error::Unexpected),
+            Outcome::Err(refusal) => return Err(refusal.into()),
+        }
+        self.token = None;
+        self.inbox.take(HEADER_LEN + len);
+        Ok(())
     }
 
     /// Whether a reply is there already, or the daemon hung up.

@@ -17,6 +17,7 @@ use glassdome_proto::{
 use crate::connection::Connection;
 use crate::error::{Error, Side};
 use crate::exit::Exit;
+use crate::shell_token::ShellToken;
 use crate::transfer::Upload;
 use crate::wire_buffer::CAPACITY;
 
@@ -291,4 +292,101 @@ fn nobody_there_is_no_daemon() {
     assert!(matches!(Connection::open(&socket), Err(Error::NoDaemon { .. })));
     std::fs::remove_file(&socket).unwrap();
     assert!(matches!(Connection::open(&socket), Err(Error::NoDaemon { .. })));
+}
+
+/// Reads the greeting and the request that shows the token; both came in one write with what follows.
+fn told_token(daemon: &mut Daemon) -> u32 {
+    let frame = daemon.receive();
+    let Request { id, body: Body::Session(session::Request::Token { token }) } = decode(&frame).unwrap()
+    else {
+        panic!("not a token");
+    };
+    assert_eq!(token.expose(), b"a shell's token");
+    id
+}
+
+const TAKEN: Outcome<'static> = Outcome::Ok(Answer::Session(session::Answer::TokenTaken));
+
+fn with_token<T>(
+    ask: impl FnOnce(Connection) -> Result<T, Error>,
+) -> impl FnOnce(Connection) -> Result<T, Error> {
+    |mut connection| {
+        connection.show_token(&ShellToken::of(b"a shell's token"))?;
+        ask(connection)
+    }
+}
+
+#[test]
+fn a_token_goes_in_front_and_its_answer_is_passed_over() {
+    for token_first in [true, false] {
+        let served = move |accepted| {
+            let mut daemon = Daemon::greeted(accepted);
+            let token = told_token(&mut daemon);
+            let id = id_of(&daemon.receive());
+            assert_ne!(token, id);
+            if token_first {
+                daemon.reply(token, TAKEN);
+            }
+            daemon.value(id, 1, b"a");
+            if !token_first {
+                daemon.reply(token, TAKEN);
+            }
+            let id = id_of(&daemon.receive());
+            daemon.value(id, 1, b"b");
+        };
+        let twice = |mut connection: Connection| {
+            let name = || Name::parse("a").unwrap();
+            let first = connection.get(name(), None)?.bytes.to_vec();
+            Ok([first, connection.get(name(), None)?.bytes.to_vec()].concat())
+        };
+        assert_eq!(told(served, with_token(twice)).unwrap(), b"ab", "token first: {token_first}");
+    }
+}
+
+#[test]
+fn a_token_that_is_refused_is_an_error() {
+    let served = |accepted| {
+        let mut daemon = Daemon::greeted(accepted);
+        let token = told_token(&mut daemon);
+        daemon.reply(token, Outcome::Err(Refusal::new(Code::Denied, "another shell's token")));
+    };
+    let error = told(served, with_token(get)).unwrap_err();
+    assert_eq!(Exit::from(&error), Exit::Denied);
+    let served = |accepted| {
+        let mut daemon = Daemon::greeted(accepted);
+        let token = told_token(&mut daemon);
+        daemon.value(token, 1, b"a");
+    };
+    assert!(matches!(told(served, with_token(get)), Err(Error::Unexpected)));
+}
+
+#[test]
+fn a_large_value_is_sent_whole_behind_a_token() {
+    let value = vec![7; 3 * limits::CHUNK];
+    let expected = value.len();
+    let served = move |accepted| {
+        let mut daemon = Daemon::greeted(accepted);
+        let token = told_token(&mut daemon);
+        daemon.reply(token, TAKEN);
+        let frame = daemon.receive();
+        let Request { id, body: Body::Secrets(secrets::Request::Set { first, .. }) } =
+            decode(&frame).unwrap()
+        else {
+            panic!("not a set");
+        };
+        let mut received = first.expose().len();
+        while received < expected {
+            let frame = daemon.receive();
+            let Request { body: Body::More(chunk), .. } = decode(&frame).unwrap() else {
+                panic!("not a chunk");
+            };
+            received += chunk.data.expose().len();
+        }
+        daemon.reply(id, Outcome::Ok(Answer::Secrets(secrets::Answer::Stored { version: 2 })));
+    };
+    let upload = |mut connection: Connection| {
+        let name = Name::parse("a").unwrap();
+        connection.set(Upload { name, field: None, expires: None, expect: Expect::Any, value: &value })
+    };
+    assert_eq!(told(served, with_token(upload)).unwrap(), 2);
 }

@@ -9,10 +9,12 @@
 //! | `socket_path` | where the daemon listens |
 //! | `daemon_check` | whether it is ours that listens there |
 //! | `connection`, `wire_buffer` | the handshake; one request, one reply; the wiped buffers of both |
-//! | `session`, `transfer`, `listing`, `bulk` | questions of more than one message: state, large values, all pages, many values |
+//! | `shell_token` | what only the shell knows in which a command was typed |
+//! | `session`, `policy`, `transfer`, `listing`, `bulk` | questions of more than one message: state, large values, all pages, many values |
 //! | `start` | starting the daemon that lies beside us |
 //! | `error`, `exit` | what can go wrong, and the number that scripts see |
 //! | `terminal`, `line_editor`, `descriptor`, `password` | hidden input, wiped input, and where the master password comes from |
+//! | `proof` | asking for it where a command needs it besides an open session |
 //! | `import/` | files of other programs |
 //! | `random_value`, `private_file` | made-up values, and files for values |
 //! | `cli`, `command/` | the command line, and one file a command |
@@ -47,9 +49,12 @@ mod import;
 mod line_editor;
 mod listing;
 mod password;
+mod policy;
 mod private_file;
+mod proof;
 mod random_value;
 mod session;
+mod shell_token;
 mod socket_path;
 mod start;
 mod terminal;

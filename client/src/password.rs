@@ -4,8 +4,8 @@
 use std::io::stdin;
 use std::os::fd::{AsFd, OwnedFd};
 
-use glassdome_proto::limits;
 use glassdome_proto::session::Password as Wire;
+use glassdome_proto::{Code, limits};
 use zeroize::Zeroizing;
 
 use crate::descriptor::{Lines, inherited};
@@ -23,6 +23,13 @@ pub(crate) struct PasswordArgs {
     /// Take the master password from the first line of descriptor N, and ask nothing
     #[arg(long, value_name = "N")]
     pub(crate) password_fd: Option<u32>,
+}
+
+impl PasswordArgs {
+    /// Whether they name a place to take it from.
+    pub(crate) fn any(&self) -> bool {
+        self.password_stdin || self.password_fd.is_some()
+    }
 }
 
 /// A master password; wiped when dropped, never shown.
@@ -83,6 +90,26 @@ impl Source {
             Self::Person(terminal) => terminal.say(line),
             Self::Lines(_) => Ok(()),
         }
+    }
+
+    /// Tells a person what was wrong and waits as long as the daemon asks for; what another password
+    /// does not mend is an error.
+    ///
+    /// # Errors
+    /// `error` itself.
+    pub(crate) fn retry(&self, error: Error) -> Result<(), Error> {
+        let Error::Refused {
+            code: Code::WrongPassword | Code::WeakPassword | Code::Throttled,
+            ref message,
+            retry_after,
+        } = error
+        else {
+            return Err(error);
+        };
+        let Some(wait) = retry_after else { return self.say(message) };
+        self.say(&format!("{message}. Next try in {} s.", wait.as_millis().div_ceil(1000)))?;
+        std::thread::sleep(wait);
+        Ok(())
     }
 
     /// The present master password.

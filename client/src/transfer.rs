@@ -79,6 +79,10 @@ impl Connection {
         let first = Bytes::new(first).ok_or_else(too_long)?;
         let request = secrets::Request::Set { name, field, expires, expect, total, first };
         let id = self.begin(Body::Secrets(request))?;
+        if !rest.is_empty() {
+            // From here on, input means that the daemon has something to say about this value.
+            self.pass_over_token()?;
+        }
         for part in rest.chunks(limits::CHUNK) {
             // A refusal may come before the last chunk: then nobody waits for the rest.
             if self.has_input()? {

@@ -72,7 +72,7 @@ pub enum Request<'a> {
 }
 
 /// A rule to be made.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewRule<'a> {
     /// What it shall be called; made up if nothing is given.
     #[serde(borrow)]
@@ -87,7 +87,7 @@ pub struct NewRule<'a> {
 }
 
 /// For whom a rule is made.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Whom<'a> {
     /// Whatever runs the program, and the script, that this process runs now.
     Like {

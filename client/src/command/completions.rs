@@ -30,7 +30,7 @@ impl Command for Completions {
     }
 }
 
-fn script(shell: &str) -> Result<String, Error> {
+pub(crate) fn script(shell: &str) -> Result<String, Error> {
     Ok(match shell {
         "bash" => format!("{}\n{}", generated(Shell::Bash)?, include_str!("completions/names.bash")),
         "fish" => format!("{}\n{}", generated(Shell::Fish)?, include_str!("completions/names.fish")),

@@ -8,7 +8,7 @@ use glassdome_proto::session::{Level, Protection};
 use glassdome_proto::{Answer, Body, session};
 use glassdome_sys::Stamp;
 
-use crate::cli::{Command, connect, print, print_json};
+use crate::cli::{Command, connect_as_anyone, print, print_json};
 use crate::error::{Error, printable};
 use crate::exit::Exit;
 use crate::text::style::Style;
@@ -36,7 +36,7 @@ impl Command for Doctor {
     const EXAMPLES: &'static str = "ctl doctor\nctl doctor --json";
 
     fn run(self) -> Result<Exit, Error> {
-        let mut connection = connect()?;
+        let mut connection = connect_as_anyone()?;
         let Answer::Session(session::Answer::Doctor(protections)) =
             connection.call(Body::Session(session::Request::Doctor))?
         else {

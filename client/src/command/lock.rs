@@ -2,7 +2,7 @@
 
 use glassdome_proto::{Answer, Body, session};
 
-use crate::cli::{Command, connect};
+use crate::cli::{Command, connect_as_anyone};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::notice;
@@ -17,7 +17,7 @@ impl Command for Lock {
     const EXAMPLES: &'static str = "ctl lock";
 
     fn run(self) -> Result<Exit, Error> {
-        match connect()?.call(Body::Session(session::Request::Lock))? {
+        match connect_as_anyone()?.call(Body::Session(session::Request::Lock))? {
             Answer::Session(session::Answer::Locked) => {
                 notice::done("locked. Unlock: glassdome_start");
                 Ok(Exit::Ok)

@@ -6,6 +6,7 @@ pub(crate) mod complete_names;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod get;
+pub(crate) mod grants;
 pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod info;
@@ -13,13 +14,17 @@ pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod mv;
 pub(crate) mod passwd;
+pub(crate) mod policy;
 pub(crate) mod restore;
+pub(crate) mod revoke;
 pub(crate) mod rm;
 pub(crate) mod set;
 pub(crate) mod settings;
+pub(crate) mod shell_init;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod unlock;
+pub(crate) mod whoami;
 
 /// All commands of `ctl`, in the order in which its help lists them.
 pub(crate) const ALL: &[Entry] = &[
@@ -36,9 +41,14 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<history::History>(),
     Entry::of::<restore::Restore>(),
     Entry::of::<import::Import>(),
+    Entry::of::<whoami::WhoAmI>(),
+    Entry::of::<policy::Policy>(),
+    Entry::of::<grants::Grants>(),
+    Entry::of::<revoke::Revoke>(),
     Entry::of::<passwd::Passwd>(),
     Entry::of::<settings::Settings>(),
     Entry::of::<doctor::Doctor>(),
+    Entry::of::<shell_init::ShellInit>(),
     Entry::of::<completions::Completions>(),
     Entry::of::<complete_names::CompleteNames>(),
 ];

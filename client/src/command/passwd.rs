@@ -2,7 +2,6 @@
 
 use glassdome_proto::{Answer, Body, Code, session};
 
-use super::unlock::retry;
 use crate::cli::{Command, connect};
 use crate::connection::Connection;
 use crate::error::Error;
@@ -43,7 +42,7 @@ impl Command for Passwd {
                 Err(error) => error,
             };
             let weak = error.code() == Some(Code::WeakPassword);
-            retry(&source, error)?;
+            source.retry(error)?;
             if weak {
                 new = source.new_password()?;
             } else {

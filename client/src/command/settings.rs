@@ -5,18 +5,14 @@ use std::io::stdout;
 use glassdome_proto::settings::{Answer as SettingsAnswer, Request, Setting, Word};
 use glassdome_proto::{Answer, Body, limits};
 
-use super::unlock::retry;
 use crate::cli::{Command, connect, print, print_json};
-use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::password::{PasswordArgs, Source};
+use crate::proof::with_password;
 use crate::text::notice;
 use crate::text::style::Style;
 use crate::text::table::columns;
-
-/// How often a person is asked for the master password.
-const TRIES: u32 = 3;
 
 /// What can be typed behind `ctl settings`.
 #[derive(clap::Args)]
@@ -89,34 +85,16 @@ fn set(key: &str, value: &str, password: &PasswordArgs) -> Result<Exit, Error> {
     let mut connection = connect()?;
     // Greets the daemon before anybody is asked; see `unlock`.
     connection.require_session()?;
-    let mut source = Source::open(password)?;
-    for rest in (0..TRIES).rev() {
-        match set_once(&mut connection, &mut source, &key, &value) {
-            Err(error) if rest > 0 && source.can_ask_again() => retry(&source, error)?,
-            other => {
-                other?;
-                break;
+    with_password(&mut Source::open(password)?, |password| {
+        let request = Request::Set { password, key: key.clone(), value: value.clone() };
+        match connection.call(Body::Settings(request))? {
+            Answer::Settings(SettingsAnswer::Set(now)) => {
+                notice::done(&format!("{} is {} from the next session on", now.key, now.value));
+                Ok(Exit::Ok)
             }
+            _ => Err(Error::Unexpected),
         }
-    }
-    Ok(Exit::Ok)
-}
-
-fn set_once(
-    connection: &mut Connection,
-    source: &mut Source,
-    key: &Word<'_>,
-    value: &Word<'_>,
-) -> Result<(), Error> {
-    let password = source.present("Master password: ")?;
-    let request = Request::Set { password: password.wire(), key: key.clone(), value: value.clone() };
-    match connection.call(Body::Settings(request))? {
-        Answer::Settings(SettingsAnswer::Set(now)) => {
-            notice::done(&format!("{} is {} from the next session on", now.key, now.value));
-            Ok(())
-        }
-        _ => Err(Error::Unexpected),
-    }
+    })
 }
 
 fn document<'a>(setting: &'a Setting<'_>) -> Document<'a> {

@@ -2,7 +2,7 @@
 
 use glassdome_proto::{Answer, Body, session};
 
-use crate::cli::{Command, connect};
+use crate::cli::{Command, connect_as_anyone};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::notice;
@@ -17,7 +17,7 @@ impl Command for Stop {
     const EXAMPLES: &'static str = "ctl stop";
 
     fn run(self) -> Result<Exit, Error> {
-        let mut connection = connect()?;
+        let mut connection = connect_as_anyone()?;
         match connection.call(Body::Session(session::Request::Stop))? {
             Answer::Session(session::Answer::Stopping) => {
                 // Whoever starts it again right afterwards must not meet the one that ends.

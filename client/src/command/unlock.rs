@@ -5,20 +5,22 @@
 //!   no vault        ─► explain, ask twice ─► Create ─┬─ weak: say why, ask again
 //!   locked          ─► ask ─► Unlock ────────────────┼─ wrong: wait as told, ask again
 //!   open, --renew   ─► ask ─► Renew ─────────────────┘
-//!   open            ─► say until when
+//!   open            ─► whose terminal is this? ─┬─ granted, or none: say until when
+//!                                               └─ not granted: ask ─► Unlock, which grants it
 //! ```
 //! A person is asked three times; a script's answer is taken once.
 
 use glassdome_proto::session::{Answer as SessionAnswer, Lifetime, Request, State, VaultState};
-use glassdome_proto::{Answer, Body, Code, span};
+use glassdome_proto::{Answer, Body, span};
 
-use crate::cli::Command;
+use crate::cli::{Command, with_token};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::password::{Password, PasswordArgs, Source};
 use crate::socket_path::SocketPath;
 use crate::start::connect_or_start;
+use crate::terminal::Terminal;
 use crate::text::{notice, time};
 
 /// How often a person is asked.
@@ -56,11 +58,15 @@ impl Command for Unlock {
         if !socket.default {
             notice::remind(&format!("another socket is in use: {}", socket.path.display()));
         }
-        let mut connection = connect_or_start(&socket.path)?;
-        let (expires_at, left_s) = self.open_session(&mut connection)?;
+        let mut connection = with_token(connect_or_start(&socket.path)?)?;
+        let (opened, (expires_at, left_s)) = self.open_session(&mut connection)?;
         if !self.quiet {
             let end = time::session_end(expires_at, left_s, time::now());
-            notice::done(&format!("unlocked {end}. Lock: ctl lock"));
+            let granted = match opened {
+                Opened::Terminal => granted(&mut connection)?,
+                Opened::Session | Opened::Nothing => "",
+            };
+            notice::done(&format!("unlocked {end}{granted}. Lock: ctl lock"));
         }
         Ok(Exit::Ok)
     }
@@ -75,16 +81,28 @@ enum Door {
     New { accept_weak: bool },
     Locked,
     Open,
+    Terminal,
+}
+
+/// What was opened.
+enum Opened {
+    Session,
+    Terminal,
+    /// All of it was open already.
+    Nothing,
 }
 
 impl Unlock {
-    fn open_session(&self, connection: &mut Connection) -> Result<Ends, Error> {
+    fn open_session(&self, connection: &mut Connection) -> Result<(Opened, Ends), Error> {
         // This answer is read before anybody is asked: from the greeting that it takes, the daemon
         // knows this process, and its neighbours cannot look into it any more.
         let status = connection.status()?;
         let door = match (status.state, status.vault) {
             (State::Unlocked { expires_at, left_s, .. }, _) if !self.renew => {
-                return Ok((expires_at, left_s));
+                if !self.could_grant(connection)? {
+                    return Ok((Opened::Nothing, (expires_at, left_s)));
+                }
+                Door::Terminal
             }
             (State::Unlocked { .. }, _) => Door::Open,
             (State::Locked, VaultState::Absent) => Door::New { accept_weak: self.accept_weak },
@@ -99,13 +117,36 @@ impl Unlock {
             let password = match door {
                 Door::New { .. } => source.new_password()?,
                 Door::Locked | Door::Open => source.present("Master password: ")?,
+                Door::Terminal => source.present("Master password, to grant this terminal: ")?,
             };
             match ask(connection, door, &password, lifetime) {
-                Err(error) if rest > 0 && source.can_ask_again() => retry(&source, error)?,
-                other => return other,
+                Err(error) if rest > 0 && source.can_ask_again() => source.retry(error)?,
+                other => return Ok((door.opens(), other?)),
             }
         }
         unreachable!("the last try returns")
+    }
+
+    /// Whether a password would grant a terminal that is not granted yet, and there is one to take.
+    fn could_grant(&self, connection: &mut Connection) -> Result<bool, Error> {
+        let picture = connection.who_am_i(None, None)?;
+        let ungranted = picture.grant.is_none() && picture.client.is_some();
+        Ok(ungranted && (self.password.any() || Terminal::open().is_some()))
+    }
+}
+
+/// The daemon's word that the password granted the terminal, for the line that says so.
+fn granted(connection: &mut Connection) -> Result<&'static str, Error> {
+    let granted = connection.who_am_i(None, None)?.grant.is_some();
+    Ok(if granted { "; this terminal is granted" } else { "; this terminal is not granted: see ctl whoami" })
+}
+
+impl Door {
+    fn opens(self) -> Opened {
+        match self {
+            Self::New { .. } | Self::Locked | Self::Open => Opened::Session,
+            Self::Terminal => Opened::Terminal,
+        }
     }
 }
 
@@ -123,30 +164,13 @@ fn ask(
     let password = password.wire();
     let request = match door {
         Door::New { accept_weak } => Request::Create { password, accept_weak, lifetime },
-        Door::Locked => Request::Unlock { password, lifetime },
+        Door::Locked | Door::Terminal => Request::Unlock { password, lifetime },
         Door::Open => Request::Renew { password, lifetime },
     };
     match connection.call(Body::Session(request))? {
         Answer::Session(SessionAnswer::Unlocked { expires_at, left_s, .. }) => Ok((expires_at, left_s)),
         _ => Err(Error::Unexpected),
     }
-}
-
-/// Tells a person what was wrong and waits as long as the daemon asks for; what another password
-/// does not mend is an error.
-pub(crate) fn retry(source: &Source, error: Error) -> Result<(), Error> {
-    let Error::Refused {
-        code: Code::WrongPassword | Code::WeakPassword | Code::Throttled,
-        ref message,
-        retry_after,
-    } = error
-    else {
-        return Err(error);
-    };
-    let Some(wait) = retry_after else { return source.say(message) };
-    source.say(&format!("{message}. Next try in {} s.", wait.as_millis().div_ceil(1000)))?;
-    std::thread::sleep(wait);
-    Ok(())
 }
 
 fn parse_span(text: &str) -> Result<u32, &'static str> {

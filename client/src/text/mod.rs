@@ -2,10 +2,15 @@
 //! read `--json` instead.
 
 pub(crate) mod bytes;
+pub(crate) mod escape;
+pub(crate) mod hex;
 pub(crate) mod import_report;
 pub(crate) mod notice;
+pub(crate) mod picture;
+pub(crate) mod picture_document;
 pub(crate) mod progress;
 pub(crate) mod prompt;
+pub(crate) mod rule;
 pub(crate) mod status_template;
 pub(crate) mod status_text;
 pub(crate) mod style;

@@ -34,6 +34,10 @@ impl Style {
         self.paint("31", text)
     }
 
+    pub(crate) fn strong(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
     pub(crate) fn faint(self, text: &str) -> String {
         self.paint("2", text)
     }

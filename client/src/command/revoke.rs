@@ -1,0 +1,29 @@
+//! `ctl revoke`: commands of a granted terminal are served no longer.
+
+use crate::cli::{Command, connect};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::password::PasswordArgs;
+use crate::proof::with_proof;
+use crate::text::notice;
+
+/// What can be typed behind `ctl revoke`.
+#[derive(clap::Args)]
+pub(crate) struct Revoke {
+    /// Which grant, by the number that `ctl grants` shows
+    id: u32,
+    #[command(flatten)]
+    password: PasswordArgs,
+}
+
+impl Command for Revoke {
+    const NAME: &'static str = "revoke";
+    const ABOUT: &'static str = "End the grant of a terminal";
+    const EXAMPLES: &'static str = "ctl revoke 3";
+
+    fn run(self) -> Result<Exit, Error> {
+        with_proof(&mut connect()?, &self.password, |connection, proof| connection.revoke(self.id, proof))?;
+        notice::done(&format!("grant {} has ended. Others: ctl grants", self.id));
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,121 @@
+//! Who may have what, as a client asks about it. A proof is the master password, for whoever is in no
+//! granted terminal.
+
+use glassdome_proto::policy::{Answer as Policy, Grant, NewRule, Picture, Pinned, Request, Rule, RuleId};
+use glassdome_proto::session::Password;
+use glassdome_proto::{Answer, Body, Text, limits};
+
+use crate::connection::Connection;
+use crate::error::Error;
+
+impl Connection {
+    /// What the daemon sees of this process, or of the one called `pid`.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn who_am_i(&mut self, pid: Option<u32>, proof: Option<Password<'_>>) -> Result<Picture<'_>, Error> {
+        match self.ask(Request::WhoAmI { pid, proof })? {
+            Policy::Picture(picture) => Ok(picture),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// All sealed rules, in the order in which they were made.
+    ///
+    /// # Errors
+    /// As [`Connection::call`]; [`Error::Unexpected`] when the daemon tells of more than
+    /// [`limits::RULES`].
+    pub fn rules(&mut self, proof: Option<Password<'_>>) -> Result<Vec<Rule<'static>>, Error> {
+        let mut all: Vec<Rule<'static>> = Vec::new();
+        loop {
+            let skip = u16::try_from(all.len()).map_err(|_| Error::Unexpected)?;
+            let Policy::Rules { rules, more } = self.ask(Request::Rules { skip, proof })? else {
+                return Err(Error::Unexpected);
+            };
+            let stands_still = rules.is_empty();
+            all.extend(rules.into_vec().into_iter().map(rule_into_owned));
+            match more {
+                false => return Ok(all),
+                true if stands_still || all.len() >= limits::RULES => return Err(Error::Unexpected),
+                true => {}
+            }
+        }
+    }
+
+    /// What a rule would be; nothing is sealed.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn draft(&mut self, rule: NewRule<'_>) -> Result<Rule<'static>, Error> {
+        match self.ask(Request::Draft(rule))? {
+            Policy::Draft(rule) => Ok(rule_into_owned(rule)),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Seals a rule, and returns it as it is sealed.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn allow(&mut self, password: Password<'_>, rule: NewRule<'_>) -> Result<Rule<'static>, Error> {
+        match self.ask(Request::Allow { password, rule })? {
+            Policy::Allowed(rule) => Ok(rule_into_owned(rule)),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Takes a rule away.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn remove_rule(&mut self, password: Password<'_>, id: RuleId<'_>) -> Result<(), Error> {
+        match self.ask(Request::RemoveRule { password, id })? {
+            Policy::RuleRemoved => Ok(()),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// The granted terminals.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn grants(&mut self, proof: Option<Password<'_>>) -> Result<Vec<Grant<'_>>, Error> {
+        match self.ask(Request::Grants { proof })? {
+            Policy::Grants(grants) => Ok(grants.into_vec()),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Ends a grant.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn revoke(&mut self, id: u32, proof: Option<Password<'_>>) -> Result<(), Error> {
+        match self.ask(Request::Revoke { id, proof })? {
+            Policy::Revoked => Ok(()),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    fn ask(&mut self, request: Request<'_>) -> Result<Policy<'_>, Error> {
+        match self.call(Body::Policy(request))? {
+            Answer::Policy(answer) => Ok(answer),
+            _ => Err(Error::Unexpected),
+        }
+    }
+}
+
+fn rule_into_owned(rule: Rule<'_>) -> Rule<'static> {
+    let Rule { id, secrets, actions, exe, script, made } = rule;
+    let script = script.map(pinned_into_owned);
+    Rule { id: text_into_owned(id), secrets, actions, exe: pinned_into_owned(exe), script, made }
+}
+
+fn pinned_into_owned(pinned: Pinned<'_>) -> Pinned<'static> {
+    Pinned { path: text_into_owned(pinned.path), sha256: pinned.sha256 }
+}
+
+/// Cuts nothing: it is as long as it was.
+fn text_into_owned<const MAX: usize>(text: Text<'_, MAX>) -> Text<'static, MAX> {
+    Text::cut(text.into_owned())
+}
