@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
 use super::digest;
@@ -148,8 +148,8 @@ fn stat(dir: BorrowedFd<'_>, path: &str) -> rustix::io::Result<Statx> {
 /// Whether the owner and the mode of a file on this mount are a user's word (fuse(4)). Told by the
 /// table of mounts, since asking the file system asks that user.
 fn served_by_a_user(mount: u64) -> bool {
-    let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else { return true };
-    file_system(&mounts, mount).is_none_or(|kind| kind.starts_with("fuse"))
+    let Ok(mounts) = std::fs::read("/proc/self/mountinfo") else { return true };
+    file_system(&String::from_utf8_lossy(&mounts), mount).is_none_or(|kind| kind.starts_with("fuse"))
 }
 
 /// The kind of file system of a mount (proc_pid_mountinfo(5)).
@@ -163,9 +163,8 @@ fn file_system(mounts: &str, mount: u64) -> Option<&str> {
 
 /// Whether a file is one of `/proc`, whose files are made for whoever reads them: here the daemon.
 fn in_proc(file: &OwnedFd) -> bool {
-    /// linux/magic.h
-    const PROC_SUPER_MAGIC: i64 = 0x9fa0;
-    rustix::fs::fstatfs(file).is_ok_and(|system| i64::from(system.f_type) == PROC_SUPER_MAGIC)
+    let system = rustix::fs::fstatfs(file);
+    !system.is_ok_and(|system| system.f_type != PROC_SUPER_MAGIC)
 }
 
 /// The name under which a process finds its own descriptors.
@@ -189,5 +188,110 @@ fn again<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Resu
 impl Unreadable {
     pub(super) fn io(what: &'static str) -> impl Fn(Errno) -> Self {
         move |source| Self::Io { what, source: io::Error::from(source) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use rustix::fs::CWD;
+
+    use super::*;
+
+    fn take(path: impl AsRef<Path>) -> Result<Option<Held>, Unreadable> {
+        Held::take(CWD, path.as_ref(), ResolveFlags::empty(), "it")
+    }
+
+    #[test]
+    fn a_file_is_known_by_what_it_is_not_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().canonicalize().unwrap().join("file");
+        std::fs::write(&path, "x").unwrap();
+        symlink(&path, dir.path().join("link")).unwrap();
+        let facts = take(dir.path().join("link")).unwrap().unwrap().facts();
+        let meta = std::fs::metadata(&path).unwrap();
+        assert_eq!((facts.dev, facts.ino, facts.owner), (meta.dev(), meta.ino(), meta.uid()));
+        assert_eq!((facts.path.as_str(), facts.sha256), (path.to_str().unwrap(), None));
+    }
+
+    #[test]
+    fn whoever_else_can_write_is_seen() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let uid = rustix::process::getuid().as_raw();
+        for (mode, shared) in [(0o755, false), (0o600, false), (0o775, true), (0o757, true)] {
+            file.as_file().set_permissions(PermissionsExt::from_mode(mode)).unwrap();
+            let facts = take(file.path()).unwrap().unwrap().facts();
+            assert_eq!(facts.writable, shared || uid != 0, "{mode:o}");
+        }
+        assert!(!take("/bin/sh").unwrap().unwrap().facts().writable);
+    }
+
+    #[test]
+    fn only_regular_files_are_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        let kind = (FileType::Fifo, Mode::RUSR | Mode::WUSR);
+        rustix::fs::mknodat(CWD, &fifo, kind.0, kind.1, 0).unwrap();
+        let nothing = dir.path().join("nothing");
+        symlink("loop", dir.path().join("loop")).unwrap();
+        let looped = dir.path().join("loop");
+        let none = [&fifo, &nothing, &looped, dir.path(), &fifo.join("below"), Path::new("/dev/null")];
+        for path in none {
+            assert!(take(path).unwrap().is_none(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn what_proc_makes_for_its_reader_is_no_file() {
+        let file = tempfile::tempfile().unwrap();
+        let own = [format!("/dev/fd/{}", file.as_raw_fd()), format!("/proc/self/fd/{}", file.as_raw_fd())];
+        assert!(std::fs::metadata(&own[0]).unwrap().is_file());
+        for path in own.iter().map(String::as_str).chain(["/proc/self/exe", "/proc/self/status"]) {
+            assert!(take(path).unwrap().is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_root_holds_what_is_looked_for_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = rustix::fs::open(dir.path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        std::fs::write(dir.path().join("file"), "x").unwrap();
+        symlink("/file", dir.path().join("link")).unwrap();
+        symlink("/etc/passwd", dir.path().join("out")).unwrap();
+        let take = |path| Held::take(root.as_fd(), Path::new(path), ResolveFlags::IN_ROOT, "it").unwrap();
+        for path in ["/file", "/link", "/../file", "file"] {
+            assert!(take(path).is_some(), "{path}");
+        }
+        for path in ["/etc/passwd", "/out", "/../etc/passwd"] {
+            assert!(take(path).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn mounts_that_users_serve_are_told() {
+        let mounts = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
+                      40 22 0:35 / /home/u/a\\040-\\040b rw,nosuid - fuse.sshfs host:/ rw,user_id=1000\n\
+                      41 22 0:36 / /mnt rw shared:2 master:1 - fuseblk /dev/sdb1 rw\n";
+        assert_eq!(file_system(mounts, 22), Some("ext4"));
+        assert_eq!(file_system(mounts, 40), Some("fuse.sshfs"));
+        assert_eq!(file_system(mounts, 41), Some("fuseblk"));
+        assert_eq!(file_system(mounts, 2), None);
+        assert!(served_by_a_user(u64::MAX));
+    }
+
+    #[test]
+    fn a_walk_is_tried_again_but_not_for_ever() {
+        let mut calls = 0;
+        let mut fails = |times| {
+            calls = 0;
+            again(|| {
+                calls += 1;
+                if calls <= times { Err(Errno::AGAIN) } else { Ok(()) }
+            })
+        };
+        assert_eq!(fails(3), Ok(()));
+        assert_eq!(fails(1000), Err(Errno::AGAIN));
+        assert_eq!(calls, 8);
     }
 }

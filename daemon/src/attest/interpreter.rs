@@ -4,6 +4,10 @@
 //! given (a command, a module, standard input, a further file to load, a directory to load from) has
 //! no script, and an option that is not known here might be one of those.
 
+mod options;
+
+use options::{Follows, SETTINGS, known, options};
+
 /// A program that runs whatever it is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interpreter {
@@ -48,7 +52,7 @@ pub fn script_word<'w>(interpreter: Interpreter, argv: &[&'w [u8]]) -> Option<&'
     loop {
         let word = words.next()?;
         let script = match word {
-            b"" | b"-" => return None,
+            b"" | b"-" | b"+" => return None,
             b"--" => words.next()?,
             [b'-', b'-', long @ ..] => {
                 if options.takes_word(long)? {
@@ -56,18 +60,10 @@ pub fn script_word<'w>(interpreter: Interpreter, argv: &[&'w [u8]]) -> Option<&'
                 }
                 continue;
             }
-            [b'-', letters @ ..] => {
+            [sign, letters @ ..] if *sign == b'-' || *sign == b'+' && options.plus => {
                 match options.cluster(letters)? {
                     Follows::Nothing => {}
                     Follows::Value => drop(words.next()?),
-                    Follows::Setting => known(SETTINGS, words.next()?)?,
-                }
-                continue;
-            }
-            [b'+', letters @ ..] if options.plus => {
-                match options.cluster(letters)? {
-                    Follows::Nothing => {}
-                    Follows::Value => return None,
                     Follows::Setting => known(SETTINGS, words.next()?)?,
                 }
                 continue;
@@ -120,211 +116,280 @@ fn is_loader(name: &str) -> bool {
     musl || name.starts_with("ld") && name[2..].starts_with(['-', '.', '6', '3']) && name.contains(".so")
 }
 
-/// The options of an interpreter that leave its script its only code.
-struct Options {
-    /// Letters that stand alone.
-    flags: &'static [u8],
-    /// Letters that take the rest of their word, or the next one.
-    valued: &'static [u8],
-    /// Letters that take as many of these characters as follow in the word.
-    runs: &'static [(u8, &'static [u8])],
-    /// Letters that take one of [`SETTINGS`], as the next word.
-    settings: &'static [u8],
-    /// Long options that stand alone.
-    long: &'static [&'static str],
-    /// Long options with a value, behind `=` or in the next word.
-    long_valued: &'static [&'static str],
-    /// Long options with a value behind `=`.
-    long_joined: &'static [&'static str],
-    /// Whether `+x` is an option as `-x` is.
-    plus: bool,
-    /// Words that are commands where a script could stand.
-    commands: &'static [&'static str],
-    /// Whether a word without a slash is looked for elsewhere than in the working directory.
-    needs_slash: bool,
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-const NONE: Options = Options {
-    flags: b"",
-    valued: b"",
-    runs: &[],
-    settings: b"",
-    long: &[],
-    long_valued: &[],
-    long_joined: &[],
-    plus: false,
-    commands: &[],
-    needs_slash: false,
-};
+    use super::*;
 
-/// The names for `-o` and `-O` of a shell that do not change where its code comes from.
-const SETTINGS: &[&str] = &[
-    "allexport",
-    "dotglob",
-    "errexit",
-    "errtrace",
-    "extglob",
-    "failglob",
-    "functrace",
-    "globstar",
-    "inherit_errexit",
-    "noclobber",
-    "noglob",
-    "nounset",
-    "nullglob",
-    "pipefail",
-    "posix",
-    "verbose",
-    "xtrace",
-];
-
-/// python(1), "Command line and environment"
-const PYTHON: Options =
-    Options { flags: b"bBdEIOPqRsSuvx", valued: b"WX", long_valued: &["check-hash-based-pycs"], ..NONE };
-
-/// node(1)
-const NODE: Options = Options {
-    long: &[
-        "abort-on-uncaught-exception",
-        "enable-source-maps",
-        "experimental-strip-types",
-        "expose-gc",
-        "frozen-intrinsics",
-        "jitless",
-        "no-addons",
-        "no-deprecation",
-        "no-warnings",
-        "pending-deprecation",
-        "permission",
-        "preserve-symlinks",
-        "preserve-symlinks-main",
-        "throw-deprecation",
-        "trace-deprecation",
-        "trace-uncaught",
-        "trace-warnings",
-        "use-bundled-ca",
-        "use-openssl-ca",
-        "use-system-ca",
-    ],
-    long_valued: &[
-        "disable-warning",
-        "dns-result-order",
-        "max-http-header-size",
-        "title",
-        "unhandled-rejections",
-    ],
-    long_joined: &["max-old-space-size", "max-semi-space-size", "stack-size", "stack-trace-limit"],
-    commands: &["inspect", "debug"],
-    ..NONE
-};
-
-/// bash(1)
-const BASH: Options = Options {
-    flags: b"abefhklmpruvxBCEHPT",
-    settings: b"oO",
-    long: &["login", "noediting", "noprofile", "norc", "posix", "restricted", "verbose"],
-    plus: true,
-    ..NONE
-};
-
-/// zshoptions(1), "Single letter options"
-const ZSH: Options = Options { flags: b"defluvx", settings: b"o", plus: true, ..NONE };
-
-/// sh(1p), dash(1), ksh(1)
-const SH: Options = Options { flags: b"abefhlmpuvxC", settings: b"o", plus: true, ..NONE };
-
-/// fish(1)
-const FISH: Options = Options {
-    flags: b"lNP",
-    valued: b"dDfop",
-    long: &["login", "no-config", "private"],
-    long_valued: &["debug", "debug-output", "debug-stack-frames", "features", "profile", "profile-startup"],
-    ..NONE
-};
-
-/// ruby(1)
-const RUBY: Options = Options {
-    flags: b"dUvw",
-    valued: b"E",
-    runs: &[(b'W', b"012")],
-    long: &["debug", "disable-gems", "jit", "verbose", "yjit"],
-    long_joined: &["disable", "enable", "encoding", "external-encoding", "internal-encoding"],
-    ..NONE
-};
-
-/// perlrun(1)
-const PERL: Options = Options {
-    flags: b"ftTUwWX",
-    runs: &[(b'0', b"01234567"), (b'C', b"0123456789ADEILOSaio"), (b'l', b"01234567")],
-    ..NONE
-};
-
-/// ld.so(8)
-const LOADER: Options = Options {
-    long: &["inhibit-cache"],
-    long_valued: &["argv0", "glibc-hwcaps-mask", "inhibit-rpath"],
-    needs_slash: true,
-    ..NONE
-};
-
-fn options(interpreter: Interpreter) -> Option<&'static Options> {
-    match interpreter {
-        Interpreter::Python => Some(&PYTHON),
-        Interpreter::Node => Some(&NODE),
-        Interpreter::Bash => Some(&BASH),
-        Interpreter::Zsh => Some(&ZSH),
-        Interpreter::Fish => Some(&FISH),
-        Interpreter::Sh => Some(&SH),
-        Interpreter::Ruby => Some(&RUBY),
-        Interpreter::Perl => Some(&PERL),
-        Interpreter::Loader => Some(&LOADER),
-        Interpreter::Gdb => None,
+    #[test]
+    fn interpreters_are_known_by_the_name_of_their_file() {
+        use Interpreter::{Bash, Fish, Gdb, Loader, Node, Perl, Python, Ruby, Sh, Zsh};
+        let known: [(Interpreter, &[&str]); 10] = [
+            (
+                Python,
+                &["python", "python3", "python3.11", "python3.13t", "python3.11-dbg", "pypy3.10", "pypy"],
+            ),
+            (Node, &["node", "nodejs", "node22"]),
+            (Bash, &["bash", "bash-static", "bash-5.2", "rbash"]),
+            (Zsh, &["zsh", "zsh5", "zsh-5.9", "zsh-static"]),
+            (Fish, &["fish"]),
+            (Sh, &["sh", "dash", "ksh", "ksh93", "mksh"]),
+            (Ruby, &["ruby", "ruby3.1"]),
+            (Perl, &["perl", "perl5.36.0", "perl5.36-x86_64-linux-gnu"]),
+            (
+                Loader,
+                &[
+                    "ld-linux-x86-64.so.2",
+                    "ld-2.31.so",
+                    "ld.so",
+                    "ld64.so.1",
+                    "ld-musl-x86_64.so.1",
+                    "libc.so",
+                ],
+            ),
+            (Gdb, &["gdb", "gdb-multiarch"]),
+        ];
+        for (expected, names) in known {
+            for name in names {
+                assert_eq!(interpreter(&format!("/usr/bin/{name}")), Some(expected), "{name}");
+                assert_eq!(interpreter(&format!("/usr/bin/{name} (deleted)")), Some(expected), "{name}");
+            }
+        }
+        let others =
+            ["pythonista", "node_exporter", "shred", "fisher", "bashful", "busybox", "ld", "ldconfig"];
+        for name in others.into_iter().chain(["perlish", "node-problem-detector", "rubyfmt", "", "/"]) {
+            assert_eq!(interpreter(&format!("/usr/bin/{name}")), None, "{name}");
+        }
+        assert_eq!(interpreter("/opt/python3/app"), None);
     }
-}
 
-/// What a word of short options leaves to the next word.
-enum Follows {
-    Nothing,
-    Value,
-    Setting,
-}
+    /// The script of a command line, whose first word is the executable.
+    fn script(line: &str) -> Option<String> {
+        let argv: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let interpreter = interpreter(line.split(' ').next()?).expect("an interpreter");
+        script_word(interpreter, &argv).map(|word| String::from_utf8(word.to_vec()).unwrap())
+    }
 
-impl Options {
-    /// Whether a long option takes the next word; None if it is not known.
-    fn takes_word(&self, long: &[u8]) -> Option<bool> {
-        match long.iter().position(|&byte| byte == b'=') {
-            Some(at) => {
-                let name = &long[..at];
-                known(self.long_valued, name).or_else(|| known(self.long_joined, name)).map(|()| false)
-            }
-            None => {
-                let alone = known(self.long, long).map(|()| false);
-                alone.or_else(|| known(self.long_valued, long).map(|()| true))
-            }
+    #[track_caller]
+    fn runs(lines: &[&str]) {
+        for line in lines {
+            assert_eq!(script(line).as_deref(), Some("S"), "{line}");
         }
     }
 
-    /// What a word of short options leaves to the next word; None if one of them is not known.
-    fn cluster(&self, mut letters: &[u8]) -> Option<Follows> {
-        while let [letter, rest @ ..] = letters {
-            letters = rest;
-            if self.flags.contains(letter) {
-                continue;
-            }
-            if self.valued.contains(letter) {
-                return Some(if rest.is_empty() { Follows::Value } else { Follows::Nothing });
-            }
-            if self.settings.contains(letter) {
-                return rest.is_empty().then_some(Follows::Setting);
-            }
-            let (_, run) = self.runs.iter().find(|(name, _)| name == letter)?;
-            let behind = rest.iter().position(|byte| !run.contains(byte)).unwrap_or(rest.len());
-            letters = &rest[behind..];
+    #[track_caller]
+    fn runs_none(lines: &[&str]) {
+        for line in lines {
+            assert_eq!(script(line), None, "{line}");
         }
-        Some(Follows::Nothing)
     }
-}
 
-fn known(names: &[&str], name: &[u8]) -> Option<()> {
-    names.iter().any(|known| known.as_bytes() == name).then_some(())
+    #[test]
+    fn python() {
+        runs(&["python3 S", "python3 S -c x", "python3 -u S", "python3 -uBI S a", "python3 -W error S"]);
+        runs(&["python3 -Werror S", "python3 -uX dev S", "python3 -uXdev S", "python3 -- S"]);
+        runs(&["python3 --check-hash-based-pycs always S"]);
+        runs_none(&[
+            "python3",
+            "python3 -",
+            "python3 -c S",
+            "python3 -cS a",
+            "python3 -uc S",
+            "python3 -m S",
+        ]);
+        runs_none(&["python3 -mS a", "python3 -i S", "python3 -V S", "python3 -j S", "python3 --new S"]);
+        runs_none(&["python3 -W", "python3 -- -", "python3 --", "python3  S"]);
+    }
+
+    #[test]
+    fn node() {
+        runs(&["node S", "node --no-warnings S -e x", "node --title x S", "node --title=x S", "node -- S"]);
+        runs(&["node --max-old-space-size=4096 --enable-source-maps S"]);
+        runs_none(&[
+            "node",
+            "node -",
+            "node -e S",
+            "node --eval S",
+            "node --eval=S a",
+            "node -p S",
+            "node -pe S",
+        ]);
+        runs_none(&[
+            "node -i S",
+            "node -r m S",
+            "node --import m S",
+            "node --import=m S",
+            "node --inspect S",
+        ]);
+        runs_none(&["node inspect S", "node --max-old-space-size S a", "node --test S", "node --run S"]);
+    }
+
+    #[test]
+    fn bash() {
+        runs(&["bash S", "bash -e S", "bash -eu S -c x", "bash -euo pipefail S", "bash +x S", "bash -- S"]);
+        runs(&[
+            "bash --norc --posix S",
+            "bash -l S",
+            "bash -O extglob S",
+            "bash +O extglob S",
+            "bash -o errexit S",
+        ]);
+        runs_none(&["bash", "bash -", "bash -c S", "bash -ec S", "bash -s S", "bash -i S", "bash -es S"]);
+        runs_none(&["bash --rcfile S a", "bash --init-file S a", "bash -rcfile S a", "bash --debugger S"]);
+        runs_none(&["bash -O extdebug S", "bash -oe pipefail S", "bash -o", "bash + S", "bash --login=x S"]);
+    }
+
+    #[test]
+    fn other_shells() {
+        runs(&[
+            "sh S",
+            "sh -e S",
+            "dash -eu S",
+            "sh +e S",
+            "ksh -o errexit S",
+            "sh -- S",
+            "sh -o nounset -e S",
+        ]);
+        runs_none(&[
+            "sh",
+            "sh -c S",
+            "sh -s S",
+            "sh -o stdin S",
+            "dash -o interactive S",
+            "ksh -i S",
+            "sh --x S",
+        ]);
+        runs(&["zsh S", "zsh -f S", "zsh -df S", "zsh +x S", "zsh -o errexit S"]);
+        runs_none(&[
+            "zsh -c S",
+            "zsh -s S",
+            "zsh -o shinstdin S",
+            "zsh --emulate sh S",
+            "zsh -fi S",
+            "zsh -",
+        ]);
+        runs(&[
+            "fish S",
+            "fish -N S",
+            "fish -d proc S",
+            "fish -dproc S",
+            "fish --features=x S",
+            "fish -Np f S",
+        ]);
+        runs_none(&[
+            "fish -c S",
+            "fish -C S a",
+            "fish --init-command S a",
+            "fish -i S",
+            "fish --no-conf S",
+            "fish -",
+        ]);
+        assert_eq!(script("fish +N").as_deref(), Some("+N"));
+    }
+
+    #[test]
+    fn ruby_and_perl() {
+        runs(&["ruby S", "ruby -w S", "ruby -W0 S", "ruby -W S", "ruby -wE utf-8 S", "ruby -Eutf-8 S"]);
+        runs(&["ruby --disable-gems --encoding=utf-8 S"]);
+        runs_none(&[
+            "ruby -e S",
+            "ruby -W0e S",
+            "ruby -r m S",
+            "ruby -I d S",
+            "ruby -C d S",
+            "ruby -S S",
+            "ruby -x S",
+        ]);
+        runs(&[
+            "perl S",
+            "perl -w S",
+            "perl -wT S",
+            "perl -l S",
+            "perl -0777 S",
+            "perl -CSDA S",
+            "perl -- S",
+        ]);
+        runs_none(&["perl -e S", "perl -E S", "perl -le S", "perl -l0e S", "perl -0777ne S", "perl -wE S"]);
+        runs_none(&[
+            "perl -Mm S",
+            "perl -I d S",
+            "perl -d S",
+            "perl -i S",
+            "perl -n S",
+            "perl -x S",
+            "perl -",
+            "perl",
+        ]);
+    }
+
+    #[test]
+    fn loader_and_debugger() {
+        let of = |rest: &str| script(&format!("/lib64/ld-linux-x86-64.so.2 {rest}"));
+        assert_eq!(of("/bin/true x").as_deref(), Some("/bin/true"));
+        assert_eq!(of("--argv0 x --inhibit-cache ./true").as_deref(), Some("./true"));
+        for rest in ["true", "--preload /x /bin/true", "--library-path /x /bin/true", "--list /bin/true"] {
+            assert_eq!(of(rest), None, "{rest}");
+        }
+        runs_none(&["gdb S", "gdb -p 1", "gdb --args S", "gdb"]);
+    }
+
+    const ALL: [Interpreter; 10] = [
+        Interpreter::Python,
+        Interpreter::Node,
+        Interpreter::Bash,
+        Interpreter::Zsh,
+        Interpreter::Fish,
+        Interpreter::Sh,
+        Interpreter::Ruby,
+        Interpreter::Perl,
+        Interpreter::Loader,
+        Interpreter::Gdb,
+    ];
+
+    proptest! {
+        #[test]
+        fn a_script_is_one_of_the_words(
+            which in 0..ALL.len(),
+            words in prop::collection::vec("[-+]{0,2}[a-zA-Z0-9/=.]{0,4}", 0..8),
+        ) {
+            let argv: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+            if let Some(script) = script_word(ALL[which], &argv) {
+                prop_assert!(argv[1..].contains(&script));
+                prop_assert!(!script.is_empty() && script != b"-");
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read(which in 0..ALL.len(), words in prop::collection::vec(any::<Vec<u8>>(), 0..8)) {
+            let argv: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+            if let Some(script) = script_word(ALL[which], &argv) {
+                prop_assert!(argv.contains(&script));
+            }
+        }
+
+        #[test]
+        fn any_name_is_read(name in any::<String>()) {
+            let _ = interpreter(&name);
+        }
+
+        /// Code in a word of its own is never taken for a script, whatever stands before it.
+        #[test]
+        fn code_is_no_script(
+            which in prop::sample::select(&ALL[..8]),
+            flags in prop::collection::vec("-[a-zA-Z0-9]{1,4}", 0..3),
+        ) {
+            let code = match which {
+                Interpreter::Node | Interpreter::Ruby | Interpreter::Perl => "-e",
+                _ => "-c",
+            };
+            let mut argv: Vec<&[u8]> = vec![b"x"];
+            argv.extend(flags.iter().map(String::as_bytes));
+            argv.extend([code.as_bytes(), b"CODE"]);
+            // An option that takes a value may take the `-c` itself, and what follows is the script.
+            let script = script_word(which, &argv);
+            let takes_value = flags.last().is_some_and(|flag| flag.ends_with(['W', 'X', 'E', 'd', 'D', 'f', 'o', 'p']));
+            prop_assert!(script.is_none() || takes_value);
+        }
+    }
 }

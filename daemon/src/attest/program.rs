@@ -20,7 +20,7 @@ use rustix::fs::{CWD, ResolveFlags};
 pub use super::file::FileFacts;
 use super::file::{self, Held};
 pub use super::interpreter::Interpreter;
-use super::{interpreter, script};
+use super::{digest, interpreter, script};
 
 /// A program, as far as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,9 +126,7 @@ pub fn file(path: &Path, digest: bool, until: Instant) -> Result<FileFacts, Unre
 /// [`Unreadable::NoInterpreter`], or why the script cannot be read.
 pub fn interpreter_of(script: &Path, until: Instant) -> Result<PathBuf, Unreadable> {
     const WHAT: &str = "the script";
-    if Instant::now() >= until {
-        return Err(Unreadable::Late { what: WHAT });
-    }
+    digest::in_time(WHAT, until)?;
     let file = hold(script, WHAT)?.open(WHAT)?;
     let mut start = Vec::new();
     let read = file.take(FIRST_LINE).read_to_end(&mut start);
@@ -137,6 +135,11 @@ pub fn interpreter_of(script: &Path, until: Instant) -> Result<PathBuf, Unreadab
         Named::Path(path) => Ok(path.to_owned()),
         Named::Search(name) => searched(name).ok_or(Unreadable::NoInterpreter),
     }
+}
+
+/// Which interpreter a file is, by its name.
+pub fn known_interpreter(exe_path: &str) -> Option<Interpreter> {
+    interpreter::interpreter(exe_path)
 }
 
 /// How much of a script the kernel looks at, in bytes (linux/binfmts.h, `BINPRM_BUF_SIZE`).
@@ -173,7 +176,7 @@ fn named(start: &[u8]) -> Option<Named<'_>> {
         return Some(Named::Path(path));
     }
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._+-".contains(byte);
-    (name.iter().all(plain) && !name.starts_with(b"-")).then(|| Named::Search(path.as_os_str()))
+    (name.iter().all(plain) && !name.starts_with(b"-")).then_some(Named::Search(path.as_os_str()))
 }
 
 fn searched(name: &OsStr) -> Option<PathBuf> {
@@ -184,3 +187,7 @@ fn searched(name: &OsStr) -> Option<PathBuf> {
         },
     )
 }
+
+#[cfg(test)]
+#[path = "program_tests.rs"]
+mod tests;

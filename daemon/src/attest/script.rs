@@ -79,3 +79,15 @@ fn directory(process: BorrowedFd<'_>) -> Result<Option<PathBuf>, Unreadable> {
     let below_root = directory.strip_prefix(link("root")?);
     Ok(below_root.ok().map(|path| Path::new("/").join(path)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_words_and_what_was_cut_off_is_none() {
+        assert_eq!(words(b"a\0\0bc\0"), [&b"a"[..], b"", b"bc"]);
+        assert_eq!(words(b"a\0bc"), [b"a"]);
+        assert!(words(b"").is_empty());
+    }
+}
