@@ -150,6 +150,35 @@ fn a_lock_wins_over_what_is_in_flight() {
     }
 }
 
+#[test]
+fn a_try_that_a_lock_cuts_off_counts_as_what_it_was() {
+    let world = World::unlocked();
+    let cut_off = |password: &str| {
+        let args = ["--renew", "--password-stdin"];
+        let mut trying = world.glassdome_start(&args).stdin(format!("{password}\n")).start();
+        while !trying.has_ended() {
+            world.ctl(&["lock"]).ok();
+        }
+        trying.output()
+    };
+    assert!(cut_off(PASSWORD).refused(3).contains("a lock came"));
+    assert_eq!(world.unlock(PASSWORD, &[]).code, 0, "the right one costs nothing");
+
+    let wrong = || world.audit().iter().any(|record| record["by"] == "wrong-password");
+    // One that is cut off before its turn is none.
+    let tried = || {
+        assert_ne!(cut_off("wrong").code, 0);
+        wrong()
+    };
+    assert!(wait_until(tried, SOON), "it is tried to its end");
+    for _ in 0..2 {
+        assert!(wait_until(|| world.unlock("wrong", &[]).code == 7, SOON));
+    }
+    // The pause after two would be over, and the one after three is not.
+    thread::sleep(Duration::from_secs(2));
+    assert!(world.unlock(PASSWORD, &[]).refused(8).contains("Try again in "));
+}
+
 /// The one slow test: 16 s, since it must be longer than a tick and what counts as late.
 #[test]
 fn a_daemon_that_stood_still_is_locked_when_it_goes_on() {

@@ -8,6 +8,7 @@ use glassdome_lockmem::LockedBytes;
 use glassdome_proto::session::{self, Password};
 use glassdome_proto::{Answer, Code, Refusal};
 use glassdome_vault::{Error, Keys, Vault, kdf, strength};
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::{Asking, Turn};
 use crate::journal::{Entry, Who};
@@ -37,34 +38,61 @@ pub async fn verify(asking: &Asking, event: Event, password: LockedBytes) -> Res
     let state = &asking.state;
     let vault = state.vault().ok_or_else(refuse::no_vault)?;
     let locks = state.locks();
-    let mut backoff = state.guessing.lock().await;
-    let wait = backoff.wait(clock::now());
+    let turn = state.guessing.clone().lock_owned().await;
+    let wait = turn.wait(clock::now());
     if !wait.is_zero() {
         record(asking, event, Outcome::Denied, "throttled")?;
         let seconds = wait.as_secs_f64().ceil();
         let message = format!("too many wrong passwords. Try again in {seconds} s");
         return Err(refuse::throttled(message, wait));
     }
-    *backoff = backoff.charge(clock::now());
-    remember(asking, &vault, *backoff).await?;
+    // In a task of its own: a lock ends the request, but the try is counted as what it was. The keys
+    // are with the request, and so end with it.
+    let (answer, answered) = oneshot::channel();
+    let counted = tokio::task::spawn_local(attempt(asking.clone(), event, vault, turn, password, answer));
+    let keys = answered.await.map_err(|_| refuse::lost(worker::Lost))??;
+    counted.await.map_err(|_| refuse::lost(worker::Lost))?;
+    if locks.has_changed().unwrap_or(true) { Err(refuse::lock_came()) } else { Ok(keys) }
+}
+
+/// Makes one try to its end, also if nobody waits for its answer any more.
+async fn attempt(
+    asking: Asking,
+    event: Event,
+    vault: Arc<Vault>,
+    mut turn: OwnedMutexGuard<Backoff>,
+    password: LockedBytes,
+    answer: oneshot::Sender<Result<Keys, Refusal<'static>>>,
+) {
+    *turn = turn.charge(clock::now());
+    let tried = open(&asking, event, &vault, *turn, password).await;
+    let right = tried.is_ok();
+    // If the request is gone, its keys are gone here.
+    drop(answer.send(tried));
+    if right {
+        *turn = Backoff::default();
+        if let Err(refusal) = remember(&asking, &vault, *turn).await {
+            tracing::warn!("the count of wrong passwords could not be reset: {}", refusal.message);
+        }
+    }
+}
+
+async fn open(
+    asking: &Asking,
+    event: Event,
+    vault: &Arc<Vault>,
+    charged: Backoff,
+    password: LockedBytes,
+) -> Result<Keys, Refusal<'static>> {
+    remember(asking, vault, charged).await?;
     let input = vault.kdf_input().map_err(|error| refuse::vault(&error))?;
     let derived = worker::once("kdf", move || kdf::derive(&input, &password)).await.map_err(refuse::lost)?;
     let kek = derived.map_err(|error| refuse::vault(&error))?;
-    if locks.has_changed().unwrap_or(true) {
-        return Err(refuse::lock_came());
-    }
     match vault.unwrap(&kek) {
-        Ok(keys) => {
-            *backoff = Backoff::default();
-            if let Err(refusal) = remember(asking, &vault, *backoff).await {
-                tracing::warn!("the count of wrong passwords could not be reset: {}", refusal.message);
-            }
-            // The lock may have come while that was written.
-            if locks.has_changed().unwrap_or(true) { Err(refuse::lock_came()) } else { Ok(keys) }
-        }
+        Ok(keys) => Ok(keys),
         Err(Error::WrongPassword) => {
             record(asking, event, Outcome::Denied, "wrong-password")?;
-            let wait = backoff.wait(clock::now());
+            let wait = charged.wait(clock::now());
             let millis = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
             Err(Refusal {
                 retry_after_ms: Some(millis),
