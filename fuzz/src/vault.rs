@@ -129,6 +129,23 @@ fn unlocked(vault: &Vault, keys: &Keys) {
     }
     ignored(vault.setting(keys, "idle"));
     ignored(vault.generation(keys));
+    checked(vault, keys);
+    // A write follows what the file says of its free pages.
+    ignored(changed(vault, keys));
+    ignored(vault.read(keys, SECRETS[0].0));
+    checked(vault, keys);
+}
+
+fn changed(vault: &Vault, keys: &Keys) -> Result<(), Error> {
+    let mut draft = vault.draft(keys)?;
+    let value = Some(&[0x57; 9000][..]);
+    draft.set("written", Edit { value, ..Edit::default() }, NOW)?;
+    draft.remove(SECRETS[3].0, true, NOW)?;
+    vault.commit(draft.finish()?)?;
+    Ok(())
+}
+
+fn checked(vault: &Vault, keys: &Keys) {
     let Ok(mut check) = vault.check(keys) else { return };
     for _ in 0..STEPS {
         match check.step(keys, STEP) {

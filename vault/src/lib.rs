@@ -13,12 +13,15 @@
 #![forbid(unsafe_code)]
 
 mod aad;
+mod bits;
 mod check;
+mod checked;
 mod create;
 mod draft;
 mod edit;
 mod entry;
 mod error;
+mod free_pages;
 mod header;
 mod info;
 pub mod kdf;
@@ -27,6 +30,7 @@ mod multiset;
 mod name;
 mod overlay;
 mod page;
+mod pages;
 mod record;
 mod rows;
 mod seal;
@@ -35,6 +39,8 @@ mod slot;
 mod state;
 mod store;
 pub mod strength;
+mod survey;
+mod table_definition;
 mod throttle;
 mod traceless;
 mod vault;

@@ -1,6 +1,6 @@
 //! A look at a vault file that leaves it byte for byte as it is: reads come from the file, writes stay in
-//! memory. redb marks and repairs what it opens, and a file that turns out to be garbage, tampered with or
-//! from a newer version must not be changed by finding that out.
+//! memory. redb marks what it opens and writes when it closes, and a file that turns out to be garbage,
+//! tampered with or from a newer version must not be changed by finding that out.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,7 +13,7 @@ use redb::{BackendError, DatabaseError, StorageBackend};
 
 /// Granularity of what is kept in memory, in bytes.
 const CHUNK: usize = 4096;
-/// The most chunks kept in memory (64 MiB): far more than the repair of an honest vault writes.
+/// The most chunks kept in memory (64 MiB): far more than opening and closing an honest vault writes.
 const MAX_CHUNKS: usize = 16 * 1024;
 
 /// A file with changes that never reach it.

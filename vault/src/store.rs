@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use redb::backends::FileBackend;
 use redb::{
     AccessGuard, CommitError, Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase,
-    ReadableTableMetadata, StorageError, TableDefinition, TableError, TransactionError,
+    ReadableTableMetadata, RepairSession, StorageBackend, StorageError, TableDefinition, TableError,
+    TransactionError,
 };
 
+use crate::checked::Checked;
 use crate::overlay::Overlay;
 use crate::{Damage, Error};
 
@@ -94,16 +96,10 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the file, having looked at it without touching it: `inspect` refuses what is not ours.
     pub fn open(path: &Path, inspect: impl Fn(&Reader) -> Result<(), Error>) -> Result<Self, Error> {
-        // Writable, though nothing is written: the lock asks for it.
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::Storage)?;
-        if file.metadata().map_err(Error::Storage)?.len() == 0 {
-            return Err(Damage::Store.into());
-        }
         guarded(|| {
-            let overlay = Overlay::new(file).map_err(opening)?;
-            let database =
-                Database::builder().set_cache_size(CACHE).create_with_backend(overlay).map_err(opening)?;
-            inspect(&Reader::new(&database)?)
+            // Writable, though nothing is written: the lock asks for it.
+            let overlay = Overlay::new(open_file(path)?).map_err(opening)?;
+            inspect(&Reader::new(&open_checked(overlay)?)?)
         })?;
         Ok(Self {
             path: path.to_owned(),
@@ -206,7 +202,8 @@ impl Reader {
         })
     }
 
-    /// The rows behind `after`, in the order of their keys, until `each` says `false`.
+    /// The rows behind `after`, in the order of their keys, until `each` says `false`. Keys in a wrong order are
+    /// damage, so that going on behind the last one comes to an end.
     pub fn each(
         &self,
         table: Table,
@@ -216,8 +213,15 @@ impl Reader {
         use std::ops::Bound::{Excluded, Unbounded};
         guarded(|| {
             let start = after.map_or(Unbounded, Excluded);
+            let mut last = after.map(<[u8]>::to_vec);
             for pair in self.table(table).range::<&[u8]>((start, Unbounded)).map_err(storage)? {
                 let (key, row) = pair.map_err(storage)?;
+                if last.as_deref().is_some_and(|last| last >= key.value()) {
+                    return Err(Damage::Store.into());
+                }
+                let last = last.get_or_insert_default();
+                last.clear();
+                last.extend_from_slice(key.value());
                 if !each(key.value(), row.value())? {
                     break;
                 }
@@ -237,7 +241,21 @@ impl Reader {
 }
 
 fn open_database(path: &Path) -> Result<Database, Error> {
-    guarded(|| Database::builder().set_cache_size(CACHE).open(path).map_err(opening))
+    guarded(|| open_checked(FileBackend::new(open_file(path)?).map_err(opening)?))
+}
+
+fn open_file(path: &Path) -> Result<File, Error> {
+    OpenOptions::new().read(true).write(true).open(path).map_err(Error::Storage)
+}
+
+/// Opens what must be there already: an empty file does not pass the survey.
+fn open_checked(file: impl StorageBackend) -> Result<Database, Error> {
+    Database::builder()
+        .set_cache_size(CACHE)
+        // A repair reads all, and believes it. Every commit leaves what makes it needless.
+        .set_repair_callback(RepairSession::abort)
+        .create_with_backend(Checked::new(file))
+        .map_err(opening)
 }
 
 /// Closing writes, and so can panic on a damaged file. What it could not write is repaired at the next

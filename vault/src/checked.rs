@@ -1,0 +1,119 @@
+//! A file that redb can trust: surveyed before the first byte of it is handed over, and each leaf of the
+//! vault's tables looked at whenever it is read. A file in which anything is wrong gives an error, not a panic
+//! of redb's or memory without a bound.
+
+use std::io;
+use std::ops::{Bound, Range};
+use std::sync::{PoisonError, RwLock};
+
+use redb::{BackendError, StorageBackend};
+
+use crate::bits::Bits;
+use crate::pages::{Node, PAGE, Shape};
+use crate::survey::{MAX_PAGES, survey, unsound};
+
+/// A checked file.
+#[derive(Debug)]
+pub(crate) struct Checked<F> {
+    file: F,
+    /// Where a leaf begins that redb has not written itself. `None` before the survey, which must wait until
+    /// redb holds the lock.
+    leaves: RwLock<Option<Bits>>,
+}
+
+impl<F: StorageBackend> Checked<F> {
+    pub fn new(file: F) -> Self {
+        Self { file, leaves: RwLock::new(None) }
+    }
+
+    /// Asks about the leaves, surveying the file if that has not been done.
+    fn leaves<T>(&self, ask: impl FnOnce(&Bits) -> T) -> io::Result<T> {
+        // A set of leaves is whole or absent, also after a panic.
+        if let Some(leaves) = &*self.leaves.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(ask(leaves));
+        }
+        let mut leaves = self.leaves.write().unwrap_or_else(PoisonError::into_inner);
+        let surveyed = match leaves.take() {
+            Some(leaves) => leaves,
+            None => survey(&self.file)?,
+        };
+        Ok(ask(leaves.insert(surveyed)))
+    }
+}
+
+/// The pages of a range of bytes; the header has none.
+fn pages(offset: u64, length: usize) -> Range<u64> {
+    let end = (offset + length as u64).div_ceil(PAGE);
+    (offset / PAGE).saturating_sub(1)..end.saturating_sub(1)
+}
+
+impl<F: StorageBackend> StorageBackend for Checked<F> {
+    // The first that redb asks once it has the lock.
+    fn len(&self) -> io::Result<u64> {
+        self.leaves(|_| ())?;
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let leaf = self.leaves(|leaves| offset >= PAGE && leaves.has(pages(offset, 0).start))?;
+        self.file.read(offset, out)?;
+        if leaf && !matches!(Node::read(out, Shape::BYTES), Some(Node::Leaf(_))) {
+            return Err(unsound());
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        // More would not be opened again.
+        if length > (1 + MAX_PAGES) * PAGE {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.file.set_len(length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let written = pages(offset, data.len());
+        if self.leaves(|leaves| written.clone().any(|page| leaves.has(page)))?
+            && let Some(leaves) = &mut *self.leaves.write().unwrap_or_else(PoisonError::into_inner)
+        {
+            leaves.remove(written);
+        }
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.query_lock_range(start, end)
+    }
+}
+
+#[cfg(test)]
+#[path = "checked_tests.rs"]
+mod tests;
