@@ -72,6 +72,18 @@ pub enum Event {
     Settings,
     /// A sealed setting was changed.
     ChangeSetting,
+    /// The sealed rules were read.
+    Rules,
+    /// A sealed rule was made or taken away.
+    ChangeRules,
+    /// A terminal was granted.
+    Grant,
+    /// The granted terminals were shown.
+    Grants,
+    /// The grant of a terminal was ended by hand.
+    Revoke,
+    /// Another process than the one that asked was shown as the daemon sees it.
+    WhoAmI,
     /// The check of the vault found records put back, changed or taken away.
     VaultDamaged,
 }

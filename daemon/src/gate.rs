@@ -7,21 +7,20 @@
 use std::cell::Ref;
 
 use glassdome_audit::{Event, Outcome};
-use glassdome_proto::{Code, Refusal};
+use glassdome_proto::Refusal;
 use glassdome_vault::Keys;
 
-use crate::attest::Peer;
 use crate::clock;
 use crate::journal::{Entry, Who};
-use crate::policy::{self, Question, Rule, Verdict};
+use crate::ops::Asking;
+use crate::policy::{self, By, Question};
 use crate::refuse;
-use crate::state::State;
 
 /// This peer may do this, now.
 #[must_use]
 pub struct Permit<'s> {
     keys: Ref<'s, Keys>,
-    rule: Rule,
+    by: By,
 }
 
 impl Permit<'_> {
@@ -30,9 +29,9 @@ impl Permit<'_> {
         &self.keys
     }
 
-    /// What allowed it, as the log records it.
-    pub fn by(&self) -> &'static str {
-        self.rule.name()
+    /// What allowed it.
+    pub fn by(&self) -> &By {
+        &self.by
     }
 }
 
@@ -41,16 +40,14 @@ impl Permit<'_> {
 /// # Errors
 /// The refusal to send.
 pub fn admit<'s>(
-    state: &'s State,
-    peer: &Peer,
+    asking: &'s Asking,
     event: Event,
     question: Question<'_>,
 ) -> Result<Permit<'s>, Refusal<'static>> {
-    let evidence = peer.evidence();
+    let Asking { state, peer, stand, .. } = asking;
     let refused = |by: &str, refusal: Refusal<'static>| {
-        let peer = Who::Peer(evidence);
-        let entry = Entry { event, outcome: Outcome::Denied, secret: question.secret, by: Some(by), peer };
-        match state.record(entry) {
+        let (outcome, secret, by) = (Outcome::Denied, question.secret(), Some(by));
+        match state.record(Entry { event, outcome, secret, by, peer: Who::Peer(peer.evidence()) }) {
             Ok(_) => refusal,
             Err(unlogged) => unlogged,
         }
@@ -61,15 +58,13 @@ pub fn admit<'s>(
     if !state.is_open(clock::now()) {
         return Err(refused("locked", refuse::locked(state.last_lock())));
     }
-    let rule = match policy::decide(state.owner(), evidence, question) {
-        Verdict::Allow(rule) => rule,
-        Verdict::Deny(reason) => {
-            return Err(refused("policy", Refusal::new(Code::Denied, format!("denied: {reason}"))));
-        }
+    let (standing, asker) = stand.now(state);
+    let Some(by) = policy::decide(&standing, question) else {
+        return Err(refused("policy", refuse::denied(question, &asker)));
     };
     state.used(clock::now());
     match state.keys() {
-        Some(keys) => Ok(Permit { keys, rule }),
+        Some(keys) => Ok(Permit { keys, by }),
         None => Err(refused("locked", refuse::locked(state.last_lock()))),
     }
 }

@@ -230,7 +230,7 @@ impl<'a> Who<'a> {
             Self::Nobody => (0, (0, 0)),
             Self::User { uid, .. } => (uid, (0, 0)),
             Self::Process(kernel) | Self::Peer(Evidence { kernel, .. }) => {
-                (kernel.uid, (kernel.exe.dev, kernel.exe.ino))
+                (kernel.uid, kernel.exe.as_ref().map_or((0, 0), |exe| (exe.dev, exe.ino)))
             }
         }
     }

@@ -12,8 +12,9 @@
 //! | [`server`] | frames, limits, the handshake | sockets |
 //! | [`attest`] | who a peer is, and that it stays so | `/proc`, pidfds |
 //! | [`session`] | whether a key exists, and until when | nothing: pure |
+//! | [`standing`] | what speaks for a peer: the grant of its terminal, rules about it | `/proc`, files |
 //! | [`policy`] | whether this peer may | nothing: pure |
-//! | [`gate`] | asks both, and hands on a permit, the only way to a key | – |
+//! | [`gate`] | asks them, and hands on a permit, the only way to a key | – |
 //! | [`ops`] | what each message does | the vault |
 //! | [`journal`] | the record | the log's file |
 //! | [`watch`] | when a session must end although nobody asks | clocks, the disk |
@@ -27,6 +28,7 @@ pub mod attest;
 pub mod clock;
 pub mod config;
 pub mod gate;
+pub mod grants;
 pub mod harden;
 pub mod journal;
 pub mod ops;
@@ -37,6 +39,7 @@ pub mod run;
 pub mod server;
 pub mod session;
 pub mod settings;
+pub mod standing;
 pub mod state;
 pub mod throttle;
 pub mod watch;

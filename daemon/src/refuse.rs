@@ -1,5 +1,6 @@
 //! How each thing that can go wrong is told to a client: a code, and one line that says what
-//! happened and what to do next. No line ever holds a peer's bytes beyond the name it asked for.
+//! happened and what to do next. Of a peer's own bytes a line holds the name that it asked for, and
+//! the names of programs and scripts, cut and without control characters.
 
 use std::time::Duration;
 
@@ -7,8 +8,13 @@ use glassdome_proto::session::LockReason;
 use glassdome_proto::{Code, Refusal};
 use glassdome_vault::Error;
 
+use crate::attest::Unattested;
+use crate::attest::program::Unreadable;
+use crate::grants::Uncovered;
 use crate::journal::Unwritable;
+use crate::policy::{Action, Question};
 use crate::settings::Unread;
+use crate::standing::Asker;
 use crate::worker::Lost;
 
 /// No session.
@@ -27,6 +33,127 @@ pub fn no_vault() -> Refusal<'static> {
     Refusal::new(Code::NoVault, "there is no vault yet. Create one: glassdome_start")
 }
 
+/// The peer ended, or became another program.
+pub fn gone(pid: i32) -> Refusal<'static> {
+    Refusal::new(Code::Denied, format!("denied: {}", Unattested::Gone { pid }))
+}
+
+/// A debugger holds it.
+pub fn traced(pid: i32) -> Refusal<'static> {
+    let message = format!("denied: pid {pid} is held by a debugger or tracer. Run it without");
+    Refusal::new(Code::Denied, message)
+}
+
+/// Nothing speaks for whoever asks: what was missing, and the command that would allow it.
+pub fn denied(question: Question<'_>, asker: &Asker) -> Refusal<'static> {
+    let (what, allow) = match question {
+        Question::Secret(Action::Get, name) => (name.to_owned(), format!("--secrets {}", quoted(name))),
+        Question::Secret(action, name) => {
+            let word = action.name();
+            (format!("{word} {name}"), format!("--secrets {} --actions {word}", quoted(name)))
+        }
+        Question::Names => ("list".to_owned(), "--secrets '**' --actions list".to_owned()),
+        Question::Sealed => {
+            return Refusal::new(Code::Denied, format!("{ONLY_GRANTED}. Type: ctl unlock"));
+        }
+    };
+    Refusal::new(Code::Denied, cut(&format!("denied {what}: {}", missing(asker, &allow))))
+}
+
+/// What is missing for anything to be given.
+pub fn lacking(asker: &Asker) -> String {
+    cut(&missing(asker, "--secrets GLOB"))
+}
+
+const ONLY_GRANTED: &str = "denied: only a terminal where the master password was typed may do that";
+
+/// It takes a granted terminal, or the password.
+pub fn unproven() -> Refusal<'static> {
+    let message = format!("{ONLY_GRANTED}. Type: ctl unlock; or bring the password: --password-fd N");
+    Refusal::new(Code::Denied, message)
+}
+
+/// Passwords are taken from the installed programs only.
+pub fn unstamped() -> Refusal<'static> {
+    let message =
+        "denied: this daemon takes the master password from the installed glassdome_start and ctl only";
+    Refusal::new(Code::Denied, message)
+}
+
+fn missing(asker: &Asker, allow: &str) -> String {
+    let Asker { pid, name, tty, .. } = asker;
+    let name = &plain(name);
+    let whom = match &asker.script {
+        Some(script) => format!("--script {}", quoted(&plain(script))),
+        None => format!("--like {pid}"),
+    };
+    let script =
+        asker.script.as_deref().map(|script| format!(" running {}", plain(script))).unwrap_or_default();
+    if let Some(rule) = &asker.changed {
+        let id = plain(&rule.id);
+        return format!(
+            "{name}{script} (pid {pid}) changed since rule {id} allowed it. Look at it; then: ctl policy rm {id}, \
+             ctl policy allow {allow} {whom}"
+        );
+    }
+    match &asker.uncovered {
+        Some(Uncovered::Token) => "this shell was granted with a token, and this command did not bring it: it was \
+                                   not typed there, or not as the function of `ctl shell-init`. Type it there, or: \
+                                   ctl unlock"
+            .to_owned(),
+        Some(Uncovered::Elsewhere) => {
+            "it was started by a granted shell, but in another session or terminal. Type: ctl unlock".to_owned()
+        }
+        Some(Uncovered::NotGranted) if is_shell(asker) && !tty.is_empty() => {
+            format!("the master password was not typed in this terminal ({name}, {tty}). Type: ctl unlock")
+        }
+        // Without a script of its own an interpreter is anybody.
+        _ if asker.interpreter && asker.script.is_none() => {
+            let ran = if asker.itself { "runs no script file" } else { "ran it, and runs no script file" };
+            format!(
+                "{name} (pid {pid}; {}) {ran}: no rule can name it. Put it into a file, or type the command in a \
+                 terminal where you unlocked",
+                chain(asker)
+            )
+        }
+        Some(Uncovered::NotGranted) => format!(
+            "{name}{script} (pid {pid}; {}) ran it, and no rule allows that. Allow: ctl policy allow {allow} {whom}",
+            chain(asker)
+        ),
+        Some(Uncovered::Program) => {
+            format!("no rule allows it to {name}{script} (pid {pid}). Allow: ctl policy allow {allow} {whom}")
+        }
+        None => "what may be had has just changed. Try again".to_owned(),
+    }
+}
+
+fn is_shell(asker: &Asker) -> bool {
+    asker.interpreter
+        && asker.script.is_none()
+        && !matches!(&*asker.name, "gdb" | "node" | "ruby" | "perl")
+        && !asker.name.starts_with("python")
+        && !asker.name.starts_with("ld-")
+}
+
+fn chain(asker: &Asker) -> String {
+    let names: Vec<String> = asker.line.iter().map(|name| plain(name)).collect();
+    names.join(" → ")
+}
+
+/// Names that a process chose: no control characters, no end.
+fn plain(name: &str) -> String {
+    name.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// As a shell takes it.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn cut(message: &str) -> String {
+    glassdome_proto::Text::<{ glassdome_proto::limits::MESSAGE }>::cut(message).into_owned()
+}
+
 /// Bad arguments.
 pub fn usage(message: impl Into<String>) -> Refusal<'static> {
     Refusal::new(Code::Usage, message)
@@ -41,6 +168,12 @@ pub fn protocol(message: impl Into<String>) -> Refusal<'static> {
 pub fn throttled(message: impl Into<String>, wait: Duration) -> Refusal<'static> {
     let millis = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
     Refusal { retry_after_ms: Some(millis), ..Refusal::new(Code::Throttled, message) }
+}
+
+/// A file that a rule shall name cannot be looked at.
+pub fn unreadable(error: &Unreadable) -> Refusal<'static> {
+    let cause = std::error::Error::source(error).map(|source| format!(" ({source})")).unwrap_or_default();
+    Refusal::new(Code::Usage, format!("{error}{cause}"))
 }
 
 /// What the vault said about a secret, by name.
@@ -110,6 +243,7 @@ pub fn lost(lost: Lost) -> Refusal<'static> {
 pub fn unread(unread: &Unread) -> Refusal<'static> {
     match unread {
         Unread::Vault(error) => vault(error),
+        Unread::Rules(error) => Refusal::new(Code::Protocol, format!("{error}. Upgrade glassdomed")),
         Unread::Unknown { .. } => Refusal::new(Code::Protocol, format!("{unread}. Upgrade glassdomed")),
     }
 }

@@ -7,6 +7,8 @@ use glassdome_lockmem::Level;
 use glassdome_proto::span;
 use glassdome_vault::{Error, Keys, Vault};
 
+use crate::grants::Terminals;
+use crate::policy::rule::{self, Rule};
 use crate::session::{CEILING, Limits};
 
 /// What is sealed in a vault, read at unlock.
@@ -18,6 +20,8 @@ pub struct Settings {
     pub idle: Option<Duration>,
     /// The least protection of the key's memory.
     pub memory: Level,
+    /// What a typed password opens.
+    pub terminals: Terminals,
 }
 
 /// A setting's key, what it is without being set, what it does, and how its text is read.
@@ -32,7 +36,7 @@ pub struct Spec {
 }
 
 /// All settings.
-pub const ALL: [Spec; 3] = [
+pub const ALL: [Spec; 4] = [
     Spec {
         key: "ceiling",
         default: "8h",
@@ -64,6 +68,21 @@ pub const ALL: [Spec; 3] = [
             Some(())
         },
     },
+    Spec {
+        key: "terminals",
+        default: "own",
+        about: "what a typed password opens: own (the shell that it was typed in), tree (all panes of its \
+                multiplexer) or none (rules only)",
+        apply: |settings, text| {
+            settings.terminals = match text {
+                "own" => Terminals::Own,
+                "tree" => Terminals::Tree,
+                "none" => Terminals::None,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
 ];
 
 /// The setting of that key.
@@ -92,7 +111,7 @@ impl Spec {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { ceiling: CEILING, idle: None, memory: Level::Locked }
+        Self { ceiling: CEILING, idle: None, memory: Level::Locked, terminals: Terminals::default() }
     }
 }
 
@@ -119,12 +138,26 @@ impl Settings {
     }
 }
 
+/// Reads the sealed rules.
+///
+/// # Errors
+/// Those of the vault; [`Unread::Rules`] of what this version does not understand.
+pub fn rules(vault: &Vault, keys: &Keys) -> Result<Vec<Rule>, Unread> {
+    match vault.setting(keys, rule::SETTING)? {
+        Some(text) => Ok(rule::read(&text)?),
+        None => Ok(Vec::new()),
+    }
+}
+
 /// Why the settings could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Unread {
     /// The vault said no.
     #[error(transparent)]
     Vault(#[from] Error),
+    /// Rules that this version does not know.
+    #[error(transparent)]
+    Rules(#[from] rule::Unreadable),
     /// A value that this version does not know.
     #[error("the sealed setting {key} has a value that this version does not know")]
     Unknown {

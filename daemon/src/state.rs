@@ -10,12 +10,15 @@ use glassdome_lockmem::Level;
 use glassdome_proto::Refusal;
 use glassdome_proto::session::{LockReason, VaultState};
 use glassdome_vault::{Keys, Vault};
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
 
 use crate::clock::{self, Now};
+use crate::grants::Grants;
 use crate::journal::{Entry, Journal, Recorded, Who};
+use crate::policy::rule::Rule;
 use crate::refuse;
 use crate::session::{Input, Limits, Session};
+use crate::standing;
 use crate::throttle::Backoff;
 use crate::worker::Worker;
 
@@ -33,6 +36,10 @@ pub struct State {
     locks: watch::Sender<u64>,
     opened: Notify,
     stop: Notify,
+    rules: RefCell<Arc<[Arc<Rule>]>>,
+    grants: Grants,
+    generation: Cell<u64>,
+    looks: Arc<Semaphore>,
     /// Whether the vault is being checked.
     pub checking: Cell<bool>,
     /// Runs what waits for a disk.
@@ -79,6 +86,10 @@ impl State {
             locks: watch::Sender::new(0),
             opened: Notify::new(),
             stop: Notify::new(),
+            rules: RefCell::new(Arc::new([])),
+            grants: Grants::default(),
+            generation: Cell::new(0),
+            looks: Arc::new(Semaphore::new(standing::LOOKS)),
             checking: Cell::new(false),
             store: found.store,
             changing: Arc::default(),
@@ -143,6 +154,9 @@ impl State {
         let locks = self.session.borrow().locks();
         self.locks.send_if_modified(|seen| std::mem::replace(seen, locks) != locks);
         if let Some(reason) = ended {
+            // They end with the session; rules rest sealed until the next.
+            self.grants.clear();
+            self.set_rules(Vec::new());
             tracing::info!("locked: {}", reason.describe());
             let by = Some(reason.name());
             let entry =
@@ -177,6 +191,44 @@ impl State {
     /// Waits until a session was opened.
     pub async fn opened(&self) {
         self.opened.notified().await;
+    }
+
+    // The policy.
+
+    /// The sealed rules, of an open session.
+    pub fn rules(&self) -> Arc<[Arc<Rule>]> {
+        self.rules.borrow().clone()
+    }
+
+    /// Other rules are sealed, or the session has others.
+    pub fn set_rules(&self, rules: Vec<Arc<Rule>>) {
+        *self.rules.borrow_mut() = rules.into();
+        self.policy_changed();
+    }
+
+    /// Whether this rule is in force.
+    pub fn has_rule(&self, rule: &Arc<Rule>) -> bool {
+        self.rules.borrow().iter().any(|own| Arc::ptr_eq(own, rule) || own == rule)
+    }
+
+    /// The granted terminals.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// Counts what could change who may what.
+    pub fn generation(&self) -> u64 {
+        self.generation.get()
+    }
+
+    /// A rule or a grant came or went.
+    pub fn policy_changed(&self) {
+        self.generation.set(self.generation.get() + 1);
+    }
+
+    /// Room for looks at programs' files.
+    pub fn looks(&self) -> Arc<Semaphore> {
+        self.looks.clone()
     }
 
     // The vault.

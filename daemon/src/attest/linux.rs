@@ -9,36 +9,38 @@
 //! takes. So once more, when the nonce has come back, the executable and the layout of the address
 //! space are compared ([`Identity::unchanged`]).
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use glassdome_sys::{AddressSpace, Creds, peer_creds, peer_pidfd, pidfd_alive, pidfd_info, stream_pair};
-use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, OFlags, Statx, StatxFlags};
 
-use super::{Exe, Kernel, Unattested};
+use super::process::{self, HIDDEN, Layout, Stat};
+use super::{Exe, Kernel, Ours, Unattested};
 
 /// Handles on a process that die with it, and what was read while they lived.
 #[derive(Debug)]
 pub struct Identity {
     pub(super) kernel: Kernel,
+    pub(super) ours: Option<Ours>,
     pub(super) pidfd: OwnedFd,
-    pub(super) space: AddressSpace,
+    /// Of a stamped peer there is none: it is out of our reach, and needs none, since our programs
+    /// never execute anything with a connection open.
+    pub(super) space: Option<AddressSpace>,
     dir: OwnedFd,
     layout: Layout,
 }
 
+/// The client programs that are installed beside the daemon.
+const CLIENTS: [&str; 3] = ["ctl", "glassdome", "glassdome_start"];
+
 /// The namespaces in which a process could forge what is read of it: their kind, and where they are
 /// named below its directory.
 const NAMESPACES: [(&str, &str); 2] = [("user", "ns/user"), ("pid", "ns/pid")];
-
-/// Where code and stack lie: under address space randomisation no two executions agree
-/// (proc_pid_stat(5), fields startcode, endcode, startstack).
-type Layout = [u64; 3];
-
-/// What the kernel shows for all three of a process that it hides from us.
-const HIDDEN: Layout = [1, 1, 0];
 
 /// Whether this kernel can say who connects: asked once, before anybody does.
 ///
@@ -50,11 +52,12 @@ pub fn supported() -> io::Result<()> {
 }
 
 /// Reads who connected to `socket`. Not for the event loop: opening a process's files waits for
-/// that process where it is just executing something.
+/// that process where it is just executing something. `stamp` is the group of the installed
+/// programs, if this daemon is one of them.
 ///
 /// # Errors
 /// [`Unattested`] says why it cannot be served.
-pub fn identify(socket: BorrowedFd<'_>, owner: u32) -> Result<Identity, Unattested> {
+pub fn identify(socket: BorrowedFd<'_>, owner: u32, stamp: Option<u32>) -> Result<Identity, Unattested> {
     let creds = peer_creds(socket).map_err(Unattested::NoPeer)?;
     if creds.uid != owner {
         return Err(Unattested::OtherUser { uid: creds.uid, owner });
@@ -70,22 +73,59 @@ pub fn identify(socket: BorrowedFd<'_>, owner: u32) -> Result<Identity, Unattest
         Ok(_) => {}
         Err(_) => return Err(Unattested::Gone { pid }),
     }
+    let dir = process::directory(pid).map_err(|_| Unattested::Gone { pid })?;
+    let identity = match stamp {
+        Some(stamp) if creds.gid == stamp => stamped(creds, pidfd, dir)?,
+        _ => looked_at(creds, pidfd, dir, stamp.is_none())?,
+    };
+    identity.still()?;
+    Ok(identity)
+}
+
+/// One of the installed programs: the kernel gives their group to nobody else.
+fn stamped(creds: Creds, pidfd: OwnedFd, dir: OwnedFd) -> Result<Identity, Unattested> {
+    let Creds { pid, uid, gid } = creds;
+    let stat = Stat::read(dir.as_fd()).map_err(|_| Unattested::Gone { pid })?;
+    let kernel = Kernel { pid, uid, gid, exe: None };
+    Ok(Identity { kernel, ours: Some(Ours::Stamp), pidfd, space: None, dir, layout: stat.layout })
+}
+
+/// Any other program. Without a stamp anywhere, ours are told `by_file`.
+fn looked_at(creds: Creds, pidfd: OwnedFd, dir: OwnedFd, by_file: bool) -> Result<Identity, Unattested> {
+    let Creds { pid, uid, gid } = creds;
     let hidden = |what| move |source: io::Error| Unattested::Hidden { pid, what, source };
-    let dir = process_dir(pid).map_err(|_| Unattested::Gone { pid })?;
     let space = AddressSpace::open(dir.as_fd()).map_err(hidden("the address space"))?;
+    namespaces(pid, dir.as_fd())?;
+    let exe = executable(dir.as_fd()).map_err(hidden("the executable"))?;
+    let stat = Stat::read(dir.as_fd()).map_err(hidden("the layout"))?;
+    if stat.is_unrandomised() && randomises() {
+        return Err(Unattested::Unrandomised { pid });
+    }
+    let ours = (by_file && is_client_file(&exe)).then_some(Ours::File);
+    let kernel = Kernel { pid, uid, gid, exe: Some(exe) };
+    Ok(Identity { kernel, ours, pidfd, space: Some(space), dir, layout: stat.layout })
+}
+
+/// Whether a process is in the daemon's own user and pid namespaces.
+pub(super) fn namespaces(pid: i32, dir: BorrowedFd<'_>) -> Result<(), Unattested> {
+    let hidden = |what| move |source: io::Error| Unattested::Hidden { pid, what, source };
     let ours = own_namespaces().map_err(hidden("the daemon's namespace"))?;
     for ((kind, path), ours) in NAMESPACES.into_iter().zip(ours) {
-        let theirs = file_id(dir.as_fd(), path).map_err(hidden("the namespace"))?;
+        let theirs = file_id(dir, path).map_err(hidden("the namespace"))?;
         if theirs != ours {
             return Err(Unattested::ForeignNamespace { pid, kind });
         }
     }
-    let exe = executable(dir.as_fd()).map_err(hidden("the executable"))?;
-    let layout = layout(dir.as_fd()).map_err(hidden("the layout"))?;
-    let kernel = Kernel { pid, uid: creds.uid, gid: creds.gid, exe };
-    let identity = Identity { kernel, pidfd, space, dir, layout };
-    identity.still()?;
-    Ok(identity)
+    Ok(())
+}
+
+/// Whether the machine randomises address spaces at all (proc_sys_kernel(5)): asked once. Where it
+/// does not, no layout says anything, and `ctl doctor` tells.
+pub fn randomises() -> bool {
+    static FULLY: OnceLock<bool> = OnceLock::new();
+    *FULLY.get_or_init(|| {
+        std::fs::read("/proc/sys/kernel/randomize_va_space").is_ok_and(|text| text.starts_with(b"2"))
+    })
 }
 
 impl Identity {
@@ -99,7 +139,7 @@ impl Identity {
     }
 
     pub(super) fn still(&self) -> Result<(), Unattested> {
-        still(&self.pidfd, &self.space, self.kernel.pid)
+        still(&self.pidfd, self.space.as_ref(), self.kernel.pid)
     }
 
     /// Whether executable and layout are those that were read first. A process that hides itself
@@ -107,18 +147,19 @@ impl Identity {
     /// execute anything with a connection open.
     pub(super) fn unchanged(&self) -> Result<(), Unattested> {
         let pid = self.kernel.pid;
-        let Exe { dev, ino, .. } = self.kernel.exe;
+        let Some(Exe { dev, ino, .. }) = self.kernel.exe else { return self.still() };
         let hidden = |source| Unattested::Hidden { pid, what: "the executable", source };
         let now = match file_id(self.dir.as_fd(), "exe") {
-            Ok(exe) => Some((exe, layout(self.dir.as_fd()).map_err(hidden)?)),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && ours((dev, ino)) => None,
+            Ok(exe) => Some((exe, Stat::read(self.dir.as_fd()).map_err(hidden)?.layout)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.ours.is_some() => None,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(hidden(error)),
             Err(_) => return Err(Unattested::Gone { pid }),
         };
         match now {
             None => self.still(),
             Some((exe, layout))
-                if exe == (dev, ino) && (layout == self.layout || layout == HIDDEN && ours(exe)) =>
+                if exe == (dev, ino)
+                    && (layout == self.layout || layout == HIDDEN && self.ours.is_some()) =>
             {
                 self.still()
             }
@@ -141,37 +182,19 @@ pub(super) fn sent(kernel: &Kernel, sender: Option<Creds>) -> Result<(), Unattes
     }
 }
 
-pub(super) fn still(pidfd: &OwnedFd, space: &AddressSpace, pid: i32) -> Result<(), Unattested> {
-    if space.alive() && pidfd_alive(pidfd.as_fd()) { Ok(()) } else { Err(Unattested::Gone { pid }) }
+pub(super) fn still(pidfd: &OwnedFd, space: Option<&AddressSpace>, pid: i32) -> Result<(), Unattested> {
+    let same = space.is_none_or(AddressSpace::alive) && pidfd_alive(pidfd.as_fd());
+    if same { Ok(()) } else { Err(Unattested::Gone { pid }) }
 }
 
 /// Whether this is the file of a client program that lies beside the daemon itself.
-fn ours(exe: (u64, u64)) -> bool {
+pub fn is_client_file(exe: &Exe) -> bool {
+    // The text only says which file to look at.
+    let name = Path::new(&exe.path).file_name().and_then(OsStr::to_str).unwrap_or_default();
     let Ok(daemon) = std::env::current_exe() else { return false };
-    ["ctl", "glassdome", "glassdome_start"].iter().any(|name| {
-        let path = daemon.with_file_name(name);
-        std::fs::metadata(path).is_ok_and(|file| (file.dev(), file.ino()) == exe)
-    })
-}
-
-fn layout(dir: BorrowedFd<'_>) -> io::Result<Layout> {
-    let stat = rustix::fs::openat(dir, "stat", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut text = [0; 1024];
-    let len = rustix::io::read(&stat, &mut text)?;
-    parse_layout(&text[..len]).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-fn parse_layout(stat: &[u8]) -> Option<Layout> {
-    // The second field is the program's name in brackets, and may hold anything, brackets too.
-    let behind_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
-    let mut fields = std::str::from_utf8(&stat[behind_name..]).ok()?.split_ascii_whitespace().skip(26 - 3);
-    let mut field = || fields.next()?.parse().ok();
-    Some([field()?, field()?, field()?])
-}
-
-fn process_dir(pid: i32) -> io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty())?)
+    CLIENTS.contains(&name)
+        && std::fs::metadata(daemon.with_file_name(name))
+            .is_ok_and(|file| (file.dev(), file.ino()) == (exe.dev, exe.ino))
 }
 
 /// Those of the daemon, which never leaves them: read once.
@@ -180,7 +203,7 @@ fn own_namespaces() -> io::Result<[(u64, u64); 2]> {
     if let Some(ours) = OURS.get() {
         return Ok(*ours);
     }
-    let own = rustix::fs::open("/proc/self", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let own = rustix::fs::open("/proc/self", OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty())?;
     let mut ours = [(0, 0); 2];
     for (id, (_, path)) in ours.iter_mut().zip(NAMESPACES) {
         *id = file_id(own.as_fd(), path)?;
@@ -189,13 +212,13 @@ fn own_namespaces() -> io::Result<[(u64, u64); 2]> {
 }
 
 /// The file that was executed, by what the kernel holds open: never by the text of a path.
-fn executable(dir: BorrowedFd<'_>) -> io::Result<Exe> {
+pub(super) fn executable(dir: BorrowedFd<'_>) -> io::Result<Exe> {
     let (dev, ino) = file_id(dir, "exe")?;
     let path = rustix::fs::readlinkat(dir, "exe", Vec::new())?;
     Ok(Exe { path: path.to_string_lossy().into_owned(), dev, ino })
 }
 
-fn file_id(dir: BorrowedFd<'_>, path: &str) -> io::Result<(u64, u64)> {
+pub(super) fn file_id(dir: BorrowedFd<'_>, path: &str) -> io::Result<(u64, u64)> {
     // A file may lie on a file system that a user serves: what is cached will do, since device and
     // inode number do not change, and nobody has to be asked (statx(2), AT_STATX_DONT_SYNC).
     let flags = AtFlags::STATX_DONT_SYNC;
@@ -212,9 +235,10 @@ mod tests {
     fn our_own_identity_is_read_and_stays() {
         let (ours, _theirs) = stream_pair().unwrap();
         let uid = rustix::process::getuid().as_raw();
-        let identity = identify(ours.as_fd(), uid).unwrap();
+        let identity = identify(ours.as_fd(), uid, None).unwrap();
         let exe = std::fs::metadata("/proc/self/exe").unwrap();
-        assert_eq!((identity.kernel.exe.dev, identity.kernel.exe.ino), (exe.dev(), exe.ino()));
+        let seen = identity.kernel.exe.as_ref().unwrap();
+        assert_eq!((seen.dev, seen.ino), (exe.dev(), exe.ino()));
         assert_eq!(identity.kernel.pid, std::process::id().cast_signed());
         identity.still().unwrap();
         identity.unchanged().unwrap();
@@ -227,24 +251,14 @@ mod tests {
     fn another_owner_is_refused() {
         let (ours, _theirs) = stream_pair().unwrap();
         let owner = rustix::process::getuid().as_raw() + 1;
-        assert!(matches!(identify(ours.as_fd(), owner), Err(Unattested::OtherUser { .. })));
-    }
-
-    #[test]
-    fn the_layout_is_read_behind_any_name() {
-        let fields: Vec<String> = (3..=52).map(|n| n.to_string()).collect();
-        for name in ["cat", "a b", "a) 1 2 (3"] {
-            let stat = format!("7 ({name}) {}", fields.join(" "));
-            assert_eq!(parse_layout(stat.as_bytes()), Some([26, 27, 28]));
-        }
-        assert_eq!(parse_layout(b"7 (cat) S 1 2"), None);
+        assert!(matches!(identify(ours.as_fd(), owner, None), Err(Unattested::OtherUser { .. })));
     }
 
     #[test]
     fn another_layout_is_another_program() {
         let (ours, _theirs) = stream_pair().unwrap();
         let uid = rustix::process::getuid().as_raw();
-        let mut identity = identify(ours.as_fd(), uid).unwrap();
+        let mut identity = identify(ours.as_fd(), uid, None).unwrap();
         identity.layout[2] ^= 16;
         assert!(matches!(identity.unchanged(), Err(Unattested::Gone { .. })));
     }

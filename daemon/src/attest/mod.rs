@@ -10,7 +10,10 @@
 mod digest;
 mod file;
 mod interpreter;
+pub mod lineage;
 mod linux;
+pub mod matching;
+pub mod process;
 pub mod program;
 mod script;
 
@@ -19,7 +22,7 @@ use std::os::fd::OwnedFd;
 use glassdome_audit as audit;
 use glassdome_sys::{AddressSpace, Creds};
 
-pub use linux::{Identity, identify, supported};
+pub use linux::{Identity, identify, is_client_file, randomises, supported};
 
 /// What the kernel says of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +33,8 @@ pub struct Kernel {
     pub uid: u32,
     /// Its group.
     pub gid: u32,
-    /// The file that was executed.
-    pub exe: Exe,
+    /// The file that was executed; nothing of a stamped peer, which nobody can look into.
+    pub exe: Option<Exe>,
 }
 
 /// An executable file, as the kernel knows it. Which *file* was executed is certain; whose code runs
@@ -44,6 +47,15 @@ pub struct Exe {
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
+}
+
+/// What tells one of the programs that were installed with this daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ours {
+    /// The group that the kernel gives to nobody else.
+    Stamp,
+    /// The file that was executed: weak, since a process of the same user can steer it.
+    File,
 }
 
 /// What a peer says of itself.
@@ -113,6 +125,12 @@ pub enum Unattested {
         #[source]
         source: std::io::Error,
     },
+    /// It runs without address space randomisation: one execution of it cannot be told from the next.
+    #[error("pid {pid} runs without address space randomisation (setarch -R, a debugger): start it without")]
+    Unrandomised {
+        /// The peer.
+        pid: i32,
+    },
     /// The kernel does not say who connected.
     #[error("the socket does not say who connected")]
     NoPeer(#[source] std::io::Error),
@@ -125,6 +143,7 @@ impl Unattested {
             Self::ForeignNamespace { pid, .. }
             | Self::Gone { pid }
             | Self::OtherSender { pid, .. }
+            | Self::Unrandomised { pid }
             | Self::Hidden { pid, .. } => Some(*pid).filter(|pid| *pid > 0),
             Self::OtherUser { .. } | Self::NoCredentials | Self::NoPeer(_) => None,
         }
@@ -139,6 +158,7 @@ impl Unattested {
             Self::OtherSender { .. } => "other-sender",
             Self::NoCredentials => "no-credentials",
             Self::Hidden { .. } => "hidden",
+            Self::Unrandomised { .. } => "unrandomised",
             Self::NoPeer(_) => "no-peer",
         }
     }
@@ -149,7 +169,8 @@ impl Unattested {
 #[derive(Debug)]
 pub struct Peer {
     pidfd: OwnedFd,
-    space: AddressSpace,
+    space: Option<AddressSpace>,
+    ours: Option<Ours>,
     evidence: Evidence,
 }
 
@@ -164,8 +185,8 @@ impl Identity {
         if let Err(reason) = self.unchanged() {
             return Err(Box::new((self, reason)));
         }
-        let Self { kernel, pidfd, space, .. } = self;
-        Ok(Peer { pidfd, space, evidence: Evidence { kernel, claims } })
+        let Self { kernel, pidfd, space, ours, .. } = self;
+        Ok(Peer { pidfd, space, ours, evidence: Evidence { kernel, claims } })
     }
 }
 
@@ -173,6 +194,12 @@ impl Peer {
     /// Everything known of it.
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
+    }
+
+    /// Whether it is one of the programs that were installed with this daemon, and how that is known:
+    /// then not it is judged, but who ran it.
+    pub fn ours(&self) -> Option<Ours> {
+        self.ours
     }
 
     /// Whether bytes that came with `sender` are this peer's, and it is still the program it was.
@@ -189,7 +216,7 @@ impl Peer {
     /// # Errors
     /// [`Unattested::Gone`]; the connection must end.
     pub fn still(&self) -> Result<(), Unattested> {
-        linux::still(&self.pidfd, &self.space, self.evidence.kernel.pid)
+        linux::still(&self.pidfd, self.space.as_ref(), self.evidence.kernel.pid)
     }
 }
 
@@ -205,7 +232,8 @@ impl Evidence {
 impl Kernel {
     /// As the log records it.
     pub fn record(&self) -> audit::Kernel<'_> {
-        let exe = audit::Exe { path: (&*self.exe.path).into(), dev: self.exe.dev, ino: self.exe.ino };
-        audit::Kernel { pid: Some(self.pid), uid: self.uid, gid: Some(self.gid), exe: Some(exe) }
+        let exe = self.exe.as_ref();
+        let exe = exe.map(|exe| audit::Exe { path: (&*exe.path).into(), dev: exe.dev, ino: exe.ino });
+        audit::Kernel { pid: Some(self.pid), uid: self.uid, gid: Some(self.gid), exe }
     }
 }

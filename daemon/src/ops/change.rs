@@ -128,7 +128,7 @@ pub async fn rename(
     to: Name<'static>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     // Both names are asked about: a right to one is no right to the other.
-    drop(gate::admit(&asking.state, &asking.peer, Event::Move, question(Action::Set, &to))?);
+    drop(gate::admit(&asking, Event::Move, question(Action::Set, &to))?);
     change(&asking, Event::Move, Action::Set, &from, |draft| {
         draft.rename(&from, &to, clock::now().wall.as_secs())
     })
@@ -169,7 +169,7 @@ pub fn set_many(
         let turn = Turn::take(&asking).await;
         let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
         let permit = admit_all(&asking, &items)?;
-        let by = permit.by();
+        let by = permit.by().word();
         let drafted =
             vault.draft(permit.keys()).map_err(|error| refuse::vault(&error)).and_then(|mut draft| {
                 let stored = edit_many(&mut draft, &items, overwrite)?;
@@ -181,12 +181,12 @@ pub fn set_many(
         for ((name, _), stored) in items.iter().zip(&stored) {
             let changed = !dry_run && matches!(stored, Stored::Created | Stored::Replaced);
             let event = if changed { Event::Set } else { Event::Info };
-            record(&asking, event, Outcome::Allowed, name, by)?;
+            record(&asking, event, Outcome::Allowed, name, &by)?;
         }
         if !dry_run {
             let names: Vec<Name<'static>> = items.iter().map(|(name, _)| name.clone()).collect();
             let failed = move |asking: &Asking| {
-                names.iter().try_for_each(|name| record(asking, Event::Set, Outcome::Failed, name, by))
+                names.iter().try_for_each(|name| record(asking, Event::Set, Outcome::Failed, name, &by))
             };
             turn.commit(&asking, vault, change, failed).await?;
         }
@@ -203,7 +203,7 @@ fn admit_all<'s>(asking: &'s Asking, items: &Many) -> Result<Permit<'s>, Refusal
     for (name, _) in items {
         // The former is let go first: judging may have to end the session that it borrows.
         drop(permit.take());
-        permit = Some(gate::admit(&asking.state, &asking.peer, Event::Set, question(Action::Set, name))?);
+        permit = Some(gate::admit(asking, Event::Set, question(Action::Set, name))?);
     }
     permit.ok_or_else(|| refuse::usage("nothing to store"))
 }
@@ -272,24 +272,24 @@ async fn change<T>(
 ) -> Result<T, Refusal<'static>> {
     let turn = Turn::take(asking).await;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
-    let permit = gate::admit(&asking.state, &asking.peer, event, question(action, name))?;
-    let by = permit.by();
+    let permit = gate::admit(asking, event, question(action, name))?;
+    let by = permit.by().word();
     let drafted = vault.draft(permit.keys()).and_then(|mut draft| {
         let result = edit(&mut draft)?;
         Ok((result, draft.finish()?))
     });
     drop(permit);
     let outcome = if drafted.is_ok() { Outcome::Allowed } else { Outcome::Failed };
-    record(asking, event, outcome, name, by)?;
+    record(asking, event, outcome, name, &by)?;
     let (result, change) = drafted.map_err(|error| refuse::secret(&error, name))?;
     let name = name.clone();
-    let failed = move |asking: &Asking| record(asking, event, Outcome::Failed, &name, by);
+    let failed = move |asking: &Asking| record(asking, event, Outcome::Failed, &name, &by);
     turn.commit(asking, vault, change, failed).await?;
     Ok(result)
 }
 
 fn question<'a>(action: Action, name: &'a Name<'_>) -> Question<'a> {
-    Question { action, secret: Some(name) }
+    Question::Secret(action, name)
 }
 
 fn record(

@@ -5,11 +5,15 @@
 //! |---|---|---|
 //! | at once, locked or not | [`status`], [`doctor`], lock, stop | nothing |
 //! | after the password | [`unlock`], [`password`], [`settings`] | the master password, throttled |
+//! | after a look at the program | [`picture`] | nothing, of oneself |
+//! | by a granted terminal or the password | [`policy`], [`picture`] | either |
 //! | by the policy | [`read`], [`change`], [`settings`] | a [`Permit`](crate::gate::Permit) |
 
 mod change;
 mod doctor;
 mod password;
+mod picture;
+mod policy;
 mod read;
 mod settings;
 mod status;
@@ -21,9 +25,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use glassdome_proto::session::LockReason;
-use glassdome_proto::{Answer, Body, Refusal, secrets, session, settings as wire};
+use glassdome_proto::{Answer, Body, Refusal, policy as wire_policy, secrets, session, settings as wire};
+use zeroize::Zeroizing;
 
 use crate::attest::Peer;
+use crate::standing::{self, Stand};
 use crate::state::State;
 
 pub use change::Store;
@@ -37,8 +43,25 @@ pub struct Asking {
     pub state: Rc<State>,
     /// The peer.
     pub peer: Rc<Peer>,
+    /// What speaks for it.
+    pub stand: Rc<Stand>,
     /// Where its listing was left.
     pub listing: Rc<Cell<Option<secrets::Cursor>>>,
+}
+
+impl Asking {
+    /// Finds out what speaks for the peer, where `body` is a request that the policy judges.
+    ///
+    /// # Errors
+    /// The refusal to send.
+    pub async fn find_out(&self, body: &Body<'_>) -> Result<(), Refusal<'static>> {
+        match body {
+            Body::Session(_) | Body::More(_) => Ok(()),
+            Body::Secrets(_) | Body::Settings(_) | Body::Policy(_) => {
+                standing::find_out(&self.state, &self.peer, &self.stand).await
+            }
+        }
+    }
 }
 
 /// How a request is answered.
@@ -78,6 +101,7 @@ pub fn start(asking: &Asking, body: Body<'_>) -> Result<Work, Refusal<'static>> 
             let (key, value) = (key.into_owned(), value.into_owned());
             Ok(later(settings::set(asking.clone(), password, key, value)))
         }
+        Body::Policy(request) => policy(asking, request),
         Body::More(_) => Err(crate::refuse::protocol("a part of a value that nothing began")),
     }
 }
@@ -108,7 +132,30 @@ fn session(asking: &Asking, request: session::Request<'_>) -> Result<Work, Refus
             let (old, new) = (password::lock_in(old)?, password::lock_in(new)?);
             Ok(later(password::change(asking.clone(), old, new, accept_weak)))
         }
+        Request::Token { token } => {
+            asking.stand.bring(Zeroizing::new(token.expose().to_vec()));
+            Ok(now(Answer::Session(session::Answer::TokenTaken)))
+        }
     }
+}
+
+fn policy(asking: &Asking, request: wire_policy::Request<'_>) -> Result<Work, Refusal<'static>> {
+    use wire_policy::Request;
+    let proof = |proof: Option<session::Password<'_>>| proof.map(password::lock_in).transpose();
+    let asking = asking.clone();
+    Ok(match request {
+        Request::WhoAmI { pid, proof: given } => later(picture::picture(asking, pid, proof(given)?)),
+        Request::Rules { skip, proof: given } => later(policy::rules(asking, skip, proof(given)?)),
+        Request::Draft(rule) => later(policy::draft(asking, policy::Wanted::from(rule))),
+        Request::Allow { password, rule } => {
+            later(policy::allow(asking, password::lock_in(password)?, policy::Wanted::from(rule)))
+        }
+        Request::RemoveRule { password, id } => {
+            later(policy::remove(asking, password::lock_in(password)?, id.into_owned()))
+        }
+        Request::Grants { proof: given } => later(policy::grants(asking, proof(given)?)),
+        Request::Revoke { id, proof: given } => later(policy::revoke(asking, id, proof(given)?)),
+    })
 }
 
 fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refusal<'static>> {

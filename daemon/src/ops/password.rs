@@ -11,6 +11,7 @@ use glassdome_vault::{Error, Keys, Vault, kdf, strength};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::{Asking, Turn};
+use crate::attest::Ours;
 use crate::journal::{Entry, Who};
 use crate::throttle::Backoff;
 use crate::worker;
@@ -36,6 +37,7 @@ pub fn lock_in(password: Password<'_>) -> Result<LockedBytes, Refusal<'static>> 
 /// The refusal to send.
 pub async fn verify(asking: &Asking, event: Event, password: LockedBytes) -> Result<Keys, Refusal<'static>> {
     let state = &asking.state;
+    from_ours(asking, event)?;
     let vault = state.vault().ok_or_else(refuse::no_vault)?;
     let locks = state.locks();
     let turn = state.guessing.clone().lock_owned().await;
@@ -104,6 +106,19 @@ async fn open(
             Err(refuse::vault(&error))
         }
     }
+}
+
+/// Where the programs are installed with a stamp, no other program may try passwords: a person who
+/// types one knows that it went to this daemon, and the daemon that it came from them.
+///
+/// # Errors
+/// The refusal to send.
+pub fn from_ours(asking: &Asking, event: Event) -> Result<(), Refusal<'static>> {
+    if asking.state.stamp().is_some() && asking.peer.ours() != Some(Ours::Stamp) {
+        record(asking, event, Outcome::Denied, "unstamped")?;
+        return Err(refuse::unstamped());
+    }
+    Ok(())
 }
 
 async fn remember(asking: &Asking, vault: &Arc<Vault>, backoff: Backoff) -> Result<(), Refusal<'static>> {

@@ -41,7 +41,7 @@ impl Value {
 
 /// One value, or one field of it.
 pub fn get(asking: &Asking, name: &Name<'_>, field: Option<&str>) -> Result<Value, Refusal<'static>> {
-    let permit = admit(asking, Event::Get, Action::Get, Some(name))?;
+    let permit = admit(asking, Event::Get, Action::Get, name)?;
     let opened = vault_of(asking)?
         .read(permit.keys(), name)
         .map_err(|error| refuse::secret(&error, name))
@@ -71,7 +71,8 @@ pub fn list(
 ) -> Result<Answer<'static>, Refusal<'static>> {
     // Recorded once a listing: a page that goes on where this very connection was left is part of it.
     let goes_on = after.is_some() && asking.listing.get() == after;
-    let permit = admit(asking, Event::List, Action::List, None)?;
+    let permit = gate::admit(asking, Event::List, Question::Names)?;
+    let by = permit.by().clone();
     let page = vault_of(asking)?
         .page(permit.keys(), after.map(EntryId::from_bytes), limits::PAGE)
         .map_err(|error| refuse::vault(&error));
@@ -79,7 +80,7 @@ pub fn list(
     let entries = page
         .secrets
         .iter()
-        .filter(|(_, info)| glob.is_none_or(|glob| glob.matches(&info.name)))
+        .filter(|(_, info)| by.shows(&info.name) && glob.is_none_or(|glob| glob.matches(&info.name)))
         .map(|(_, info)| entry(info))
         .collect::<Result<Vec<_>, _>>()?;
     let entries = List::new(entries).ok_or_else(unsendable)?;
@@ -134,7 +135,7 @@ fn known(
     name: &Name<'_>,
     wanted: impl Fn(&vault::Info) -> bool,
 ) -> Result<vault::Info, Refusal<'static>> {
-    let permit = admit(asking, Event::Info, Action::List, Some(name))?;
+    let permit = admit(asking, Event::Info, Action::List, name)?;
     let info = vault_of(asking)?
         .info(permit.keys(), name)
         .and_then(|info| if wanted(&info) { Ok(info) } else { Err(vault::Error::NotFound) })
@@ -157,10 +158,9 @@ fn admit<'s>(
     asking: &'s Asking,
     event: Event,
     action: Action,
-    name: Option<&'s Name<'_>>,
+    name: &'s Name<'_>,
 ) -> Result<Permit<'s>, Refusal<'static>> {
-    let question = Question { action, secret: name.map(|name| &**name) };
-    gate::admit(&asking.state, &asking.peer, event, question)
+    gate::admit(asking, event, Question::Secret(action, name))
 }
 
 fn vault_of(asking: &Asking) -> Result<std::sync::Arc<vault::Vault>, Refusal<'static>> {
@@ -178,10 +178,10 @@ fn record<T>(
     let outcome = if result.is_ok() { Outcome::Allowed } else { Outcome::Failed };
     let peer = Who::Peer(asking.peer.evidence());
     let secret = name.map(|name| &**name);
-    let by = permit.by();
+    let by = permit.by().word();
     // It borrows the session, which a log that fails must be able to end.
     drop(permit);
-    asking.state.record(journal::Entry { event, outcome, secret, by: Some(by), peer })?;
+    asking.state.record(journal::Entry { event, outcome, secret, by: Some(&by), peer })?;
     result
 }
 

@@ -8,19 +8,18 @@ use glassdome_vault::{Keys, Vault};
 
 use super::{Asking, Turn, password};
 use crate::gate;
-use crate::policy::{Action, Question};
+use crate::policy::Question;
 use crate::refuse;
 use crate::settings::{ALL, Spec, find};
 
 /// All settings with their values.
 pub fn show(asking: &Asking) -> Result<Answer<'static>, Refusal<'static>> {
-    let question = Question { action: Action::Settings, secret: None };
-    let permit = gate::admit(&asking.state, &asking.peer, Event::Settings, question)?;
+    let permit = gate::admit(asking, Event::Settings, Question::Sealed)?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     let all = ALL.iter().map(|spec| setting(spec, &vault, permit.keys())).collect::<Result<Vec<_>, _>>();
-    let by = permit.by();
+    let by = permit.by().word();
     drop(permit);
-    password::record(asking, Event::Settings, Outcome::Allowed, by)?;
+    password::record(asking, Event::Settings, Outcome::Allowed, &by)?;
     let all = List::new(all?).ok_or_else(|| refuse::protocol("more settings than a message holds"))?;
     Ok(Answer::Settings(wire::Answer::All(all)))
 }

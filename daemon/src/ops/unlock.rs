@@ -12,7 +12,8 @@ use glassdome_vault::{Error, Keys, Vault, kdf};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Asking, password};
-use crate::settings::Settings;
+use crate::attest::lineage::Member;
+use crate::settings::{self, Settings};
 use crate::throttle::Backoff;
 use crate::watch::integrity;
 use crate::worker;
@@ -35,6 +36,7 @@ pub async fn create(
     lifetime: Lifetime,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let state = &asking.state;
+    password::from_ours(&asking, Event::Create)?;
     let locks = state.locks();
     let turn = state.guessing.clone().lock_owned().await;
     if state.vault().is_some() {
@@ -80,10 +82,12 @@ pub async fn unlock(
     lifetime: Lifetime,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let keys = password::verify(&asking, Event::Unlock, password).await?;
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     if mode == Mode::Keep && asking.state.is_open(clock::now()) {
+        let settings = Settings::read(&vault, &keys).map_err(|error| refuse::unread(&error))?;
+        grant(&asking, &settings)?;
         return opened(&asking, false);
     }
-    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     begin(&asking, &vault, keys, lifetime)
 }
 
@@ -106,10 +110,36 @@ fn begin(
             keys.level().name()
         );
     }
+    let rules = settings::rules(vault, &keys).map_err(|error| refuse::unread(&error))?;
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
     asking.state.open(keys, limits, clock::now());
+    asking.state.set_rules(rules.into_iter().map(Arc::new).collect());
+    grant(asking, &settings)?;
     tokio::task::spawn_local(integrity::check(asking.state.clone()));
     opened(asking, true)
+}
+
+/// The password was typed to one of ours: what is typed in that terminal is served from now on. Where
+/// that cannot be, the session is open all the same, and rules hold.
+fn grant(asking: &Asking, settings: &Settings) -> Result<(), Refusal<'static>> {
+    let Asking { state, peer, stand, .. } = asking;
+    if peer.ours().is_none() {
+        return Ok(());
+    }
+    let pid = peer.evidence().kernel.pid;
+    let client = Member::of(pid).ok().filter(|_| peer.still().is_ok());
+    let client = client.ok_or_else(|| refuse::gone(pid))?;
+    let now = clock::now().wall.as_secs();
+    match state.grants().give(&client, stand.token(), settings.terminals, now) {
+        Ok(id) => {
+            state.policy_changed();
+            password::record(asking, Event::Grant, Outcome::Allowed, &format!("terminal:{id}"))
+        }
+        Err(reason) => {
+            tracing::info!("no terminal is granted: {reason}");
+            Ok(())
+        }
+    }
 }
 
 fn opened(asking: &Asking, opened: bool) -> Result<Answer<'static>, Refusal<'static>> {

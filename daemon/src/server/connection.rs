@@ -52,7 +52,12 @@ pub async fn run(shared: Rc<Shared>, accepted: OwnedFd, kind: Kind, seat: Seat) 
     let ended = match meet(&shared, accepted.as_fd()).await {
         Ok(Met { peer, wire, inbox }) => {
             let connection = Rc::new(Connection {
-                asking: Asking { state: shared.state.clone(), peer, listing: Rc::default() },
+                asking: Asking {
+                    state: shared.state.clone(),
+                    peer,
+                    stand: Rc::default(),
+                    listing: Rc::default(),
+                },
                 shared: shared.clone(),
                 wire,
                 in_flight: Cell::new(0),
@@ -175,6 +180,10 @@ impl Connection {
         if self.shared.in_flight.get() >= limits::IN_FLIGHT_IN_ALL && !needs_no_permit(&body) {
             let message = format!("{} requests are in flight", limits::IN_FLIGHT_IN_ALL);
             return self.refuse(id, refuse::throttled(message, Duration::from_millis(100))).await;
+        }
+        // Other requests of this connection wait meanwhile; of other connections none does.
+        if let Err(refusal) = self.asking.find_out(&body).await {
+            return self.finish(id, Err(refusal)).await;
         }
         match ops::start(&self.asking, body) {
             Ok(Work::Now(Done::Value(value))) if value.is_large() => {

@@ -76,8 +76,9 @@ async fn identify(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Identity,
         return Err(Failed::Early(Ended::TooSlow("be identified")));
     };
     let owner = shared.state.owner();
+    let stamp = shared.state.stamp();
     let socket = accepted.try_clone_to_owned().map_err(early)?;
-    let reading = tokio::task::spawn_blocking(move || attest::identify(socket.as_fd(), owner));
+    let reading = tokio::task::spawn_blocking(move || attest::identify(socket.as_fd(), owner, stamp));
     match timeout(limits::HANDSHAKE, reading).await {
         Ok(Ok(read)) => read.map_err(Failed::Unknown),
         Ok(Err(_)) | Err(_) => Err(Failed::Early(Ended::TooSlow("be identified"))),

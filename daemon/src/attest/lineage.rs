@@ -1,0 +1,133 @@
+//! Where a process comes from: what started it, and what started that. A request of `ctl` is judged
+//! by this: not `ctl` asks, but whoever ran it.
+//!
+//! Who runs a program decides what its parent is; what a parent *executed* it cannot hide. A fork
+//! that never executed anything runs its parent's own program, so a line of such forks from `ctl` up
+//! to a shell means that this shell ran it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use glassdome_sys::{AddressSpace, pidfd_alive};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::process::{self, Stat};
+use super::{Exe, linux};
+
+/// How far up is looked.
+pub const DEPTH: usize = glassdome_proto::limits::CHAIN;
+
+/// Programs that start another one in their place or for a while, and are not who asked for it.
+const LAUNCHERS: [&str; 5] = ["env", "timeout", "nice", "nohup", "time"];
+
+/// One process of a line.
+#[derive(Debug)]
+pub struct Member {
+    /// Its directory under `/proc`, which dies with it.
+    pub dir: OwnedFd,
+    /// What the kernel says of it to everybody.
+    pub stat: Stat,
+}
+
+impl Member {
+    /// The process of that number.
+    ///
+    /// # Errors
+    /// `ENOENT` or `ESRCH` if there is none.
+    pub fn of(pid: i32) -> io::Result<Self> {
+        let dir = process::directory(pid)?;
+        let stat = Stat::read(dir.as_fd())?;
+        Ok(Self { dir, stat })
+    }
+
+    /// What started it; `None` at the top, or where it cannot be seen any more.
+    pub fn parent(&self) -> Option<Self> {
+        // One that went away meanwhile has left its children to somebody else: there the line ends.
+        let (dir, stat) = process::parent(self.dir.as_fd(), &self.stat).ok().flatten()?;
+        Some(Self { dir, stat })
+    }
+
+    /// The file that it executed, if it can be seen: not of other users' processes, nor of those that
+    /// hide themselves.
+    pub fn exe(&self) -> Option<Exe> {
+        linux::executable(self.dir.as_fd()).ok()
+    }
+
+    /// Whose it is, if that can be told.
+    pub fn uid(&self) -> Option<u32> {
+        let line = process::status(self.dir.as_fd(), "Uid").ok()?;
+        line.split_ascii_whitespace().next()?.parse().ok()
+    }
+
+    /// Whether a debugger or the like holds it.
+    ///
+    /// # Errors
+    /// What reading that gives.
+    pub fn is_traced(&self) -> io::Result<bool> {
+        Ok(process::status(self.dir.as_fd(), "TracerPid")? != "0")
+    }
+
+    /// Whether it only starts others.
+    pub fn is_launcher(&self) -> bool {
+        self.exe().is_some_and(|exe| LAUNCHERS.contains(&file_name(&exe.path)))
+    }
+}
+
+/// From a process upwards, itself first.
+pub fn line(pid: i32) -> impl Iterator<Item = Member> {
+    std::iter::successors(Member::of(pid).ok(), Member::parent).take(DEPTH)
+}
+
+/// Handles on a process by which it is told whether it is still there, as the program it was.
+#[derive(Debug)]
+pub struct Held {
+    pidfd: OwnedFd,
+    space: AddressSpace,
+    stat: Stat,
+}
+
+impl Held {
+    /// Takes hold of a process.
+    ///
+    /// # Errors
+    /// `EACCES` or `EPERM` of one that hides itself or belongs to somebody else, `ESRCH` of one that is
+    /// gone.
+    pub fn take(member: &Member) -> io::Result<Self> {
+        let pid = Pid::from_raw(member.stat.pid).ok_or(io::ErrorKind::NotFound)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        let space = AddressSpace::open(member.dir.as_fd())?;
+        linux::namespaces(member.stat.pid, member.dir.as_fd()).map_err(io::Error::other)?;
+        // Read through the directory that is older than the pidfd: if that still answers, both are of
+        // one process.
+        let stat = Stat::read(member.dir.as_fd())?;
+        let held = Self { pidfd, space, stat };
+        if held.alive() && held.stat.start == member.stat.start {
+            Ok(held)
+        } else {
+            Err(rustix::io::Errno::SRCH.into())
+        }
+    }
+
+    /// Whether it is still there, and has executed nothing since.
+    pub fn alive(&self) -> bool {
+        self.space.alive() && pidfd_alive(self.pidfd.as_fd())
+    }
+
+    /// What the kernel said of it when it was taken hold of.
+    pub fn stat(&self) -> &Stat {
+        &self.stat
+    }
+
+    /// Whether this is the same process.
+    pub fn is(&self, stat: &Stat) -> bool {
+        self.stat.pid == stat.pid && self.stat.start == stat.start
+    }
+}
+
+/// The last part of a path.
+pub fn file_name(path: &str) -> &str {
+    // The kernel marks a file that was deleted since.
+    let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+    Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}

@@ -1,0 +1,197 @@
+//! Which sealed rules are about a program: its files beside those that the rules name.
+//!
+//! Files are compared as files. The executable is the one that the rule's path leads to in the
+//! daemon's own view of the file system, by device and inode number; the path that the kernel prints
+//! for a process decides nothing. A script must lie at the rule's path, be the file that lies there,
+//! and hold the bytes that were allowed: a copy elsewhere would bring other modules along.
+//!
+//! All of this blocks: see [`super::program`].
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::lineage::Member;
+use super::program::{self, FileFacts, Program, Want};
+use crate::policy::rule::{Pinned, Rule};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The rules that are about it.
+    pub rules: Vec<Arc<Rule>>,
+    /// A rule that would be, if a file had not changed since it was sealed.
+    pub changed: Option<Arc<Rule>>,
+    /// The program, as far as it could be read.
+    pub program: Option<Program>,
+}
+
+/// Compares a process with the rules.
+pub fn find(member: &Member, rules: &[Arc<Rule>], until: Instant) -> Found {
+    let mut ids = Ids { until, seen: HashMap::new() };
+    let candidates: Vec<&Arc<Rule>> = match member.exe() {
+        Some(exe) => rules.iter().filter(|rule| ids.of(&rule.exe.path) == Some((exe.dev, exe.ino))).collect(),
+        None => Vec::new(),
+    };
+    // Where no rule comes into question the script is still read: a refusal names it.
+    let want = Want { exe_digest: candidates.iter().any(|rule| rule.exe.sha256.is_some()), script: true };
+    let program = match program::read(std::os::fd::AsFd::as_fd(&member.dir), want, until) {
+        Ok(program) => program,
+        Err(error) => {
+            tracing::debug!("the program of pid {} cannot be told: {error}", member.stat.pid);
+            return Found::default();
+        }
+    };
+    let mut found = Found::default();
+    for rule in candidates {
+        match judge(rule, &program, &mut ids) {
+            Fit::About => found.rules.push(rule.clone()),
+            Fit::Changed => found.changed = Some(rule.clone()),
+            Fit::Other => {}
+        }
+    }
+    found.program = Some(program);
+    found
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Fit {
+    About,
+    Changed,
+    Other,
+}
+
+fn judge(rule: &Rule, program: &Program, ids: &mut Ids) -> Fit {
+    if ids.of(&rule.exe.path) != Some((program.exe.dev, program.exe.ino)) {
+        return Fit::Other;
+    }
+    let exe = holds(&rule.exe, &program.exe);
+    let script = match (&rule.script, &program.script, program.interpreter) {
+        (None, _, None) => true,
+        (Some(pinned), Some(script), Some(_)) => {
+            // The path says in which directory the script looks for its modules.
+            if pinned.path != script.path || ids.of(&pinned.path) != Some((script.dev, script.ino)) {
+                return Fit::Other;
+            }
+            pinned.sha256.is_some() && holds(pinned, script)
+        }
+        _ => return Fit::Other,
+    };
+    if exe && script { Fit::About } else { Fit::Changed }
+}
+
+/// A file without a digest in the rule was one that root alone could change, and must still be.
+fn holds(pinned: &Pinned, file: &FileFacts) -> bool {
+    pinned.sha256.map_or(!file.writable, |sha256| file.sha256 == Some(sha256))
+}
+
+/// Which file lies at a path, looked up once.
+struct Ids {
+    until: Instant,
+    seen: HashMap<String, Option<(u64, u64)>>,
+}
+
+impl Ids {
+    fn of(&mut self, path: &str) -> Option<(u64, u64)> {
+        if let Some(known) = self.seen.get(path) {
+            return *known;
+        }
+        let facts = program::file(Path::new(path), false, self.until).ok();
+        let id = facts.map(|facts| (facts.dev, facts.ino));
+        self.seen.insert(path.to_owned(), id);
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glassdome_proto::Glob;
+    use glassdome_proto::policy::Action;
+    use std::fs;
+    use std::process::{Child, Command, Stdio};
+    use std::time::Duration;
+
+    fn until() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    fn pinned(path: &Path, digest: bool) -> Pinned {
+        let facts = program::file(path, digest, until()).unwrap();
+        Pinned { path: facts.path, sha256: facts.sha256 }
+    }
+
+    fn rule(exe: Pinned, script: Option<Pinned>) -> Arc<Rule> {
+        let secrets = vec![Glob::parse("**").unwrap()];
+        Arc::new(Rule { id: "r".into(), secrets, actions: vec![Action::Get], exe, script, made: 0 })
+    }
+
+    /// A shell script that waits to be ended.
+    fn run(script: &Path) -> (Child, Member) {
+        let mut child = Command::new("bash").arg(script).stdout(Stdio::piped()).spawn().unwrap();
+        // It says so once it runs.
+        let mut byte = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut byte).unwrap();
+        let member = Member::of(child.id().cast_signed()).unwrap();
+        (child, member)
+    }
+
+    fn found(script: &Path, rules: &[Arc<Rule>]) -> (usize, bool) {
+        let (mut child, member) = run(script);
+        let found = find(&member, rules, until());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        (found.rules.len(), found.changed.is_some())
+    }
+
+    const SCRIPT: &str = "echo\nread -r _ < <(sleep 100)\n";
+
+    #[test]
+    fn a_script_is_its_path_its_file_and_its_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (script, copy, link) =
+            (dir.path().join("a.sh"), dir.path().join("b.sh"), dir.path().join("c.sh"));
+        fs::write(&script, SCRIPT).unwrap();
+        fs::copy(&script, &copy).unwrap();
+        std::os::unix::fs::symlink(&script, &link).unwrap();
+        let bash = pinned(Path::new("/bin/bash"), false);
+        let rules = [rule(bash.clone(), Some(pinned(&script, true)))];
+        assert_eq!(found(&script, &rules), (1, false), "control");
+        assert_eq!(found(&link, &rules), (1, false), "a link leads to the same file");
+        assert_eq!(found(&copy, &rules), (0, false), "a copy is another script");
+        fs::remove_file(&copy).unwrap();
+        fs::hard_link(&script, &copy).unwrap();
+        assert_eq!(found(&copy, &rules), (0, false), "another name lies in another place");
+        fs::write(&script, format!("{SCRIPT}#")).unwrap();
+        assert_eq!(found(&script, &rules), (0, true), "changed bytes");
+
+        let other = pinned(Path::new("/bin/sleep"), false);
+        let rules = [rule(other, Some(pinned(&script, true))), rule(bash, None)];
+        assert_eq!(found(&script, &rules), (0, false), "another interpreter, and one without its script");
+    }
+
+    #[test]
+    fn a_program_is_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = dir.path().join("sleep");
+        fs::copy("/bin/sleep", &copy).unwrap();
+        let rules = [rule(pinned(Path::new("/bin/sleep"), false), None)];
+        let count = |program: &Path, rules: &[Arc<Rule>]| {
+            let mut child = Command::new(program).arg("100").spawn().unwrap();
+            let member = Member::of(child.id().cast_signed()).unwrap();
+            let found = find(&member, rules, until());
+            child.kill().unwrap();
+            child.wait().unwrap();
+            (found.rules.len(), found.changed.is_some())
+        };
+        assert_eq!(count(Path::new("/bin/sleep"), &rules), (1, false), "control");
+        assert_eq!(count(&copy, &rules), (0, false));
+        let own = [rule(pinned(&copy, true), None)];
+        assert_eq!(count(&copy, &own), (1, false), "control");
+        let mut bytes = fs::read(&copy).unwrap();
+        bytes.push(0);
+        fs::write(&copy, bytes).unwrap();
+        assert_eq!(count(&copy, &own), (0, true), "its bytes were pinned");
+    }
+}

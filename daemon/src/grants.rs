@@ -1,0 +1,342 @@
+//! Granted terminals. Whoever types the master password is trusted where it was typed: in that shell,
+//! for what is typed there. A grant ends with the shell, with whatever the shell becomes by `exec`,
+//! when it is revoked, and with the session.
+//!
+//! What a shell's own forks run was typed (or stands in the shell's own code); what another program
+//! runs was not. So a command is covered when everything between it and the shell is a fork that never
+//! executed anything. A program that replaces itself by the command, or poses as the shell's child by
+//! a clone, leaves the same line behind: only the shell's token tells those apart.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+
+use glassdome_proto::limits;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::attest::lineage::{self, Held, Member};
+
+/// Terminal multiplexers: one server process starts all their panes.
+const MULTIPLEXERS: [&str; 5] = ["tmux", "screen", "SCREEN", "zellij", "dtach"];
+
+/// What a password typed in a terminal opens there: the sealed setting `terminals`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Terminals {
+    /// The shell that it was typed in.
+    #[default]
+    Own,
+    /// All panes of the multiplexer that it was typed in.
+    Tree,
+    /// Nothing: programs are served by rule only.
+    None,
+}
+
+/// The token that a shell keeps.
+pub type Token = Zeroizing<Vec<u8>>;
+
+/// All grants of a session.
+#[derive(Debug, Default)]
+pub struct Grants {
+    last: Cell<u32>,
+    list: RefCell<Vec<Grant>>,
+}
+
+#[derive(Debug)]
+struct Grant {
+    id: u32,
+    shell: Held,
+    multiplexer: Option<Held>,
+    token: Option<Token>,
+    since: u64,
+}
+
+/// A grant, to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Names it.
+    pub id: u32,
+    /// The shell.
+    pub pid: i32,
+    /// Its name.
+    pub name: String,
+    /// Its terminal.
+    pub tty: String,
+    /// When the password was typed, in seconds since the epoch.
+    pub since: u64,
+    /// Whether it asks for a token.
+    pub token: bool,
+}
+
+/// Why a terminal was not granted.
+#[derive(Debug, thiserror::Error)]
+pub enum Ungranted {
+    /// The sealed setting says so.
+    #[error("the sealed setting 'terminals' is 'none'")]
+    Off,
+    /// Nobody ran it who can be seen.
+    #[error("what ran it is not to be seen")]
+    Nobody,
+    /// Whoever ran it lives in another terminal or session: the password was not typed to it.
+    #[error("{name} (pid {pid}) ran it in another terminal than its own")]
+    Elsewhere {
+        /// Whoever ran it.
+        name: String,
+        /// Its process.
+        pid: i32,
+    },
+    /// It cannot be watched, so its end would not be seen.
+    #[error("{name} (pid {pid}) cannot be watched")]
+    Unwatchable {
+        /// Whoever ran it.
+        name: String,
+        /// Its process.
+        pid: i32,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// There are too many.
+    #[error("{} terminals are granted already", limits::GRANTS)]
+    TooMany,
+}
+
+/// Why no grant covers a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uncovered {
+    /// It is none of the installed programs: grants are for what people type, rules for programs.
+    Program,
+    /// Whoever ran it was not granted.
+    NotGranted,
+    /// It was run by a granted shell, but in another terminal or session.
+    Elsewhere,
+    /// It was run by a granted shell, but did not bring the shell's token.
+    Token,
+}
+
+impl Grants {
+    /// Grants the terminal in which the password was typed to `client`. A former grant of the same
+    /// shell is replaced, its token with it.
+    ///
+    /// # Errors
+    /// [`Ungranted`]; what was granted before stays.
+    pub fn give(
+        &self,
+        client: &Member,
+        token: Option<Token>,
+        mode: Terminals,
+        now: u64,
+    ) -> Result<u32, Ungranted> {
+        if mode == Terminals::None {
+            return Err(Ungranted::Off);
+        }
+        let shell = std::iter::successors(client.parent(), Member::parent)
+            .take(lineage::DEPTH)
+            .find(|member| !member.stat.forked && !member.is_launcher())
+            .ok_or(Ungranted::Nobody)?;
+        let (name, pid) = (shell.stat.name.clone(), shell.stat.pid);
+        if (shell.stat.session, shell.stat.tty) != (client.stat.session, client.stat.tty) {
+            return Err(Ungranted::Elsewhere { name, pid });
+        }
+        let unwatchable = |source| Ungranted::Unwatchable { name, pid, source };
+        let held = Held::take(&shell).map_err(unwatchable)?;
+        let multiplexer = match mode {
+            Terminals::Tree => {
+                shell.parent().filter(is_multiplexer).and_then(|member| Held::take(&member).ok())
+            }
+            _ => None,
+        };
+        self.prune();
+        let mut list = self.list.borrow_mut();
+        list.retain(|grant| !grant.shell.is(held.stat()));
+        if list.len() >= limits::GRANTS {
+            return Err(Ungranted::TooMany);
+        }
+        let id = self.last.get().wrapping_add(1);
+        self.last.set(id);
+        list.push(Grant { id, shell: held, multiplexer, token, since: now });
+        Ok(id)
+    }
+
+    /// The grant that covers a command.
+    ///
+    /// # Errors
+    /// [`Uncovered`]: what is missing.
+    pub fn covering(&self, client: &Member, token: Option<&Token>) -> Result<u32, Uncovered> {
+        let mut missing = Uncovered::NotGranted;
+        let list = self.list.borrow();
+        for member in std::iter::successors(client.parent(), Member::parent).take(lineage::DEPTH) {
+            let here = (member.stat.session, member.stat.tty) == (client.stat.session, client.stat.tty);
+            for grant in list.iter().filter(|grant| grant.reaches(&member)) {
+                match (here, grant.takes(token)) {
+                    (true, true) => return Ok(grant.id),
+                    (false, _) => missing = Uncovered::Elsewhere,
+                    (true, false) => missing = Uncovered::Token,
+                }
+            }
+            if !member.stat.forked {
+                break;
+            }
+        }
+        Err(missing)
+    }
+
+    /// Whether a grant still holds: its shell is there, and has executed nothing since.
+    pub fn holds(&self, id: u32) -> bool {
+        self.list.borrow().iter().any(|grant| grant.id == id && grant.shell.alive())
+    }
+
+    /// All that hold.
+    pub fn shown(&self) -> Vec<Shown> {
+        self.prune();
+        self.list.borrow().iter().map(Grant::show).collect()
+    }
+
+    /// Ends one; `false` if there is none of that number.
+    pub fn revoke(&self, id: u32) -> bool {
+        let mut list = self.list.borrow_mut();
+        let before = list.len();
+        list.retain(|grant| grant.id != id);
+        list.len() < before
+    }
+
+    /// Ends all.
+    pub fn clear(&self) {
+        self.list.borrow_mut().clear();
+    }
+
+    fn prune(&self) {
+        self.list.borrow_mut().retain(|grant| grant.shell.alive());
+    }
+}
+
+impl Grant {
+    /// Whether what this process runs is run by whom was granted.
+    fn reaches(&self, member: &Member) -> bool {
+        if !self.shell.alive() {
+            return false;
+        }
+        // Of the multiplexer's children only those are panes that lead a session on a terminal.
+        let is_pane = member.stat.session == member.stat.pid && member.stat.tty != 0 && !member.stat.forked;
+        self.shell.is(&member.stat)
+            || is_pane
+                && self.multiplexer.as_ref().is_some_and(|held| {
+                    held.alive() && member.parent().is_some_and(|parent| held.is(&parent.stat))
+                })
+    }
+
+    fn takes(&self, token: Option<&Token>) -> bool {
+        match (&self.token, token) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(token)) => own.ct_eq(token).into(),
+        }
+    }
+
+    fn show(&self) -> Shown {
+        let stat = self.shell.stat();
+        Shown {
+            id: self.id,
+            pid: stat.pid,
+            name: stat.name.clone(),
+            tty: stat.tty_name(),
+            since: self.since,
+            token: self.token.is_some(),
+        }
+    }
+}
+
+fn is_multiplexer(member: &Member) -> bool {
+    member.exe().is_some_and(|exe| MULTIPLEXERS.contains(&lineage::file_name(&exe.path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command};
+
+    /// A child of this process, which plays the shell: a command that it ran.
+    fn typed() -> (Child, Member) {
+        let child = Command::new("sleep").arg("100").spawn().unwrap();
+        let member = Member::of(child.id().cast_signed()).unwrap();
+        (child, member)
+    }
+
+    fn end(mut child: Child) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn token(text: &str) -> Token {
+        Zeroizing::new(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn what_the_shell_runs_is_covered_and_nothing_else() {
+        let grants = Grants::default();
+        let (child, client) = typed();
+        assert_eq!(grants.covering(&client, None), Err(Uncovered::NotGranted), "control");
+        let id = grants.give(&client, None, Terminals::Own, 7).unwrap();
+        assert_eq!(grants.covering(&client, None), Ok(id));
+        assert!(grants.holds(id));
+        let shown = grants.shown();
+        assert_eq!((shown[0].pid, shown[0].since), (std::process::id().cast_signed(), 7));
+
+        // What that child runs has an executed program between it and the shell.
+        let mut runner = Command::new("sh").args(["-c", "sleep 100; :"]).spawn().unwrap();
+        let grandchild = loop {
+            let children = format!("/proc/{0}/task/{0}/children", runner.id());
+            if let Ok(pid) = std::fs::read_to_string(children).unwrap().trim().parse() {
+                let member = Member::of(pid).unwrap();
+                if !member.stat.forked {
+                    break member;
+                }
+            }
+        };
+        assert_eq!(grants.covering(&grandchild, None), Err(Uncovered::NotGranted));
+        rustix::process::kill_process(
+            rustix::process::Pid::from_raw(grandchild.stat.pid).unwrap(),
+            rustix::process::Signal::KILL,
+        )
+        .unwrap();
+        runner.wait().unwrap();
+
+        assert!(grants.revoke(id) && !grants.revoke(id));
+        assert_eq!(grants.covering(&client, None), Err(Uncovered::NotGranted));
+        end(child);
+    }
+
+    #[test]
+    fn a_token_is_required_once_it_was_given_with_the_password() {
+        let grants = Grants::default();
+        let (child, client) = typed();
+        let id = grants.give(&client, Some(token("the shell's own")), Terminals::Own, 0).unwrap();
+        assert_eq!(grants.covering(&client, Some(&token("the shell's own"))), Ok(id));
+        assert_eq!(grants.covering(&client, Some(&token("another"))), Err(Uncovered::Token));
+        assert_eq!(grants.covering(&client, None), Err(Uncovered::Token));
+        // Nothing but the password changes it.
+        let next = grants.give(&client, None, Terminals::Own, 0).unwrap();
+        assert_eq!(grants.covering(&client, None), Ok(next));
+        assert_eq!(grants.shown().len(), 1, "the former is replaced");
+        end(child);
+    }
+
+    #[test]
+    fn another_session_is_not_covered() {
+        let grants = Grants::default();
+        let (child, mut client) = typed();
+        grants.give(&client, None, Terminals::Own, 0).unwrap();
+        client.stat.session = client.stat.pid;
+        assert_eq!(grants.covering(&client, None), Err(Uncovered::Elsewhere));
+        assert!(matches!(grants.give(&client, None, Terminals::Own, 0), Err(Ungranted::Elsewhere { .. })));
+        end(child);
+    }
+
+    #[test]
+    fn the_setting_none_grants_nothing() {
+        let grants = Grants::default();
+        let (child, client) = typed();
+        assert!(matches!(grants.give(&client, None, Terminals::None, 0), Err(Ungranted::Off)));
+        assert_eq!(grants.covering(&client, None), Err(Uncovered::NotGranted));
+        end(child);
+    }
+}
