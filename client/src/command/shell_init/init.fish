@@ -14,6 +14,8 @@ if not set -qg __glassdome_token
     end
 end
 # fish has no process substitution without a file: the token comes on stdin, and stdin as descriptor 9.
+# Two things do not work in fish: Ctrl-Z does not stop ctl, and with & it is waited for all the same, as is
+# any function of fish.
 function __glassdome_run
     set -l fish_trace
     if test -n "$__glassdome_token"

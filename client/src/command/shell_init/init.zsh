@@ -6,7 +6,7 @@ if [[ ${(t)__glassdome_token-} == *export* ]]; then
 fi
 if (( ! ${+__glassdome_token} )); then
     function __glassdome_make {
-        { \builtin emulate -L zsh } 2>/dev/null
+        { \builtin emulate -L zsh; \builtin unsetopt xtrace verbose } 2>/dev/null
         \builtin typeset -g +x __glassdome_token="$(\builtin command od -An -v -tx1 -N32 /dev/urandom)"
         __glassdome_token=${__glassdome_token//[^0-9a-f]/}
         if (( ${#__glassdome_token} != 64 )); then
@@ -18,17 +18,15 @@ if (( ! ${+__glassdome_token} )); then
     __glassdome_make
     \builtin unfunction __glassdome_make
 fi
-# In a subshell: a trace there does not show the token.
+# Called in a subshell: a trace there does not show the token.
 function __glassdome_run {
-    (
-        { \builtin unsetopt xtrace verbose } 2>/dev/null
-        if [[ -n ${__glassdome_token-} ]]; then
-            \builtin command "$1" --token-fd <(\builtin printf %s "$__glassdome_token") "${@[2,-1]}"
-        else
-            \builtin command "$@"
-        fi
-    )
+    { \builtin unsetopt xtrace verbose } 2>/dev/null
+    if [[ -n ${__glassdome_token-} ]]; then
+        \builtin command "$1" --token-fd <(\builtin printf %s "$__glassdome_token") "${@:2}"
+    else
+        \builtin command "$@"
+    fi
 }
-function ctl { __glassdome_run ctl "$@" }
-function glassdome { __glassdome_run glassdome "$@" }
-function glassdome_start { __glassdome_run glassdome_start "$@" }
+function ctl { (__glassdome_run ctl "$@") }
+function glassdome { (__glassdome_run glassdome "$@") }
+function glassdome_start { (__glassdome_run glassdome_start "$@") }
