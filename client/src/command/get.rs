@@ -14,7 +14,7 @@ use crate::text::{notice, time};
 use crate::transfer::Value;
 
 /// What can be typed behind `ctl get`.
-#[derive(clap::Args)]
+#[derive(Debug, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct Get {
     /// Which secret
     name: String,
@@ -37,6 +37,13 @@ impl Command for Get {
     const ABOUT: &'static str = "Print a secret's value, byte for byte, with a newline only on a terminal";
     const EXAMPLES: &'static str = "ctl get aws/prod/key\nctl get github --field user\n\
                                     ctl get tls/key --out key.pem";
+
+    fn at_once(words: &[&str]) -> Option<Self> {
+        match words {
+            [name] if !name.starts_with('-') => Some(Self { name: (*name).into(), ..Self::default() }),
+            _ => None,
+        }
+    }
 
     fn run(self) -> Result<Exit, Error> {
         let name = Name::typed(&self.name)?;

@@ -16,7 +16,7 @@ use crate::text::{status_template, status_text};
 const SHORT: Duration = Duration::from_millis(50);
 
 /// What can be typed behind `ctl status`.
-#[derive(clap::Args)]
+#[derive(Debug, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct Status {
     /// Print a JSON object for programs; times are seconds since the epoch
     #[arg(long, group = "form")]
@@ -43,6 +43,10 @@ impl Command for Status {
     const ABOUT: &'static str = "Show whether it is unlocked, for how long, and how it is protected";
     const EXAMPLES: &'static str = "ctl status\nctl status --short\n\
                                     ctl status --format '{icon} {left}'\nctl status -q && ctl get name";
+
+    fn at_once(words: &[&str]) -> Option<Self> {
+        (words == ["--short"]).then(|| Self { short: true, ..Self::default() })
+    }
 
     fn run(self) -> Result<Exit, Error> {
         if self.short {
