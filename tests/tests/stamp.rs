@@ -1,0 +1,323 @@
+//! Installed by root, the programs know each other, and nothing else is taken for one of them: not a
+//! copy, not one that is traced or started with less than its due, and no daemon but the installed one.
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+#[path = "support/install.rs"]
+mod install;
+#[path = "support/scripts.rs"]
+mod scripts;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use glassdome_tests::{PASSWORD, Run, Started, User, World, left_out_without_root, programs, wait_until};
+use install::{GROUP, Install, gid, make, said};
+use rustix::process::Signal;
+use serde_json::{Map, Value};
+
+const PROGRAMS: [&str; 3] = ["ctl", "glassdome_start", "glassdomed"];
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("paths of tests are text")
+}
+
+fn mode(path: &Path) -> (u32, u32, u32) {
+    let found = fs::metadata(path).unwrap();
+    (found.mode() & 0o7777, found.uid(), found.gid())
+}
+
+/// What one of the scripts prints.
+fn told(world: &World, script: &str, args: &[&str]) -> Map<String, Value> {
+    let script = scripts::scripts(world).join(script);
+    serde_json::from_slice(&world.python(&script, args).ok()).expect("it prints JSON")
+}
+
+/// The installed daemon, which listens.
+fn listening(world: &World, install: &Install) -> Started {
+    let daemon = world.program(&install.program("glassdomed"), &[]).within(Duration::from_secs(120)).start();
+    assert!(wait_until(|| world.socket().exists(), Duration::from_secs(20)), "it listens");
+    daemon
+}
+
+/// What `ctl doctor` says of one protection.
+fn protection(ctl: Run, what: &str) -> (String, String) {
+    let lines: Vec<Value> = serde_json::from_slice(&ctl.ok()).unwrap();
+    let line = lines.iter().find(|line| line["what"] == what).unwrap_or_else(|| panic!("{what}: {lines:?}"));
+    let word = |key: &str| line[key].as_str().unwrap().to_owned();
+    (word("level"), word("why"))
+}
+
+#[test]
+fn installing_stamps_and_uninstalling_leaves_nothing_of_it() {
+    if left_out_without_root("installing for everybody") {
+        return;
+    }
+    let install = Install::new();
+    let made_it = install.said.contains("made the group");
+    assert!(install.said.contains("stamped: ctl glassdome_start glassdomed in "), "{}", install.said);
+    for program in PROGRAMS {
+        assert_eq!(mode(&install.program(program)), (0o2755, 0, install.gid()), "{program}");
+    }
+    let table = fs::read_to_string("/etc/group").unwrap();
+    let line = table.lines().find(|line| line.starts_with(&format!("{GROUP}:"))).unwrap();
+    assert!(line.ends_with(':'), "it has no members: {line}");
+    // Once more, as an update does: another name of what is replaced does not stay stamped.
+    let other = install.prefix().join("another-name");
+    fs::hard_link(install.program("ctl"), &other).unwrap();
+    assert_eq!(mode(&other).0, 0o2755, "control");
+    said(make("install", "", &[&format!("PREFIX={}", install.prefix().display())]));
+    assert_eq!(mode(&other).0, 0o755);
+    assert_eq!(mode(&install.program("ctl")).0, 0o2755);
+
+    fs::remove_file(other).unwrap();
+    let said = install.uninstall();
+    let left: Vec<_> = fs::read_dir(install.prefix().join("bin")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(gid().is_none(), made_it, "only what installing made is removed: {said}");
+}
+
+#[test]
+fn what_cannot_be_stamped_is_installed_all_the_same() {
+    if left_out_without_root("installing in every way") {
+        return;
+    }
+    let plain = |bin: &Path, owner: u32| {
+        for program in PROGRAMS {
+            let (mode, uid, _) = mode(&bin.join(program));
+            assert_eq!((mode, uid), (0o755, owner), "{program}");
+        }
+    };
+    // A group that has members is no proof of anything.
+    let world = World::new();
+    let fake = world.top().join("fake");
+    fs::create_dir(&fake).unwrap();
+    let getent = fake.join("getent");
+    let script =
+        format!("#!/bin/sh\n[ $1 = group ] && echo {GROUP}:x:4711:mallory || exec /usr/bin/getent \"$@\"\n");
+    fs::write(&getent, script).unwrap();
+    fs::set_permissions(&getent, Permissions::from_mode(0o755)).unwrap();
+    let install = Install::with(text(&fake));
+    assert!(
+        install.said.contains("not stamped: the group glassdome has members (mallory)"),
+        "{}",
+        install.said
+    );
+    plain(&install.prefix().join("bin"), 0);
+    drop(install);
+
+    // A package's tree: root on another machine puts the group there.
+    let tree = world.top().join("tree");
+    let line = said(make("install", "", &["PREFIX=/usr", &format!("DESTDIR={}", tree.display())]));
+    assert!(
+        line.contains("not stamped") && line.contains("chmod 2755 ctl glassdome_start glassdomed"),
+        "{line}"
+    );
+    plain(&tree.join("usr/bin"), 0);
+
+    // Where others can exchange the programs.
+    let open = world.top().join("open");
+    fs::create_dir_all(open.join("bin")).unwrap();
+    User::A.own(&open.join("bin")).unwrap();
+    let line = said(make("install", "", &[&format!("PREFIX={}", open.display())]));
+    assert!(line.contains("can be changed by others than root"), "{line}");
+    plain(&open.join("bin"), 0);
+}
+
+#[test]
+fn only_the_installed_program_started_as_it_is_shows_the_stamp() {
+    if left_out_without_root("installing for everybody") {
+        return;
+    }
+    let (install, world) = (Install::new(), World::new());
+    let (ctl, other) = (install.program("ctl"), install.program("glassdome"));
+    let copy = world.home("ctl");
+    let shown = told(&world, "stamps.py", &["clients", text(&ctl), text(&copy), text(&other)]);
+    assert_eq!(shown.len(), 10, "{shown:?}");
+    for (way, gid) in &shown {
+        let stamped = ["installed", "by its other name", "from a shell", "with LD_PRELOAD"].contains(&&**way);
+        let group = if stamped { install.gid() } else { User::A.gid() };
+        assert_eq!(gid.as_u64(), Some(group.into()), "{way}: {shown:?}");
+    }
+    // Nothing is preloaded: no dynamic linker runs, which would complain about what is not there.
+    let complaint = |program: &Path| {
+        let run = world.program(program, &["--version"]).env("LD_PRELOAD", "/nonexistent/library.so");
+        run.output().stderr
+    };
+    assert!(complaint(Path::new("/bin/cat")).contains("/nonexistent/library.so"), "control");
+    assert_eq!(complaint(&copy), "", "also of a copy, which is not set-id");
+    assert_eq!(complaint(&ctl), "");
+}
+
+#[test]
+fn the_daemon_shows_the_stamp_and_keeps_nothing_of_it() {
+    if left_out_without_root("installing for everybody") {
+        return;
+    }
+    let (install, world) = (Install::new(), World::new());
+    let running = listening(&world, &install);
+    let shown = told(&world, "stamps.py", &["listener", text(&world.socket())]);
+    assert_eq!(shown["listener"], install.gid());
+
+    let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
+    let groups = status.lines().find_map(|line| line.strip_prefix("Gid:")).unwrap();
+    let own = User::A.gid().to_string();
+    assert_eq!(groups.split_whitespace().collect::<Vec<_>>(), [&*own; 4], "real, effective, saved, fs");
+    for task in fs::read_dir(format!("/proc/{}/task", running.pid())).unwrap() {
+        let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        assert!(status.contains(groups), "every thread");
+    }
+
+    // Any program of the user's may make the vault: then all files are there.
+    let client = scripts::scripts(&world).join("client.py");
+    world.python(&client, &[text(&world.socket()), "create"]).stdin(PASSWORD).ok();
+    let mut seen = 0;
+    for top in [world.data(), world.state(), world.runtime()] {
+        for path in everything(&top) {
+            assert_eq!(fs::symlink_metadata(&path).unwrap().gid(), User::A.gid(), "{}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 9, "directories, vault, log, socket and lock: {seen}");
+}
+
+/// The directory and all that is below it.
+fn everything(directory: &Path) -> Vec<PathBuf> {
+    let mut all = vec![directory.to_owned()];
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(everything(&path)) } else { all.push(path) }
+    }
+    all
+}
+
+#[test]
+fn neither_side_is_in_reach_of_the_user_who_runs_it() {
+    if left_out_without_root("installing for everybody") {
+        return;
+    }
+    let (install, world) = (Install::new(), World::new());
+    let reach = |pid: u32| {
+        // Where its memory is, only root can tell; the user would have to guess.
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+        let start = u64::from_str_radix(maps.split('-').next().unwrap(), 16).unwrap();
+        told(&world, "spy.py", &["reach", &pid.to_string(), &start.to_string(), "64"])
+    };
+    let running = listening(&world, &install);
+    let daemon = reach(running.pid());
+    // Connected, and waiting for a daemon that does not greet: a client that has not hardened itself yet.
+    running.signal(Signal::STOP);
+    let waiting = |program: PathBuf| {
+        let client = world.program(&program, &["status"]).start();
+        let connected =
+            || fs::read_dir(format!("/proc/{}/fd", client.pid())).is_ok_and(|all| all.count() > 3);
+        assert!(wait_until(connected, Duration::from_secs(2)), "it has its socket");
+        reach(client.pid())
+    };
+    let (stamped, ordinary) = (waiting(install.program("ctl")), waiting(programs().join("ctl")));
+    running.signal(Signal::CONT);
+    assert!(ordinary.values().any(|told| told == "ok"), "control: {ordinary:?}");
+    for reached in [daemon, stamped] {
+        assert!(reached.len() >= 9, "{reached:?}");
+        for (way, told) in reached {
+            assert!(told == "EPERM" || told == "EACCES", "{way}: {told}");
+        }
+    }
+}
+
+#[test]
+fn an_installed_client_talks_to_the_installed_daemon_only() {
+    if left_out_without_root("installing for everybody") {
+        return;
+    }
+    let (install, world) = (Install::new(), World::unlocked());
+    world.set("a", "1");
+    let asked =
+        [("ctl", &["get", "a"][..]), ("ctl", &["lock"]), ("glassdome_start", &["--renew", "--quiet"])];
+    for (program, args) in asked {
+        let line = world.program(&install.program(program), args).refused(6);
+        assert!(line.contains("is not the daemon that was installed with this program"), "{line}");
+        assert!(line.contains(&format!("kill {}", world.daemon_pid())), "{line}");
+    }
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"1", "control: nothing reached it");
+    let (level, why) = protection(world.ctl(&["doctor", "--json"]), "install");
+    assert!(level == "degraded" && why.contains("sudo make install"), "{level}: {why}");
+}
+
+/// Something of the user's own that listens at `socket` and asks for passwords.
+fn phisher(world: &World, socket: &Path) -> Started {
+    let script = scripts::scripts(world).join("phisher.py");
+    let phisher = world.python(&script, &[text(socket)]).start();
+    let listens = || fs::read_to_string("/proc/net/unix").unwrap().contains(&format!("{}.new", text(socket)));
+    assert!(wait_until(|| listens() && !socket.with_extension("sock.new").exists(), Duration::from_secs(20)));
+    phisher
+}
+
+/// What it was told.
+fn heard(phisher: Started) -> Vec<u8> {
+    phisher.signal(Signal::TERM);
+    phisher.output().ok()
+}
+
+#[test]
+fn no_fake_daemon_is_told_a_password() {
+    if left_out_without_root("installing for everybody") {
+        return;
+    }
+    let (install, world) = (Install::new(), World::new());
+    let running = listening(&world, &install);
+    running.signal(Signal::KILL);
+    assert_eq!(running.output().code, 128 + 9);
+
+    let elsewhere = world.home("fake");
+    fs::create_dir_all(elsewhere.join("glassdome")).unwrap();
+    for directory in [&elsewhere, &elsewhere.join("glassdome")] {
+        fs::set_permissions(directory, Permissions::from_mode(0o700)).unwrap();
+        User::A.own(directory).unwrap();
+    }
+    let named = elsewhere.join("glassdome/daemon.sock");
+    let places = [
+        (world.socket(), None),
+        (named.clone(), Some(("GLASSDOME_SOCKET", named.clone()))),
+        (named.clone(), Some(("XDG_RUNTIME_DIR", elsewhere.clone()))),
+    ];
+    let has_password = |heard: &[u8]| heard.windows(PASSWORD.len()).any(|bytes| bytes == PASSWORD.as_bytes());
+    for (socket, variable) in &places {
+        let start = |program: &Path| {
+            let run = world.program(program, &["--password-stdin"]).stdin(format!("{PASSWORD}\n"));
+            let run = variable.iter().fold(run, |run, (key, value)| run.env(key, value));
+            run.output()
+        };
+        let prompted = |program: &Path, words: &str| {
+            let set = variable.iter().map(|(key, value)| format!("{key}={} ", value.display()));
+            let mut terminal = world.terminal(&format!("{}exec {}", set.collect::<String>(), text(program)));
+            terminal.expect(words);
+            terminal.send("\x04");
+            (terminal.end(), terminal.shown().contains("password:"))
+        };
+        let fake = phisher(&world, socket);
+        let out = start(&install.program("glassdome_start"));
+        assert_eq!(out.code, 6, "{}", out.stderr);
+        assert!(
+            out.stderr.contains("is not the daemon that was installed with this program"),
+            "{}",
+            out.stderr
+        );
+        assert_eq!(prompted(&install.program("glassdome_start"), "run glassdome_start"), (6, false));
+        for args in [&["unlock"][..], &["get", "a"], &["passwd"]] {
+            assert_eq!(
+                world.program(&install.program("ctl"), args).env("GLASSDOME_SOCKET", socket).output().code,
+                6
+            );
+        }
+        assert_eq!(heard(fake), b"", "not a byte: {}", socket.display());
+
+        let fake = phisher(&world, socket);
+        let out = start(&programs().join("glassdome_start"));
+        assert_eq!(out.code, 7, "control: {}", out.stderr);
+        let (code, asked) = prompted(&programs().join("glassdome_start"), "Master password: ");
+        assert_eq!((code, asked), (13, true), "control: one that is not installed asks");
+        assert!(has_password(&heard(fake)), "control: and tells it");
+    }
+}
