@@ -24,7 +24,7 @@ use crate::wire_buffer::CAPACITY;
 const NONCE: [u8; 32] = [7; 32];
 
 /// A daemon's side of one connection.
-struct Daemon {
+pub(crate) struct Daemon {
     accepted: UnixStream,
     wire: UnixStream,
 }
@@ -37,7 +37,7 @@ impl Daemon {
         Self { accepted, wire }
     }
 
-    fn greeted(accepted: UnixStream) -> Self {
+    pub(crate) fn greeted(accepted: UnixStream) -> Self {
         let mut daemon = Self::challenge(accepted, Range::OURS);
         let frame = daemon.receive();
         let hello: Hello<'_> = decode(&frame).unwrap();
@@ -45,7 +45,7 @@ impl Daemon {
         daemon
     }
 
-    fn receive(&mut self) -> Vec<u8> {
+    pub(crate) fn receive(&mut self) -> Vec<u8> {
         let mut header = [0; HEADER_LEN];
         self.wire.read_exact(&mut header).unwrap();
         let mut payload = vec![0; payload_len(header).unwrap()];
@@ -53,7 +53,7 @@ impl Daemon {
         payload
     }
 
-    fn reply(&mut self, id: u32, outcome: Outcome<'_>) {
+    pub(crate) fn reply(&mut self, id: u32, outcome: Outcome<'_>) {
         // A client that has heard enough may be gone.
         self.wire.write_all(&framed(&Reply { id, outcome })).ok();
     }
@@ -77,7 +77,7 @@ fn framed<T: serde::Serialize>(message: &T) -> Vec<u8> {
     frame
 }
 
-fn id_of(frame: &[u8]) -> u32 {
+pub(crate) fn id_of(frame: &[u8]) -> u32 {
     decode::<Request<'_>>(frame).unwrap().id
 }
 
@@ -94,7 +94,7 @@ fn listen(serve: impl FnOnce(UnixStream) + Send + 'static) -> (tempfile::TempDir
 }
 
 /// What a client gets from such a daemon, which must not have complained either.
-fn told<T>(
+pub(crate) fn told<T>(
     serve: impl FnOnce(UnixStream) + Send + 'static,
     ask: impl FnOnce(Connection) -> Result<T, Error>,
 ) -> Result<T, Error> {

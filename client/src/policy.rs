@@ -119,3 +119,69 @@ fn pinned_into_owned(pinned: Pinned<'_>) -> Pinned<'static> {
 fn text_into_owned<const MAX: usize>(text: Text<'_, MAX>) -> Text<'static, MAX> {
     Text::cut(text.into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use glassdome_proto::{List, Outcome, decode};
+
+    use super::*;
+    use crate::connection_tests::{Daemon, told};
+    use crate::text::rule::tests::rule;
+
+    fn page(rules: usize, more: bool) -> Outcome<'static> {
+        let rules = List::new(vec![rule(); rules]).unwrap();
+        Outcome::Ok(Answer::Policy(Policy::Rules { rules, more }))
+    }
+
+    /// Answers with one page after the other, and checks from where each is asked for.
+    fn pages(counts: &'static [(usize, bool)]) -> impl FnOnce(UnixStream) + Send + 'static {
+        move |accepted| {
+            let mut daemon = Daemon::greeted(accepted);
+            let mut told = 0;
+            for &(count, more) in counts {
+                let frame = daemon.receive();
+                let glassdome_proto::Request { id, body: Body::Policy(Request::Rules { skip, proof }) } =
+                    decode(&frame).unwrap()
+                else {
+                    panic!("not a question about rules");
+                };
+                assert_eq!((usize::from(skip), proof.map(|proof| proof.expose())), (told, Some(&b"pw"[..])));
+                daemon.reply(id, page(count, more));
+                told += count;
+            }
+        }
+    }
+
+    fn rules(mut connection: Connection) -> Result<usize, Error> {
+        let all = connection.rules(Password::new(b"pw"))?;
+        assert!(all.iter().all(|one| *one == rule()));
+        Ok(all.len())
+    }
+
+    #[test]
+    fn rules_are_read_page_by_page() {
+        assert_eq!(told(pages(&[(0, false)]), rules).unwrap(), 0);
+        assert_eq!(told(pages(&[(8, true), (8, true), (3, false)]), rules).unwrap(), 19);
+    }
+
+    #[test]
+    fn a_listing_that_does_not_end_is_refused() {
+        assert!(matches!(told(pages(&[(8, true), (0, true)]), rules), Err(Error::Unexpected)));
+        const FULL: [(usize, bool); limits::RULES / limits::RULES_PAGE] =
+            [(limits::RULES_PAGE, true); limits::RULES / limits::RULES_PAGE];
+        assert!(matches!(told(pages(&FULL), rules), Err(Error::Unexpected)));
+    }
+
+    #[test]
+    fn an_answer_to_another_question_is_refused() {
+        let served = |accepted| {
+            let mut daemon = Daemon::greeted(accepted);
+            let id = decode::<glassdome_proto::Request<'_>>(&daemon.receive()).unwrap().id;
+            daemon.reply(id, page(1, false));
+        };
+        let grants = |mut connection: Connection| connection.grants(None).map(|grants| grants.len());
+        assert!(matches!(told(served, grants), Err(Error::Unexpected)));
+    }
+}
