@@ -6,19 +6,19 @@
 Prints a JSON object: the way, and the group.
 """
 
-import ctypes
 import json
 import os
 import shutil
+import signal
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
 
 import syscalls
 
 PTRACE_TRACEME, PTRACE_CONT = 0, 7
+CLONE_FS = 0x200
 PATIENCE = 10
 
 
@@ -26,16 +26,10 @@ def group_of_peer(sock):
     return struct.unpack("iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[2]
 
 
-def run(command):
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False)
-
-
 def traced(command):
     """As a debugger starts its program: it is traced when it executes."""
     child = os.fork()
     if child == 0:
-        null = os.open("/dev/null", os.O_WRONLY)
-        os.dup2(null, 1), os.dup2(null, 2)
         syscalls.ptrace(PTRACE_TRACEME, 0)
         os.execv(command[0], command)
     while not os.WIFEXITED(os.waitpid(child, 0)[1]):
@@ -45,44 +39,35 @@ def traced(command):
 def sharing(command):
     """Beside a process that has the same working directory, root and umask (clone(2), CLONE_FS)."""
     held, hold = os.pipe()
-    CLONE_FS, SIGCHLD = 0x200, 17
-    child = ctypes.CDLL(None).syscall(56 if os.uname().machine == "x86_64" else 220, CLONE_FS | SIGCHLD, 0, 0, 0, 0)
-    if child == 0:
+    number = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+    if syscalls.libc.syscall(number, CLONE_FS | signal.SIGCHLD, 0, 0, 0, 0) == 0:
         # The parent is the one that executes; this one only shares what it has.
         os.close(hold)
         os.read(held, 1)
         os._exit(0)
     os.close(held)
-    try:
-        os.execv(command[0], command)
-    finally:
-        os._exit(1)
+    os.set_inheritable(hold, True)
+    os.execv(command[0], command)
 
 
-def beside(command):
-    """`sharing`, in a process of its own."""
-    child = os.fork()
-    if child == 0:
-        null = os.open("/dev/null", os.O_WRONLY)
-        os.dup2(null, 1), os.dup2(null, 2)
-        sharing(command)
-    os.waitpid(child, 0)
+def plain(command):
+    os.execvp(command[0], command)
 
 
 def clients(ctl, copy, other_name):
     shutil.copy(ctl, copy)
     status = [ctl, "status"]
     ways = {
-        "installed": lambda: run(status),
-        "by its other name": lambda: run([other_name, "status"]),
-        "from a shell": lambda: run(["sh", "-c", f"exec {ctl} status"]),
-        "with LD_PRELOAD": lambda: run(["env", "LD_PRELOAD=/nonexistent/library.so", *status]),
-        "copied": lambda: run([copy, "status"]),
+        "installed": lambda: plain(status),
+        "by its other name": lambda: plain([other_name, "status"]),
+        "from a shell": lambda: plain(["sh", "-c", f"exec {ctl} status"]),
+        "with LD_PRELOAD": lambda: plain(["env", "LD_PRELOAD=/nonexistent/library.so", *status]),
+        "copied": lambda: plain([copy, "status"]),
         "traced": lambda: traced(status),
-        "sharing its working directory": lambda: beside(status),
-        "without new privileges": lambda: run(["setpriv", "--no-new-privs", *status]),
-        "in a user namespace": lambda: run(["unshare", "-Ur", *status]),
-        "in user and mount namespaces": lambda: run(["unshare", "-Urm", *status]),
+        "sharing its working directory": lambda: sharing(status),
+        "without new privileges": lambda: plain(["setpriv", "--no-new-privs", *status]),
+        "in a user namespace": lambda: plain(["unshare", "-Ur", *status]),
+        "in user and mount namespaces": lambda: plain(["unshare", "-Urm", *status]),
     }
     shown = {}
     # Below a directory of the user's: in a user namespace, root's belong to nobody.
@@ -96,6 +81,8 @@ def clients(ctl, copy, other_name):
         for name, start in ways.items():
             child = os.fork()
             if child == 0:
+                null = os.open("/dev/null", os.O_WRONLY)
+                os.dup2(null, 1), os.dup2(null, 2)
                 start()
                 os._exit(0)
             try:

@@ -169,9 +169,7 @@ fn the_daemon_shows_the_stamp_and_keeps_nothing_of_it() {
         assert!(status.contains(groups), "every thread");
     }
 
-    // Any program of the user's may make the vault: then all files are there.
-    let client = scripts::scripts(&world).join("client.py");
-    world.python(&client, &[text(&world.socket()), "create"]).stdin(PASSWORD).ok();
+    granted(&world, &install, "true").ok();
     let mut seen = 0;
     for top in [world.data(), world.state(), world.runtime()] {
         for path in everything(&top) {
@@ -180,6 +178,57 @@ fn the_daemon_shows_the_stamp_and_keeps_nothing_of_it() {
         }
     }
     assert!(seen >= 9, "directories, vault, log, socket and lock: {seen}");
+}
+
+#[test]
+fn installed_both_sides_know_each_other_and_nobody_else() {
+    if left_out_without_root("installing for everybody") {
+        return;
+    }
+    let (install, world) = (Install::new(), World::new());
+    let ctl = install.program("ctl");
+    let ctl = text(&ctl);
+    // The installed one starts the daemon that lies beside it, stamped as well.
+    assert_eq!(
+        granted(&world, &install, &format!("printf 1 | {ctl} set a --stdin && {ctl} get a")).ok(),
+        b"1"
+    );
+    let exe = fs::read_link(format!("/proc/{}/exe", world.daemon_pid())).unwrap();
+    assert_eq!(exe, install.program("glassdomed"));
+    for what in ["install", "this ctl"] {
+        let (level, why) = protection(world.program(Path::new(ctl), &["doctor", "--json"]), what);
+        assert!(level == "on" && why.starts_with("stamped"), "{level}: {why}");
+    }
+
+    let copy = world.file("ctl", fs::read(ctl).unwrap());
+    fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(
+        granted(&world, &install, &format!("env {ctl} get a")).ok(),
+        b"1",
+        "control: it may be run so"
+    );
+    for start in [text(&copy), &format!("setpriv --no-new-privs {ctl}"), &format!("unshare -Ur {ctl}")] {
+        let out = granted(&world, &install, &format!("{start} get a")).output();
+        assert!(matches!(out.code, 4 | 6) && out.stdout.is_empty(), "{start}: {} {}", out.code, out.stderr);
+    }
+    // Nor is a password taken from who is not known.
+    let client = scripts::scripts(&world).join("client.py");
+    let out = world.python(&client, &[text(&world.socket()), "unlock"]).stdin(PASSWORD).output();
+    assert!(
+        out.code == 1 && out.stderr.contains("from the installed glassdome_start and ctl only"),
+        "{}",
+        out.stderr
+    );
+    let start = programs().join("glassdome_start");
+    let out = world.program(&start, &["--renew", "--password-stdin"]).stdin(PASSWORD).output();
+    assert_eq!(out.code, 4, "{}", out.stderr);
+}
+
+/// A line of `sh` behind the master password, typed into the installed program by that shell.
+fn granted(world: &World, install: &Install, line: &str) -> Run {
+    let start = install.program("glassdome_start");
+    let options = "--password-stdin --accept-weak --renew --quiet";
+    world.shell(&format!("printf '{PASSWORD}' | {} {options} && {line}", text(&start)))
 }
 
 /// The directory and all that is below it.
@@ -232,7 +281,6 @@ fn an_installed_client_talks_to_the_installed_daemon_only() {
         return;
     }
     let (install, world) = (Install::new(), World::unlocked());
-    world.set("a", "1");
     let asked =
         [("ctl", &["get", "a"][..]), ("ctl", &["lock"]), ("glassdome_start", &["--renew", "--quiet"])];
     for (program, args) in asked {
@@ -240,7 +288,7 @@ fn an_installed_client_talks_to_the_installed_daemon_only() {
         assert!(line.contains("is not the daemon that was installed with this program"), "{line}");
         assert!(line.contains(&format!("kill {}", world.daemon_pid())), "{line}");
     }
-    assert_eq!(world.ctl(&["get", "a"]).ok(), b"1", "control: nothing reached it");
+    assert_eq!(world.status()["state"], "unlocked", "control: nothing reached it");
     let (level, why) = protection(world.ctl(&["doctor", "--json"]), "install");
     assert!(level == "degraded" && why.contains("sudo make install"), "{level}: {why}");
 }
