@@ -176,3 +176,86 @@ fn ask(
 fn parse_span(text: &str) -> Result<u32, &'static str> {
     span::parse(text).ok_or("not a span such as 8h, 90m or 1h30m")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+    use std::os::fd::{AsRawFd, OwnedFd};
+
+    use glassdome_proto::policy::{self, Picture};
+    use glassdome_proto::{Outcome, decode};
+
+    use super::*;
+    use crate::connection_tests::{Daemon, told};
+    use crate::text::picture::tests::{stranger, typed};
+    use crate::text::prompt::tests::unlocked;
+
+    fn unlock() -> (Unlock, OwnedFd) {
+        let (read_end, write_end) = rustix::pipe::pipe().unwrap();
+        File::from(write_end).write_all(b"a password\n").unwrap();
+        let number = u32::try_from(read_end.as_raw_fd()).unwrap();
+        let password = PasswordArgs { password_stdin: false, password_fd: Some(number) };
+        let unlock =
+            Unlock { password, total: None, idle: None, renew: false, accept_weak: false, quiet: false };
+        (unlock, read_end)
+    }
+
+    /// Reads one request, which must be as `is` says, and answers it.
+    fn serve(daemon: &mut Daemon, is: impl FnOnce(&Body<'_>) -> bool, answer: Answer<'_>) {
+        let frame = daemon.receive();
+        let request: glassdome_proto::Request<'_> = decode(&frame).unwrap();
+        assert!(is(&request.body), "{:?}", request.body);
+        daemon.reply(request.id, Outcome::Ok(answer));
+    }
+
+    /// A daemon with an open session that sees the client as `picture`.
+    fn open(daemon: &mut Daemon, picture: Picture<'static>) {
+        let status = Answer::Session(SessionAnswer::Status(unlocked(60)));
+        serve(daemon, |body| matches!(body, Body::Session(Request::Status)), status);
+        let oneself = |body: &Body<'_>| {
+            matches!(body, Body::Policy(policy::Request::WhoAmI { pid: None, proof: None }))
+        };
+        serve(daemon, oneself, Answer::Policy(policy::Answer::Picture(picture)));
+    }
+
+    #[test]
+    fn an_open_session_is_unlocked_for_a_terminal_that_is_not_granted() {
+        let served = |accepted| {
+            let mut daemon = Daemon::greeted(accepted);
+            open(&mut daemon, Picture { grant: None, ..typed() });
+            let answer = SessionAnswer::Unlocked { opened: false, expires_at: 1_795_348_800, left_s: 60 };
+            let with_password = |body: &Body<'_>| {
+                matches!(body, Body::Session(Request::Unlock { password, .. })
+                    if password.expose() == b"a password")
+            };
+            serve(&mut daemon, with_password, Answer::Session(answer));
+        };
+        let (unlock, _pipe) = unlock();
+        let opened = told(served, |mut connection| unlock.open_session(&mut connection)).unwrap();
+        assert!(matches!(opened, (Opened::Terminal, (1_795_348_800, 60))));
+    }
+
+    #[test]
+    fn a_granted_terminal_and_another_program_are_asked_for_nothing() {
+        for picture in [typed(), stranger()] {
+            let served = move |accepted| open(&mut Daemon::greeted(accepted), picture);
+            let (unlock, pipe) = unlock();
+            let opened = told(served, |mut connection| unlock.open_session(&mut connection)).unwrap();
+            assert!(matches!(opened, (Opened::Nothing, _)));
+            assert_eq!(rustix::io::ioctl_fionread(&pipe).unwrap(), 11, "the password is still in the pipe");
+        }
+    }
+
+    #[test]
+    fn the_line_says_whether_the_terminal_is_granted() {
+        for (picture, says) in [(typed(), "is granted"), (stranger(), "is not granted")] {
+            let served = move |accepted| {
+                let picture = Answer::Policy(policy::Answer::Picture(picture));
+                serve(&mut Daemon::greeted(accepted), |_| true, picture);
+            };
+            let line = told(served, |mut connection| granted(&mut connection)).unwrap();
+            assert!(line.contains(says), "{line}");
+        }
+    }
+}
