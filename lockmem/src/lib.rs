@@ -25,4 +25,4 @@ pub use bytes::{LockedBytes, probe};
 pub use error::{Error, MemlockLimit};
 pub use level::Level;
 pub use scratch::Scratch;
-pub use stack::scrub_stack;
+pub use stack::{scrub_stack, scrub_stack_to};

@@ -1,15 +1,19 @@
 //! Ciphers and hash functions leave round keys and states in stack frames they have returned from. Nothing owns
 //! those bytes any more, so they are overwritten by depth.
 
-/// How much dead stack is overwritten, in bytes: several times what the deepest of our ciphers uses.
-const DEPTH: usize = 64 * 1024;
-
-/// Overwrites 64 KiB of dead stack below the caller, so that the leftovers of a cipher that has just returned are gone.
+/// Overwrites 64 KiB of dead stack below the caller, several times what the deepest of our ciphers uses, so that the
+/// leftovers of a cipher that has just returned are gone.
 ///
 /// The cipher must have been called from the same function or a deeper one, and must not have been inlined into it;
 /// wrap it in an `#[inline(never)]` function to be sure.
 #[inline(never)]
 pub fn scrub_stack() {
+    scrub_stack_to::<{ 64 * 1024 }>();
+}
+
+/// As [`scrub_stack`], but `DEPTH` bytes: for work whose depth is known, and asserted by a test.
+#[inline(never)]
+pub fn scrub_stack_to<const DEPTH: usize>() {
     zeroize::zeroize_stack::<DEPTH>();
 }
 

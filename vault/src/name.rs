@@ -4,7 +4,7 @@ use unicode_normalization::is_nfc;
 
 use crate::Error;
 use crate::keys::Keys;
-use crate::traceless::traceless;
+use crate::traceless::traceless_cipher;
 
 /// The longest name of a secret, in bytes of UTF-8.
 pub const MAX_NAME: usize = 512;
@@ -23,7 +23,11 @@ pub(crate) fn check_field(name: &str) -> Result<(), Error> {
 
 /// The key of a name in the index: 16 bytes of its keyed hash, so that the file shows no names.
 pub(crate) fn key(keys: &Keys, name: &str) -> Vec<u8> {
-    traceless(|| blake3::keyed_hash(keys.names(), name.as_bytes()).as_bytes()[..16].to_vec())
+    traceless_cipher(|| hash(keys, name))
+}
+
+fn hash(keys: &Keys, name: &str) -> Vec<u8> {
+    blake3::keyed_hash(keys.names(), name.as_bytes()).as_bytes()[..16].to_vec()
 }
 
 fn check_up_to(name: &str, longest: usize) -> Result<(), Error> {
@@ -37,6 +41,14 @@ fn check_up_to(name: &str, longest: usize) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::traceless::tests::assert_shallow;
+
+    #[test]
+    fn a_name_is_hashed_in_little_stack() {
+        let keys = Keys::random().unwrap();
+        let name = "x".repeat(MAX_NAME);
+        assert_shallow("the hash of a name", || drop(hash(&keys, &name)));
+    }
 
     #[test]
     fn names_of_any_script_pass_in_normal_form_only() {

@@ -12,7 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::Error;
 use crate::aad::Place;
-use crate::traceless::traceless;
+use crate::traceless::traceless_cipher;
 
 /// Length of the nonce, in bytes.
 pub(crate) const NONCE: usize = 24;
@@ -46,7 +46,7 @@ pub(crate) fn seal_onto(
 ) -> Result<(), Error> {
     let mut nonce = [0; NONCE];
     getrandom::fill(&mut nonce)?;
-    traceless(|| seal_onto_with(row, key, &nonce, place, length, fill))
+    traceless_cipher(|| seal_onto_with(row, key, &nonce, place, length, fill))
 }
 
 /// [`seal_onto`] with a given nonce, which must never be used twice.
@@ -86,7 +86,7 @@ pub(crate) fn plain_length(sealed: &[u8]) -> Option<usize> {
 /// Opens `sealed` into `out`, which must be [`plain_length`] long and holds nothing of the plaintext unless
 /// the tag was right.
 pub(crate) fn open_into(key: &[u8], place: &Place<'_>, sealed: &[u8], out: &mut [u8]) -> Result<(), Refusal> {
-    traceless(|| open(key, place, sealed, out))
+    traceless_cipher(|| open(key, place, sealed, out))
 }
 
 fn open(key: &[u8], place: &Place<'_>, sealed: &[u8], out: &mut [u8]) -> Result<(), Refusal> {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::header::VaultId;
 use crate::store::Table;
+use crate::traceless::tests::assert_shallow;
 
 const VAULT: VaultId = VaultId::from_bytes([5; 16]);
 const ID: [u8; 16] = [6; 16];
@@ -104,5 +105,23 @@ fn a_ciphertext_for_two_keys_opens_with_the_committed_one_only() {
         row.extend_from_slice(&BOTH);
         assert!(open(&keys[committed], &PLACE, &row).is_ok());
         assert_eq!(open(&keys[other], &PLACE, &row), Err(Refusal::Commitment));
+    }
+}
+
+#[test]
+fn a_row_of_any_length_is_sealed_and_opened_in_little_stack() {
+    for length in [0, 1, 64, 300, 5_000, crate::MAX_SECRET + 4096] {
+        let plain = vec![7; length];
+        let mut row = Vec::new();
+        assert_shallow("sealing", || {
+            let fill = |out: &mut [u8]| {
+                out.copy_from_slice(&plain);
+                Ok(())
+            };
+            seal_onto_with(&mut row, &[1; 32], &[2; NONCE], &PLACE, length, fill).unwrap();
+        });
+        let mut opened = vec![0; length];
+        assert_shallow("opening", || super::open(&[1; 32], &PLACE, &row, &mut opened).unwrap());
+        assert_eq!(opened, plain);
     }
 }
