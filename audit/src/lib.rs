@@ -9,5 +9,5 @@
 mod line;
 mod record;
 
-pub use line::{LineError, read, time, write};
+pub use line::{LineError, WrittenPeer, read, time, write, write_by};
 pub use record::{Claims, Event, Exe, Kernel, Outcome, Peer, Record};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::Record;
+use crate::{Peer, Record};
 
 /// Why a line is no record.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,34 @@ pub enum LineError {
 pub fn write(record: &Record<'_>, line: &mut Vec<u8>) -> Result<(), LineError> {
     serde_json::to_writer(&mut *line, record).map_err(LineError::Malformed)?;
     line.push(b'\n');
+    Ok(())
+}
+
+/// A peer as it stands in a line: written once, for all of its records.
+#[derive(Debug, Clone)]
+pub struct WrittenPeer(Vec<u8>);
+
+impl WrittenPeer {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// None in practice, as [`write`].
+    pub fn of(peer: &Peer<'_>) -> Result<Self, LineError> {
+        serde_json::to_vec(peer).map(Self).map_err(LineError::Malformed)
+    }
+}
+
+/// As [`write`], with this peer in the place of the record's own.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_by(record: Record<'_>, peer: &WrittenPeer, line: &mut Vec<u8>) -> Result<(), LineError> {
+    write(&Record { peer: None, ..record }, line)?;
+    // The peer is what a record ends with.
+    line.truncate(line.len() - b"}\n".len());
+    line.extend_from_slice(b",\"peer\":");
+    line.extend_from_slice(&peer.0);
+    line.extend_from_slice(b"}\n");
     Ok(())
 }
 
@@ -73,6 +101,10 @@ mod tests {
         assert!(text.contains(r#""event":"change-password""#));
         assert!(!text.contains("repeated"));
         assert_eq!(read(text).unwrap(), record);
+        let peer = WrittenPeer::of(record.peer.as_ref().unwrap()).unwrap();
+        let mut by = b"before".to_vec();
+        write_by(record, &peer, &mut by).unwrap();
+        assert_eq!(by, [b"before", line.as_slice()].concat(), "the same, its peer written beforehand");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glassdome_audit::{self as audit, Event, Outcome, Record};
+use glassdome_audit::{self as audit, Event, Outcome, Record, WrittenPeer};
 use tokio::sync::Notify;
 
 use crate::attest::{Evidence, Kernel};
@@ -80,6 +80,8 @@ pub struct Journal {
     seq: Cell<u64>,
     len: Cell<u64>,
     line: RefCell<Vec<u8>>,
+    /// The peer that was recorded last, as it was written: writing it is most of the work.
+    last_peer: RefCell<Option<(Evidence, WrittenPeer)>>,
     refusals: RefCell<HashMap<Kind, Refusals>>,
     dirty: Notify,
 }
@@ -119,6 +121,7 @@ impl Journal {
             seq: Cell::new(last.unwrap_or(0)),
             len: Cell::new(len),
             line: RefCell::new(Vec::with_capacity(1024)),
+            last_peer: RefCell::default(),
             refusals: RefCell::new(HashMap::new()),
             dirty: Notify::new(),
         })
@@ -151,11 +154,29 @@ impl Journal {
         };
         let mut line = self.line.borrow_mut();
         line.clear();
-        audit::write(&record, &mut line).map_err(io::Error::other)?;
+        match entry.peer {
+            Who::Peer(evidence) => self.write_by(record, evidence, &mut line),
+            _ => audit::write(&record, &mut line),
+        }
+        .map_err(io::Error::other)?;
         self.append(&line)?;
         self.seq.set(seq);
         self.dirty.notify_one();
         Ok(Recorded::Written)
+    }
+
+    fn write_by(
+        &self,
+        record: Record<'_>,
+        evidence: &Evidence,
+        line: &mut Vec<u8>,
+    ) -> Result<(), audit::LineError> {
+        let mut last = self.last_peer.borrow_mut();
+        let peer = match last.take() {
+            Some((of, peer)) if of == *evidence => last.insert((of, peer)),
+            _ => last.insert((evidence.clone(), WrittenPeer::of(&evidence.record())?)),
+        };
+        audit::write_by(record, &peer.1, line)
     }
 
     fn append(&self, line: &[u8]) -> io::Result<()> {

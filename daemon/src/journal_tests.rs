@@ -1,6 +1,7 @@
 //! What the log holds after good and bad days.
 
 use super::*;
+use crate::attest::{Claims, Exe};
 
 fn at(seconds: u64) -> Now {
     let time = Duration::from_secs(seconds);
@@ -26,6 +27,27 @@ fn it_counts_on_after_a_restart() {
     }
     let seqs: Vec<u64> = lines(&path).iter().map(|line| audit::read(line).unwrap().seq).collect();
     assert_eq!(seqs, [1, 2, 3]);
+}
+
+#[test]
+fn each_record_names_its_own_peer() {
+    let evidence = |pid, client: &str| {
+        let exe = Exe { path: "/bin/true".into(), dev: 1, ino: 2 };
+        let kernel = Kernel { pid, uid: 7, gid: 7, exe: Some(exe) };
+        Evidence { kernel, claims: Claims { client: client.into(), version: "1".into() } }
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let journal = Journal::open(&path).unwrap();
+    let peers = [(1, "a"), (1, "a"), (2, "a"), (2, "b"), (1, "a")].map(|(pid, client)| evidence(pid, client));
+    for peer in &peers {
+        journal.record(Entry { peer: Who::Peer(peer), ..entry(Outcome::Allowed) }, at(1)).unwrap();
+    }
+    let lines = lines(&path);
+    assert_eq!(lines.len(), peers.len());
+    for (line, peer) in lines.iter().zip(&peers) {
+        assert_eq!(audit::read(line).unwrap().peer, Some(peer.record()));
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use glassdome_sys::{DirError, Stamp, private_dir};
 use glassdome_vault::{self as vault, Vault};
 use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 
 use crate::config::{Config, ConfigError};
 use crate::journal::{Entry, Journal, Who};
@@ -145,7 +146,9 @@ fn run(options: Options, stamp: Option<Stamp>) -> Result<(), Error> {
         .max_blocking_threads(128)
         .thread_stack_size(256 * 1024)
         .build()?;
-    LocalSet::new().block_on(&runtime, serve(state.clone(), listener, diagnostics))?;
+    // A task of its own: what is waited for here is polled again whenever any task runs.
+    let serving = async { spawn_local(serve(state.clone(), listener, diagnostics)).await };
+    LocalSet::new().block_on(&runtime, serving).unwrap_or_else(|ended| resume_unwind(ended.into_panic()))?;
     state.journal().file().sync_data()?;
     // A peer that hangs whoever looks at it must not hang the end.
     runtime.shutdown_background();
@@ -218,8 +221,8 @@ async fn serve(state: Rc<State>, listener: Listener, background: Option<File>) -
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     note(&state, Event::Start);
-    tokio::task::spawn_local(watch::clock::watch(state.clone()));
-    tokio::task::spawn_local(watch::disk::watch(state.clone()));
+    spawn_local(watch::clock::watch(state.clone()));
+    spawn_local(watch::disk::watch(state.clone()));
     if let Some(log) = background {
         let_go(&log)?;
     }
