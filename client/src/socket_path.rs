@@ -20,7 +20,7 @@ pub struct SocketPath {
 }
 
 impl SocketPath {
-    /// Reads `GLASSDOME_SOCKET`, `XDG_RUNTIME_DIR`, `TMPDIR` and whether `/run/user/UID` is ours.
+    /// Reads `GLASSDOME_SOCKET`, `XDG_RUNTIME_DIR` and whether `/run/user/UID` is ours.
     ///
     /// # Errors
     /// [`Error::Usage`] when `GLASSDOME_SOCKET` is not an absolute path: it would mean another place
@@ -38,7 +38,6 @@ impl SocketPath {
             named: named.as_deref(),
             runtime_dir: runtime_dir.as_deref(),
             run_user: is_own_directory(&run_user, uid).then_some(&run_user),
-            temp_dir: &env::temp_dir(),
             uid,
         };
         let path = place.socket();

@@ -120,7 +120,6 @@ fn socket() -> PathBuf {
         named: named.as_deref(),
         runtime_dir: runtime_dir.as_deref(),
         run_user: run_user.is_dir().then_some(&run_user),
-        temp_dir: &env::temp_dir(),
         uid,
     }
     .socket();

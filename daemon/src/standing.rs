@@ -54,6 +54,8 @@ pub struct Asker {
     pub name: String,
     /// The script that it runs, by its own word.
     pub script: Option<String>,
+    /// Its interpreter, where the first line of the script does not lead to it.
+    pub exe: Option<String>,
     /// Whether it runs what others wrote: then only a script of its own gives it an identity.
     pub interpreter: bool,
     /// Its terminal; empty without one.
@@ -117,18 +119,18 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing
     let pid = peer.evidence().kernel.pid;
     let gone = |_| refuse::gone(pid);
     let client = Member::of(pid).map_err(gone)?;
-    if client.is_traced().map_err(gone)? {
-        let (event, outcome, by) = (Event::Connect, Outcome::Denied, Some("traced"));
-        state.record(Entry { event, outcome, secret: None, by, peer: Who::Peer(peer.evidence()) })?;
-        return Err(refuse::traced(pid));
-    }
+    untraced(state, peer, &client)?;
     if peer.ours().is_none() {
         return judge(state, client, None).await;
     }
-    match state.grants().covering(&client, stand.token.borrow().as_ref()) {
+    let covering = state.grants().covering(&client, stand.token.borrow().as_ref());
+    match covering {
         Ok(id) => Ok((Standing { grant: Some(id), rules: Vec::new() }, Asker::default())),
         Err(uncovered) => match subject(&client) {
-            Some(member) => judge(state, member, Some(uncovered)).await,
+            Some(member) => {
+                untraced(state, peer, &member)?;
+                judge(state, member, Some(uncovered)).await
+            }
             None => {
                 let asker =
                     Asker { pid, name: client.stat.name, uncovered: Some(uncovered), ..Asker::default() };
@@ -138,10 +140,27 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing
     }
 }
 
-/// Who ran one of our programs: the nearest that does not only start others.
+/// Whoever holds a process by a debugger is who acts in it.
+fn untraced(state: &State, peer: &Peer, member: &Member) -> Result<(), Refusal<'static>> {
+    let pid = member.stat.pid;
+    if !member.is_traced().map_err(|_| refuse::gone(pid))? {
+        return Ok(());
+    }
+    let (event, outcome, by) = (Event::Connect, Outcome::Denied, Some("traced"));
+    state.record(Entry { event, outcome, secret: None, by, peer: Who::Peer(peer.evidence()) })?;
+    Err(refuse::traced(pid))
+}
+
+/// Who ran one of our programs: the nearest that executed something and does not only start others. A
+/// fork that did not is its parent's program, and is passed over for it.
 pub fn subject(client: &Member) -> Option<Member> {
     let mut above = std::iter::successors(client.parent(), Member::parent).take(lineage::DEPTH);
-    above.find(|member| !member.is_launcher())
+    above.find(|member| !is_passed_over(member))
+}
+
+/// Whether the one that started this process is judged in its place.
+pub fn is_passed_over(member: &Member) -> bool {
+    member.stat.forked || member.is_launcher()
 }
 
 /// Compares a process with the rules, on a thread of its own. `uncovered` says why no grant helps one
@@ -181,13 +200,14 @@ pub async fn look_at<T: Send + 'static>(
 }
 
 fn judged(found: Found, member: &Member, uncovered: Option<Uncovered>) -> (Standing, Asker) {
-    let Found { rules, changed, program } = found;
+    let Found { rules, changed, program, by_first_line } = found;
     let program = program.as_ref();
     let exe = program.map(|program| lineage::file_name(&program.exe.path).to_owned());
     let asker = Asker {
         pid: member.stat.pid,
         name: exe.unwrap_or_else(|| member.stat.name.clone()),
         script: program.and_then(|program| Some(program.script.as_ref()?.path.clone())),
+        exe: program.filter(|_| !by_first_line).map(|program| program.exe.path.clone()),
         interpreter: program.is_some_and(|program| program.interpreter.is_some()),
         tty: member.stat.tty_name(),
         itself: uncovered.is_none(),

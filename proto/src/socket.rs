@@ -8,6 +8,10 @@ pub const DIR: &str = "glassdome";
 /// Name of the socket in it.
 pub const FILE: &str = "daemon.sock";
 
+/// Below it there is a directory of ours where there is none for run-time files. Not `TMPDIR`: set-id
+/// programs are started without it (ld.so(8), secure-execution mode), and all must find one place.
+const TEMP: &str = "/tmp";
+
 /// What decides where the socket is.
 #[derive(Debug, Clone)]
 pub struct Place<'a> {
@@ -17,8 +21,6 @@ pub struct Place<'a> {
     pub runtime_dir: Option<&'a Path>,
     /// `/run/user/UID`, if it is there.
     pub run_user: Option<&'a Path>,
-    /// `TMPDIR` or `/tmp`.
-    pub temp_dir: &'a Path,
     /// The owner.
     pub uid: u32,
 }
@@ -38,7 +40,7 @@ impl Place<'_> {
         let runtime = self.runtime_dir.filter(|dir| dir.is_absolute()).or(self.run_user);
         match runtime {
             Some(dir) => dir.join(DIR).join(FILE),
-            None => self.temp_dir.join(format!("{DIR}-{}", self.uid)).join(FILE),
+            None => Path::new(TEMP).join(format!("{DIR}-{}", self.uid)).join(FILE),
         }
     }
 }

@@ -8,11 +8,13 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::Instant;
 
 use glassdome_sys::{AddressSpace, pidfd_alive};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::process::{self, Stat};
+use super::program::{self, Want};
 use super::{Exe, linux};
 
 /// How far up is looked.
@@ -68,9 +70,12 @@ impl Member {
         Ok(process::status(self.dir.as_fd(), "TracerPid")? != "0")
     }
 
-    /// Whether it only starts others.
+    /// Whether it only starts others. By its name, of a file that root alone can change: else any
+    /// program could call itself so, and pass for whoever started it.
     pub fn is_launcher(&self) -> bool {
-        self.exe().is_some_and(|exe| LAUNCHERS.contains(&file_name(&exe.path)))
+        let want = Want { exe_digest: false, script: false };
+        let named = self.exe().is_some_and(|exe| LAUNCHERS.contains(&file_name(&exe.path)));
+        named && program::read(self.dir.as_fd(), want, Instant::now()).is_ok_and(|read| !read.exe.writable)
     }
 }
 
@@ -130,4 +135,67 @@ pub fn file_name(path: &str) -> &str {
     // The kernel marks a file that was deleted since.
     let path = path.strip_suffix(" (deleted)").unwrap_or(path);
     Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command, Stdio};
+
+    /// A program that starts `sleep` and stays: the sleeper, and the program.
+    fn started_by(program: &Path) -> (Child, Member) {
+        let child = Command::new(program).args(["100", "sleep", "100"]).stdin(Stdio::null()).spawn().unwrap();
+        loop {
+            let children =
+                std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+            if let Ok(pid) = children.trim().parse() {
+                return (child, Member::of(pid).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_program_of_roots_is_a_launcher() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = dir.path().join("timeout");
+        let copied =
+            Command::new("sh").args(["-c", "cp /usr/bin/timeout $0 && chmod 777 $0"]).arg(&copy).status();
+        assert!(copied.unwrap().success());
+        for (program, expected) in [(Path::new("/usr/bin/timeout"), true), (&copy, false)] {
+            let (mut child, sleeper) = started_by(program);
+            assert_eq!(sleeper.parent().unwrap().is_launcher(), expected, "{}", program.display());
+            assert!(!sleeper.is_launcher());
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_line_goes_up_to_whoever_started_it() {
+        let own = std::process::id().cast_signed();
+        let (mut child, sleeper) = started_by(Path::new("/usr/bin/timeout"));
+        let pids: Vec<i32> = line(sleeper.stat.pid).take(3).map(|member| member.stat.pid).collect();
+        assert_eq!(pids, [sleeper.stat.pid, child.id().cast_signed(), own]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_is_held_is_seen_to_end() {
+        let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+        let member = Member::of(child.id().cast_signed()).unwrap();
+        let held = Held::take(&member).unwrap();
+        assert!(held.alive() && held.is(&member.stat));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!held.alive());
+        assert!(Held::take(&member).is_err());
+    }
+
+    #[test]
+    fn names_of_files() {
+        assert_eq!(file_name("/usr/bin/env"), "env");
+        assert_eq!(file_name("/usr/bin/env (deleted)"), "env");
+        assert_eq!(file_name("/"), "");
+    }
 }

@@ -25,6 +25,9 @@ pub struct Found {
     pub changed: Option<Arc<Rule>>,
     /// The program, as far as it could be read.
     pub program: Option<Program>,
+    /// Whether the first line of its script leads to the interpreter that runs it: a rule for the script
+    /// need not name that then.
+    pub by_first_line: bool,
 }
 
 /// Compares a process with the rules.
@@ -51,8 +54,16 @@ pub fn find(member: &Member, rules: &[Arc<Rule>], until: Instant) -> Found {
             Fit::Other => {}
         }
     }
+    found.by_first_line = by_first_line(&program, until);
     found.program = Some(program);
     found
+}
+
+fn by_first_line(program: &Program, until: Instant) -> bool {
+    let Some(script) = &program.script else { return false };
+    let named = program::interpreter_of(Path::new(&script.path), until);
+    let named = named.and_then(|exe| program::file(&exe, false, until));
+    named.is_ok_and(|exe| (exe.dev, exe.ino) == (program.exe.dev, program.exe.ino))
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -92,8 +92,11 @@ fn draw(
     standing: &Standing,
     asker: &Asker,
 ) -> Result<Picture<'static>, Refusal<'static>> {
-    let first_launchers = chain.iter().skip(1).take_while(|(member, _)| member.is_launcher()).count();
-    let subject = if client.is_some() && chain.len() > first_launchers + 1 { first_launchers + 1 } else { 0 };
+    let above = chain.iter().skip(1).position(|(member, _)| !standing::is_passed_over(member));
+    let subject = match (client, above) {
+        (Some(_), Some(position)) => position + 1,
+        _ => 0,
+    };
     let open = asking.state.is_open(clock::now());
     let unserved = standing.grant.is_none() && standing.rules.is_empty();
     let missing = match (open, unserved) {

@@ -274,6 +274,14 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
             if still.stat.start != member.stat.start || still.stat.layout != member.stat.layout {
                 return Err(refuse::usage("the process became another program while it was looked at"));
             }
+            // A rule finds its files by their paths.
+            for seen in [Some(&program.exe), program.script.as_ref()].into_iter().flatten() {
+                let there = program::file(Path::new(&seen.path), false, until);
+                if !there.is_ok_and(|there| (there.dev, there.ino) == (seen.dev, seen.ino)) {
+                    let message = "what the process runs no longer lies where it was started from. Start it anew";
+                    return Err(refuse::usage(message));
+                }
+            }
             Ok((program.exe, program.script, program.interpreter))
         }
         Whom::Script { script, exe } => {
