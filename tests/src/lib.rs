@@ -8,7 +8,9 @@
 //! |---|---|
 //! | `world` | one home with its daemon, ended and removed with the test |
 //! | `run` | one program, from its arguments to its output, with a deadline |
+//! | `typist` | who starts it: to the daemon, what a test runs was typed by the home's owner |
 //! | `terminal` | a program at a terminal that the test types on |
+//! | `tmux` | shells in panes that the test types in |
 //! | `daemon_process` | the daemon of a home as a process: its pid, signals, its end |
 //! | `user` | the two ordinary users, and what needs root |
 //! | `programs` | where the programs lie so that those users can run them |
@@ -21,6 +23,8 @@ mod daemon_process;
 mod programs;
 mod run;
 mod terminal;
+mod typist;
+mod tmux;
 mod user;
 mod wait;
 mod world;
@@ -30,6 +34,8 @@ pub use daemon_process::DaemonProcess;
 pub use programs::programs;
 pub use run::{Out, Run, Started};
 pub use terminal::Pty;
+pub use typist::type_orders;
+pub use tmux::{Pane, Tmux, Typed};
 pub use user::{User, left_out_without_root};
 pub use wait::wait_until;
 pub use world::{PASSWORD, World};

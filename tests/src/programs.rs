@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use rustix::process::geteuid;
@@ -19,33 +19,36 @@ const STALE: Duration = Duration::from_secs(24 * 3600);
 /// The directory in which `ctl`, `glassdome_start` and `glassdomed` lie side by side, as built:
 /// named by `GLASSDOME_BIN_DIR`, else beside this test in the build's directory.
 pub fn programs() -> &'static Path {
-    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
-    DIRECTORY.get_or_init(|| {
-        let built = built();
-        for name in NAMES {
-            assert!(
-                built.join(name).is_file(),
-                "{name} is not in {}: build it first, as `make test` does",
-                built.display()
-            );
-        }
-        copied(&built).expect("the programs can be copied into the temporary directory")
-    })
+    static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
+        let named = env::var_os("GLASSDOME_BIN_DIR").map(PathBuf::from);
+        shared(&named.unwrap_or_else(beside_the_test), &NAMES)
+    });
+    &DIRECTORY
 }
 
-fn built() -> PathBuf {
-    match env::var_os("GLASSDOME_BIN_DIR") {
-        Some(named) => PathBuf::from(named),
-        // …/PROFILE/deps/test ─► …/PROFILE
-        None => {
-            let test = env::current_exe().expect("the kernel names our own program");
-            test.ancestors().nth(2).expect("cargo puts tests into deps").to_owned()
-        }
+/// The harness's own program that starts what a test runs.
+pub(crate) fn typist() -> &'static Path {
+    static FILE: LazyLock<PathBuf> =
+        LazyLock::new(|| shared(&beside_the_test(), &["typist"]).join("typist"));
+    &FILE
+}
+
+/// …/PROFILE/deps/test ─► …/PROFILE
+fn beside_the_test() -> PathBuf {
+    let test = env::current_exe().expect("the kernel names our own program");
+    test.ancestors().nth(2).expect("cargo puts tests into deps").to_owned()
+}
+
+fn shared(built: &Path, names: &[&str]) -> PathBuf {
+    for name in names {
+        let there = built.join(name).is_file();
+        assert!(there, "{name} is not in {}: build it first, as `make test` does", built.display());
     }
+    copied(built, names).expect("the programs can be copied into the temporary directory")
 }
 
 /// A copy of exactly these files, shared by all test programs that test them.
-fn copied(built: &Path) -> io::Result<PathBuf> {
+fn copied(built: &Path, names: &[&str]) -> io::Result<PathBuf> {
     let all = env::temp_dir().join(format!("glassdome-tests-{}", geteuid().as_raw()));
     match DirBuilder::new().mode(0o755).create(&all) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -56,14 +59,14 @@ fn copied(built: &Path) -> io::Result<PathBuf> {
     // Whatever the umask made of it: others must pass.
     fs::set_permissions(&all, Permissions::from_mode(0o755))?;
     remove_stale(&all)?;
-    let copy = all.join(fingerprint(built)?);
+    let copy = all.join(fingerprint(built, names)?);
     if copy.is_dir() {
         return Ok(copy);
     }
-    let partial = all.join(format!("partial-{}", std::process::id()));
+    let partial = all.join(format!("partial-{}-{}", names[0], std::process::id()));
     fs::create_dir(&partial)?;
     fs::set_permissions(&partial, Permissions::from_mode(0o755))?;
-    for name in NAMES {
+    for name in names {
         fs::copy(built.join(name), partial.join(name))?;
         fs::set_permissions(partial.join(name), Permissions::from_mode(0o755))?;
     }
@@ -75,9 +78,9 @@ fn copied(built: &Path) -> io::Result<PathBuf> {
     Ok(copy)
 }
 
-fn fingerprint(built: &Path) -> io::Result<String> {
+fn fingerprint(built: &Path, names: &[&str]) -> io::Result<String> {
     let mut hasher = DefaultHasher::new();
-    for name in NAMES {
+    for name in names {
         let file = fs::metadata(built.join(name))?;
         (built, file.ino(), file.len(), file.mtime(), file.mtime_nsec()).hash(&mut hasher);
     }

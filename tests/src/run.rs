@@ -2,9 +2,11 @@
 //! fails its test instead of stalling it.
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::confine::{self, Confine};
+use crate::typist::{Typed, Typist};
 use crate::user::User;
 
 /// How long a program may take if the test says nothing else.
@@ -21,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[must_use]
 pub struct Run {
     command: Command,
+    typist: Arc<Typist>,
+    confine: Option<Confine>,
     user: User,
     stdin: Vec<u8>,
     patience: Duration,
@@ -39,15 +44,22 @@ pub struct Out {
 
 /// A program that runs. It is killed if the test ends first.
 pub struct Started {
-    child: Child,
+    process: Process,
     stdout: Receiver<Vec<u8>>,
     stderr: Receiver<Vec<u8>>,
     deadline: Instant,
 }
 
+enum Process {
+    /// The owner's.
+    Typed(Typed),
+    /// Another user's.
+    Child(Child),
+}
+
 impl Run {
-    pub(crate) fn new(command: Command) -> Self {
-        Self { command, user: User::A, stdin: Vec::new(), patience: PATIENCE }
+    pub(crate) fn new(command: Command, typist: Arc<Typist>) -> Self {
+        Self { command, typist, confine: None, user: User::A, stdin: Vec::new(), patience: PATIENCE }
     }
 
     /// What it reads; nothing if not said.
@@ -79,7 +91,7 @@ impl Run {
 
     /// What is taken away from it, and from what it starts.
     pub fn confined(mut self, confine: Confine) -> Self {
-        confine.put_on(&mut self.command);
+        self.confine = Some(confine);
         self
     }
 
@@ -111,53 +123,84 @@ impl Run {
 
     /// Starts it, and lets it run beside the test.
     pub fn start(mut self) -> Started {
+        let pipe = || io::pipe().expect("a pipe can be had");
+        let ((stdin, mut input), (stdout, output), (stderr, errors)) = (pipe(), pipe(), pipe());
+        let streams: [OwnedFd; 3] = [stdin.into(), output.into(), errors.into()];
+        let process = self.spawn(streams).unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
+        let bytes = self.stdin;
+        // A program may end without reading all of it.
+        thread::spawn(move || input.write_all(&bytes).ok());
+        let (stdout, stderr) = (collected(stdout), collected(stderr));
+        Started { process, stdout, stderr, deadline: Instant::now() + self.patience }
+    }
+
+    fn spawn(&mut self, streams: [OwnedFd; 3]) -> io::Result<Process> {
+        if self.user == User::A {
+            return self.typist.start(&self.command, self.confine, streams).map(Process::Typed);
+        }
+        if let Some(confine) = self.confine {
+            confine.put_on(&mut self.command);
+        }
         self.user.put_on(&mut self.command);
         confine::without_terminal(&mut self.command);
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
-        let mut stdin = child.stdin.take().expect("stdin is a pipe");
-        let input = self.stdin;
-        // A program may end without reading all of it.
-        thread::spawn(move || stdin.write_all(&input).ok());
-        let stdout = collected(child.stdout.take().expect("stdout is a pipe"));
-        let stderr = collected(child.stderr.take().expect("stderr is a pipe"));
-        Started { child, stdout, stderr, deadline: Instant::now() + self.patience }
+        let [stdin, stdout, stderr] = streams;
+        let child = self.command.stdin(stdin).stdout(stdout).stderr(stderr).spawn();
+        // Its copies would keep the pipes open when the program has ended.
+        self.command = Command::new(self.command.get_program());
+        child.map(Process::Child)
     }
 }
 
 impl Started {
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.id().as_raw_nonzero().get().cast_unsigned()
     }
 
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal)
-            .expect("our own child is there until it is waited for");
+        kill_process(self.id(), signal).expect("it is there until it is waited for");
     }
 
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("our own child can be waited for").is_some()
+        self.code().is_some()
+    }
+
+    fn id(&self) -> Pid {
+        match &self.process {
+            Process::Typed(typed) => typed.pid(),
+            Process::Child(child) => Pid::from_child(child),
+        }
+    }
+
+    fn code(&mut self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt;
+        match &mut self.process {
+            Process::Typed(typed) => typed.code(),
+            Process::Child(child) => {
+                let status = child.try_wait().expect("our own child can be waited for")?;
+                status.code().or_else(|| Some(128 + status.signal()?))
+            }
+        }
     }
 
     /// Waits for its end.
     pub fn output(mut self) -> Out {
-        use std::os::unix::process::ExitStatusExt;
-        while !self.has_ended() {
+        let code = loop {
+            if let Some(code) = self.code() {
+                break code;
+            }
             assert!(Instant::now() < self.deadline, "process {} hangs", self.pid());
             thread::sleep(Duration::from_micros(500));
-        }
-        let status = self.child.wait().expect("our own child can be waited for");
-        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+        };
         // A descendant that keeps the pipe open hangs whoever waits for its end.
         let whole = |pipe: &Receiver<Vec<u8>>| {
             let left = self.deadline.saturating_duration_since(Instant::now());
             pipe.recv_timeout(left).expect("somebody keeps the output open")
         };
         Out {
-            code: code.expect("it ended by itself or by a signal"),
+            code,
             stdout: whole(&self.stdout),
             stderr: String::from_utf8(whole(&self.stderr)).expect("messages are text"),
         }
@@ -167,8 +210,10 @@ impl Started {
 impl Drop for Started {
     fn drop(&mut self) {
         // It has ended, unless the test failed.
-        self.child.kill().ok();
-        self.child.wait().ok();
+        kill_process(self.id(), Signal::KILL).ok();
+        if let Process::Child(child) = &mut self.process {
+            child.wait().ok();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -13,6 +13,7 @@ use crate::daemon_process::DaemonProcess;
 use crate::programs::programs;
 use crate::run::{Out, Run};
 use crate::terminal::Pty;
+use crate::typist::Typist;
 use crate::user::User;
 
 /// A master password that is strong enough.
@@ -24,6 +25,7 @@ const DIRECTORIES: [&str; 5] = ["home", "data", "state", "config", "run"];
 /// One home.
 pub struct World {
     top: TempDir,
+    typist: Arc<Typist>,
     mounts: Mutex<Vec<PathBuf>>,
 }
 
@@ -39,7 +41,7 @@ impl World {
             DirBuilder::new().mode(0o700).create(&path).expect("a directory can be made");
             User::A.own(&path).expect("it can be given away");
         }
-        Self { top, mounts: Mutex::new(Vec::new()) }
+        Self { top, typist: Arc::new(Typist::new()), mounts: Mutex::new(Vec::new()) }
     }
 
     /// A home with an open vault, sealed with [`PASSWORD`].
@@ -132,12 +134,17 @@ impl World {
 
     /// Any program, with the environment of this home.
     pub fn program(&self, program: &Path, args: &[&str]) -> Run {
-        Run::new(self.command(program, args))
+        Run::new(self.command(program, args), self.typist.clone())
     }
 
-    /// A Python script. The interpreter is the one that `GLASSDOME_PYTHON` names, or the system's
-    /// where the home's owner cannot reach that one.
+    /// A Python script.
     pub fn python(&self, script: &Path, args: &[&str]) -> Run {
+        self.program(&self.interpreter(), &[&[text(script)], args].concat())
+    }
+
+    /// The Python that `GLASSDOME_PYTHON` names, or the system's where the home's owner cannot reach
+    /// that one.
+    fn interpreter(&self) -> PathBuf {
         let named = std::env::var_os("GLASSDOME_PYTHON").map(PathBuf::from);
         let runs = |python: &PathBuf| {
             let mut command = self.command(python, &["-c", ""]);
@@ -145,8 +152,7 @@ impl World {
             command.output().is_ok_and(|out| out.status.success())
         };
         let python = named.into_iter().chain([PathBuf::from("/usr/bin/python3")]).find(runs);
-        let script = script.to_str().expect("paths of tests are text");
-        self.program(&python.expect("a Python that ordinary users can run"), &[&[script], args].concat())
+        python.expect("a Python that ordinary users can run")
     }
 
     /// A line of `sh` at a terminal.
@@ -185,6 +191,22 @@ impl World {
         self.glassdome_start(&args).stdin(format!("{password}\n")).output()
     }
 
+    /// Seals a rule: [`World::python`] may do anything with every secret when it runs this script as it
+    /// is now.
+    #[track_caller]
+    pub fn allow_python(&self, script: &Path) {
+        self.allow(&["--script", text(script), "--exe", text(&self.interpreter())]);
+    }
+
+    /// Seals a rule: a program may do anything with every secret. `whom` says which, as
+    /// `ctl policy allow` is told.
+    #[track_caller]
+    pub fn allow(&self, whom: &[&str]) {
+        let everything = ["--secrets", "**", "--actions", "get,list,set,remove", "--password-stdin"];
+        let args = [&["policy", "allow"], &everything[..], whom].concat();
+        self.ctl(&args).stdin(format!("{PASSWORD}\n")).ok();
+    }
+
     /// The daemon that runs, if one does.
     pub fn daemon(&self) -> Option<DaemonProcess> {
         DaemonProcess::holding(&self.data().join("glassdome"))
@@ -219,6 +241,10 @@ impl World {
     pub fn daemon_log(&self) -> String {
         fs::read_to_string(self.state().join("glassdome/daemon.log")).unwrap_or_default()
     }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("paths of tests are text")
 }
 
 impl Drop for World {
