@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use glassdome_proto::session::LockReason;
-use glassdome_proto::{Code, Refusal};
+use glassdome_proto::{Code, Refusal, limits};
 use glassdome_vault::Error;
 
 use crate::attest::Unattested;
@@ -47,17 +47,23 @@ pub fn traced(pid: i32) -> Refusal<'static> {
 /// Nothing speaks for whoever asks: what was missing, and the command that would allow it.
 pub fn denied(question: Question<'_>, asker: &Asker) -> Refusal<'static> {
     let (what, allow) = match question {
-        Question::Secret(Action::Get, name) => (name.to_owned(), format!("--secrets {}", quoted(name))),
+        Question::Secret(Action::Get, name) => (plain(name), format!("--secrets {}", glob(name))),
         Question::Secret(action, name) => {
             let word = action.name();
-            (format!("{word} {name}"), format!("--secrets {} --actions {word}", quoted(name)))
+            (format!("{word} {}", plain(name)), format!("--secrets {} --actions {word}", glob(name)))
         }
         Question::Names => ("list".to_owned(), "--secrets '**' --actions list".to_owned()),
         Question::Sealed => {
             return Refusal::new(Code::Denied, format!("{ONLY_GRANTED}. Type: ctl unlock"));
         }
     };
-    Refusal::new(Code::Denied, cut(&format!("denied {what}: {}", missing(asker, &allow))))
+    let told = format!("denied {what}: {}", missing(asker, &allow));
+    if told.len() > limits::MESSAGE && told.contains(ALLOW) {
+        // Who it was can be looked up; half a command would be another one.
+        let told = format!("denied: no rule allows it. {ALLOW} {allow} {}", whom(asker));
+        return Refusal::new(Code::Denied, cut(&told));
+    }
+    Refusal::new(Code::Denied, cut(&told))
 }
 
 /// What is missing for anything to be given.
@@ -83,16 +89,13 @@ pub fn unstamped() -> Refusal<'static> {
 fn missing(asker: &Asker, allow: &str) -> String {
     let Asker { pid, name, tty, .. } = asker;
     let name = &plain(name);
-    let whom = match &asker.script {
-        Some(script) => format!("--script {}", quoted(&plain(script))),
-        None => format!("--like {pid}"),
-    };
+    let whom = whom(asker);
     let script =
         asker.script.as_deref().map(|script| format!(" running {}", plain(script))).unwrap_or_default();
     if let Some(rule) = &asker.changed {
         let id = plain(&rule.id);
         return format!(
-            "{name}{script} (pid {pid}) changed since rule {id} allowed it. Look at it; then: ctl policy rm {id}, \
+            "{name}{script} (pid {pid}) changed since rule {id} allowed it. Look at it; then: ctl policy rm {id} && \
              ctl policy allow {allow} {whom}"
         );
     }
@@ -117,13 +120,28 @@ fn missing(asker: &Asker, allow: &str) -> String {
             )
         }
         Some(Uncovered::NotGranted) => format!(
-            "{name}{script} (pid {pid}; {}) ran it, and no rule allows that. Allow: ctl policy allow {allow} {whom}",
+            "{name}{script} (pid {pid}; {}) ran it, and no rule allows that. {ALLOW} {allow} {whom}",
             chain(asker)
         ),
         Some(Uncovered::Program) => {
-            format!("no rule allows it to {name}{script} (pid {pid}). Allow: ctl policy allow {allow} {whom}")
+            format!("no rule allows it to {name}{script} (pid {pid}). {ALLOW} {allow} {whom}")
         }
         None => "what may be had has just changed. Try again".to_owned(),
+    }
+}
+
+const ALLOW: &str = "Allow: ctl policy allow";
+
+/// Whom a rule would be for, as it is typed.
+fn whom(asker: &Asker) -> String {
+    // What cannot be shown as it is would name another file.
+    let typed = |path: &&String| path.len() <= SHOWN && plain(path) == **path;
+    let exe = asker.exe.as_ref().filter(typed);
+    match (asker.script.as_ref().filter(typed), exe) {
+        (Some(script), None) if asker.exe.is_none() => format!("--script {}", quoted(script)),
+        (Some(script), Some(exe)) => format!("--script {} --exe {}", quoted(script), quoted(exe)),
+        (None, Some(exe)) if !asker.interpreter => format!("--exe {}", quoted(exe)),
+        _ => format!("--like {}", asker.pid),
     }
 }
 
@@ -140,9 +158,23 @@ fn chain(asker: &Asker) -> String {
     names.join(" → ")
 }
 
-/// Names that a process chose: no control characters, no end.
+/// How much of a name is shown, in characters.
+const SHOWN: usize = 200;
+
+/// Names that somebody chose: nothing that steers a terminal, hides or turns the line around (UAX #9), and
+/// no end.
 fn plain(name: &str) -> String {
-    name.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect()
+    let deceives = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    name.chars().take(SHOWN).map(|c| if deceives(c) { '?' } else { c }).collect()
+}
+
+/// The narrowest glob that covers a name, as it is typed: what would mean more than itself there is any one
+/// character.
+fn glob(name: &str) -> String {
+    quoted(&name.replace(['*', ','], "?"))
 }
 
 /// As a shell takes it.
@@ -151,7 +183,7 @@ fn quoted(word: &str) -> String {
 }
 
 fn cut(message: &str) -> String {
-    glassdome_proto::Text::<{ glassdome_proto::limits::MESSAGE }>::cut(message).into_owned()
+    glassdome_proto::Text::<{ limits::MESSAGE }>::cut(message).into_owned()
 }
 
 /// Bad arguments.
@@ -245,5 +277,69 @@ pub fn unread(unread: &Unread) -> Refusal<'static> {
         Unread::Vault(error) => vault(error),
         Unread::Rules(error) => Refusal::new(Code::Protocol, format!("{error}. Upgrade glassdomed")),
         Unread::Unknown { .. } => Refusal::new(Code::Protocol, format!("{unread}. Upgrade glassdomed")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(path: &str) -> Asker {
+        Asker {
+            pid: 7,
+            name: "python3".into(),
+            script: Some(path.into()),
+            interpreter: true,
+            itself: true,
+            uncovered: Some(Uncovered::Program),
+            ..Asker::default()
+        }
+    }
+
+    fn line(secret: &str, asker: &Asker) -> String {
+        denied(Question::Secret(Action::Get, secret), asker).message.to_string()
+    }
+
+    #[test]
+    fn the_command_that_would_allow_it_is_told() {
+        let asker = script("/it's");
+        let told = line("a", &asker);
+        assert!(told.ends_with(r"ctl policy allow --secrets 'a' --script '/it'\''s'"), "{told}");
+        let told = denied(Question::Secret(Action::Set, "a"), &asker).message;
+        assert!(
+            told.contains("denied set a: ") && told.contains("--secrets 'a' --actions set --script"),
+            "{told}"
+        );
+        let told = line("a", &Asker { exe: Some("/bin/python3".into()), ..script("/s") });
+        assert!(told.ends_with("--script '/s' --exe '/bin/python3'"), "{told}");
+        let program = Asker { script: None, interpreter: false, exe: Some("/bin/x".into()), ..asker };
+        assert!(line("a", &program).ends_with("--secrets 'a' --exe '/bin/x'"));
+    }
+
+    #[test]
+    fn the_command_covers_no_more_than_was_asked_for() {
+        let told = line("a,b*", &script("/s"));
+        assert!(told.starts_with("denied a,b*: ") && told.contains("--secrets 'a?b?' "), "{told}");
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_not_typed_either() {
+        for path in ["/a\x1b[2J\nb", "/a\u{202e}b", &format!("/{}", "x".repeat(SHOWN))] {
+            let told = line("a", &script(path));
+            assert!(told.ends_with("--secrets 'a' --like 7"), "{told}");
+            assert!(!told.contains(path) && !told.contains(['\x1b', '\n', '\u{202e}']), "{told}");
+        }
+    }
+
+    #[test]
+    fn no_command_is_cut_in_half() {
+        let name = "n".repeat(limits::NAME);
+        let line_of = vec!["x".repeat(15); 24];
+        let asker = Asker { uncovered: Some(Uncovered::NotGranted), line: line_of, ..script("/s") };
+        let told = line(&name, &asker);
+        assert!(
+            told.len() <= limits::MESSAGE && told.ends_with(&format!("'{name}' --script '/s'")),
+            "{told}"
+        );
     }
 }

@@ -54,7 +54,7 @@ pub struct Asker {
     pub name: String,
     /// The script that it runs, by its own word.
     pub script: Option<String>,
-    /// Its interpreter, where the first line of the script does not lead to it.
+    /// Its executable, unless the first line of its script leads to that.
     pub exe: Option<String>,
     /// Whether it runs what others wrote: then only a script of its own gives it an identity.
     pub interpreter: bool,

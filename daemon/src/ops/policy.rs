@@ -278,7 +278,8 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
             for seen in [Some(&program.exe), program.script.as_ref()].into_iter().flatten() {
                 let there = program::file(Path::new(&seen.path), false, until);
                 if !there.is_ok_and(|there| (there.dev, there.ino) == (seen.dev, seen.ino)) {
-                    let message = "what the process runs no longer lies where it was started from. Start it anew";
+                    let message =
+                        "what the process runs no longer lies where it was started from. Start it anew";
                     return Err(refuse::usage(message));
                 }
             }
