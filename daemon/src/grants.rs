@@ -107,6 +107,9 @@ pub enum Uncovered {
     Program,
     /// Whoever ran it was not granted.
     NotGranted,
+    /// This launcher ran it, which a granted shell ran. It is known by its name only, and anybody can
+    /// give a program that name.
+    Launched(String),
     /// It was run by a granted shell, but in another terminal or session.
     Elsewhere,
     /// It was run by a granted shell, but did not bring the shell's token.
@@ -163,18 +166,23 @@ impl Grants {
     /// [`Uncovered`]: what is missing.
     pub fn covering(&self, client: &Member, token: Option<&Token>) -> Result<u32, Uncovered> {
         let mut missing = Uncovered::NotGranted;
+        let mut launcher = None;
         let list = self.list.borrow();
         for member in std::iter::successors(client.parent(), Member::parent).take(lineage::DEPTH) {
             let here = (member.stat.session, member.stat.tty) == (client.stat.session, client.stat.tty);
             for grant in list.iter().filter(|grant| grant.reaches(&member)) {
-                match (here, grant.takes(token)) {
-                    (true, true) => return Ok(grant.id),
-                    (false, _) => missing = Uncovered::Elsewhere,
-                    (true, false) => missing = Uncovered::Token,
+                match (here, grant.takes(token), &launcher) {
+                    (true, true, None) => return Ok(grant.id),
+                    (false, _, _) => missing = Uncovered::Elsewhere,
+                    (true, false, _) => missing = Uncovered::Token,
+                    (true, true, Some(name)) => missing = Uncovered::Launched(String::clone(name)),
                 }
             }
             if !member.stat.forked {
-                break;
+                if !member.is_launcher() {
+                    break;
+                }
+                launcher = Some(member.stat.name);
             }
         }
         Err(missing)
@@ -266,6 +274,26 @@ mod tests {
         child.wait().unwrap();
     }
 
+    /// A program, and what it runs.
+    fn run_by(command: &mut Command) -> (Child, Member) {
+        let runner = command.spawn().unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", runner.id());
+        loop {
+            if let Ok(pid) = std::fs::read_to_string(&children).unwrap().trim().parse() {
+                let member = Member::of(pid).unwrap();
+                if !member.stat.forked {
+                    return (runner, member);
+                }
+            }
+        }
+    }
+
+    fn end_both(mut runner: Child, grandchild: &Member) {
+        let pid = rustix::process::Pid::from_raw(grandchild.stat.pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        runner.wait().unwrap();
+    }
+
     fn token(text: &str) -> Token {
         Zeroizing::new(text.as_bytes().to_vec())
     }
@@ -282,23 +310,12 @@ mod tests {
         assert_eq!((shown[0].pid, shown[0].since), (std::process::id().cast_signed(), 7));
 
         // What that child runs has an executed program between it and the shell.
-        let mut runner = Command::new("sh").args(["-c", "sleep 100; :"]).spawn().unwrap();
-        let grandchild = loop {
-            let children = format!("/proc/{0}/task/{0}/children", runner.id());
-            if let Ok(pid) = std::fs::read_to_string(children).unwrap().trim().parse() {
-                let member = Member::of(pid).unwrap();
-                if !member.stat.forked {
-                    break member;
-                }
-            }
-        };
+        let (runner, grandchild) = run_by(Command::new("sh").args(["-c", "sleep 100; :"]));
         assert_eq!(grants.covering(&grandchild, None), Err(Uncovered::NotGranted));
-        rustix::process::kill_process(
-            rustix::process::Pid::from_raw(grandchild.stat.pid).unwrap(),
-            rustix::process::Signal::KILL,
-        )
-        .unwrap();
-        runner.wait().unwrap();
+        end_both(runner, &grandchild);
+        let (runner, grandchild) = run_by(Command::new("timeout").args(["100", "sleep", "100"]));
+        assert_eq!(grants.covering(&grandchild, None), Err(Uncovered::Launched("timeout".into())));
+        end_both(runner, &grandchild);
 
         assert!(grants.revoke(id) && !grants.revoke(id));
         assert_eq!(grants.covering(&client, None), Err(Uncovered::NotGranted));

@@ -107,9 +107,19 @@ fn missing(asker: &Asker, allow: &str) -> String {
         Some(Uncovered::Elsewhere) => {
             "it was started by a granted shell, but in another session or terminal. Type: ctl unlock".to_owned()
         }
-        Some(Uncovered::NotGranted) if is_shell(asker) && !tty.is_empty() => {
+        Some(Uncovered::Launched(launcher)) => format!(
+            "{} ran it, and only what a granted shell runs itself is taken for typed. Type it without {0}",
+            plain(launcher)
+        ),
+        // The terminal is its own. Of any other shell it is not known whether a person types there.
+        Some(Uncovered::NotGranted) if is_shell(asker) && !tty.is_empty() && asker.line.len() <= 1 => {
             format!("the master password was not typed in this terminal ({name}, {tty}). Type: ctl unlock")
         }
+        Some(Uncovered::NotGranted) if is_shell(asker) && !tty.is_empty() => format!(
+            "{name} (pid {pid}; {}) ran it, and the master password was not typed there, nor can a rule name it. \
+             If it was you who typed there: ctl unlock",
+            chain(asker)
+        ),
         // Without a script of its own an interpreter is anybody.
         _ if asker.interpreter && asker.script.is_none() => {
             let ran = if asker.itself { "runs no script file" } else { "ran it, and runs no script file" };
@@ -329,6 +339,25 @@ mod tests {
             assert!(told.ends_with("--secrets 'a' --like 7"), "{told}");
             assert!(!told.contains(path) && !told.contains(['\x1b', '\n', '\u{202e}']), "{told}");
         }
+    }
+
+    #[test]
+    fn only_a_shell_that_leads_its_terminal_is_told_to_unlock_outright() {
+        let shell = |line: &[&str]| Asker {
+            name: "bash".into(),
+            script: None,
+            tty: "pts/3".into(),
+            uncovered: Some(Uncovered::NotGranted),
+            line: line.iter().map(|name| (*name).to_owned()).collect(),
+            ..script("")
+        };
+        let told = line("a", &shell(&["bash"]));
+        assert!(told.ends_with("not typed in this terminal (bash, pts/3). Type: ctl unlock"), "{told}");
+        let told = line("a", &shell(&["zsh", "npm install", "bash"]));
+        assert!(told.contains("bash (pid 7; zsh → npm install → bash) ran it"), "{told}");
+        let launched = Asker { uncovered: Some(Uncovered::Launched("timeout\n".into())), ..shell(&["bash"]) };
+        let told = line("a", &launched);
+        assert!(told.contains(": timeout? ran it, ") && told.ends_with("without timeout?"), "{told}");
     }
 
     #[test]

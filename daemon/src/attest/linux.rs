@@ -21,6 +21,7 @@ use rustix::fs::{AtFlags, OFlags, Statx, StatxFlags};
 
 use super::process::{self, HIDDEN, Layout, Stat};
 use super::{Exe, Kernel, Ours, Unattested};
+use crate::machine;
 
 /// Handles on a process that die with it, and what was read while they lived.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ fn looked_at(creds: Creds, pidfd: OwnedFd, dir: OwnedFd, by_file: bool) -> Resul
     namespaces(pid, dir.as_fd())?;
     let exe = executable(dir.as_fd()).map_err(hidden("the executable"))?;
     let stat = Stat::read(dir.as_fd()).map_err(hidden("the layout"))?;
-    if stat.is_unrandomised() && randomises() {
+    if stat.is_unrandomised() && machine::randomises() {
         return Err(Unattested::Unrandomised { pid });
     }
     let ours = (by_file && is_client_file(&exe)).then_some(Ours::File);
@@ -117,15 +118,6 @@ pub(super) fn namespaces(pid: i32, dir: BorrowedFd<'_>) -> Result<(), Unattested
         }
     }
     Ok(())
-}
-
-/// Whether the machine randomises address spaces at all (proc_sys_kernel(5)): asked once. Where it
-/// does not, no layout says anything, and `ctl doctor` tells.
-pub fn randomises() -> bool {
-    static FULLY: OnceLock<bool> = OnceLock::new();
-    *FULLY.get_or_init(|| {
-        std::fs::read("/proc/sys/kernel/randomize_va_space").is_ok_and(|text| text.starts_with(b"2"))
-    })
 }
 
 impl Identity {

@@ -22,7 +22,7 @@ use std::os::fd::OwnedFd;
 use glassdome_audit as audit;
 use glassdome_sys::{AddressSpace, Creds};
 
-pub use linux::{Identity, identify, is_client_file, randomises, supported};
+pub use linux::{Identity, identify, is_client_file, supported};
 
 /// What the kernel says of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use glassdome_lockmem::Level as MemoryLevel;
 use glassdome_proto::session::{self, Level, Protection};
 use glassdome_proto::{Answer, List, Text, limits};
 
-use crate::harden;
 use crate::state::State;
+use crate::{harden, machine};
 
 /// The answer to a doctor request.
 pub fn doctor(state: &State) -> Answer<'static> {
@@ -22,9 +22,11 @@ pub fn doctor(state: &State) -> Answer<'static> {
         descriptors(harden::refuses_descriptors()),
         line(
             "who asks",
-            Level::Degraded,
-            "every program of yours that connects is served while unlocked: there are no rules by program yet",
+            Level::On,
+            "what you type where you typed the password, and programs by sealed rule; what that is worth: ctl whoami",
         ),
+        terminals(machine::terminals_take_input(), machine::programs_can_be_debugged()),
+        layouts(machine::randomises()),
         line(
             "same program throughout",
             Level::On,
@@ -67,6 +69,40 @@ fn install(stamped: bool, closed: bool) -> Protection<'static> {
             what,
             Level::Degraded,
             "unstamped: clients are known by the file that they run. Install as root: sudo make install",
+        ),
+    }
+}
+
+fn terminals(take_input: bool, debugged: bool) -> Protection<'static> {
+    let what = "your terminals";
+    let why = match (take_input, debugged) {
+        (true, true) => {
+            "a program of yours can type into them (sysctl dev.tty.legacy_tiocsti=0) and debug the shell \
+             (sysctl kernel.yama.ptrace_scope=1); tmux send-keys stays. It is then served like you"
+        }
+        (true, false) => {
+            "a program of yours can type into them (close it: sysctl dev.tty.legacy_tiocsti=0), or by tmux \
+             send-keys. It is then served like you"
+        }
+        (false, true) => {
+            "a program of yours can debug the shell (close it: sysctl kernel.yama.ptrace_scope=1), or type by tmux \
+             send-keys. It is then served like you"
+        }
+        (false, false) => {
+            "a program of yours can type into them by tmux send-keys. It is then served like you"
+        }
+    };
+    line(what, Level::Degraded, why)
+}
+
+fn layouts(randomised: bool) -> Protection<'static> {
+    let what = "address spaces";
+    match randomised {
+        true => line(what, Level::On, "randomised: each execution of a program is told from the next"),
+        false => line(
+            what,
+            Level::Degraded,
+            "not randomised: executions of one program look alike. Mend it: sysctl kernel.randomize_va_space=2",
         ),
     }
 }
