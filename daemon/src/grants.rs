@@ -118,10 +118,10 @@ pub enum Uncovered {
 
 impl Grants {
     /// Grants the terminal in which the password was typed to `client`. A former grant of the same
-    /// shell is replaced, its token with it.
+    /// shell is replaced, its token with it; the other former ones are cut down to what `mode` allows.
     ///
     /// # Errors
-    /// [`Ungranted`]; what was granted before stays.
+    /// [`Ungranted`]; of what was granted before, that stays which `mode` allows.
     pub fn give(
         &self,
         client: &Member,
@@ -129,8 +129,13 @@ impl Grants {
         mode: Terminals,
         now: u64,
     ) -> Result<u32, Ungranted> {
-        if mode == Terminals::None {
-            return Err(Ungranted::Off);
+        match mode {
+            Terminals::None => {
+                self.clear();
+                return Err(Ungranted::Off);
+            }
+            Terminals::Own => self.list.borrow_mut().iter_mut().for_each(|grant| grant.multiplexer = None),
+            Terminals::Tree => {}
         }
         let shell = std::iter::successors(client.parent(), Member::parent)
             .take(lineage::DEPTH)
@@ -349,10 +354,13 @@ mod tests {
     }
 
     #[test]
-    fn the_setting_none_grants_nothing() {
+    fn the_setting_none_grants_nothing_and_ends_what_was_granted() {
         let grants = Grants::default();
         let (child, client) = typed();
+        let id = grants.give(&client, None, Terminals::Own, 0).unwrap();
+        assert!(grants.holds(id), "control");
         assert!(matches!(grants.give(&client, None, Terminals::None, 0), Err(Ungranted::Off)));
+        assert!(!grants.holds(id));
         assert_eq!(grants.covering(&client, None), Err(Uncovered::NotGranted));
         end(child);
     }

@@ -47,10 +47,10 @@ pub fn traced(pid: i32) -> Refusal<'static> {
 /// Nothing speaks for whoever asks: what was missing, and the command that would allow it.
 pub fn denied(question: Question<'_>, asker: &Asker) -> Refusal<'static> {
     let (what, allow) = match question {
-        Question::Secret(Action::Get, name) => (plain(name), format!("--secrets {}", glob(name))),
+        Question::Secret(Action::Get, name) => (plain(name), secrets(name)),
         Question::Secret(action, name) => {
             let word = action.name();
-            (format!("{word} {}", plain(name)), format!("--secrets {} --actions {word}", glob(name)))
+            (format!("{word} {}", plain(name)), format!("{} --actions {word}", secrets(name)))
         }
         Question::Names => ("list".to_owned(), "--secrets '**' --actions list".to_owned()),
         Question::Sealed => {
@@ -183,8 +183,9 @@ fn plain(name: &str) -> String {
 
 /// The narrowest glob that covers a name, as it is typed: what would mean more than itself there is any one
 /// character.
-fn glob(name: &str) -> String {
-    quoted(&name.replace(['*', ','], "?"))
+fn secrets(name: &str) -> String {
+    let glob = quoted(&name.replace(['*', ','], "?"));
+    if name.starts_with('-') { format!("--secrets={glob}") } else { format!("--secrets {glob}") }
 }
 
 /// As a shell takes it.
@@ -330,6 +331,7 @@ mod tests {
     fn the_command_covers_no_more_than_was_asked_for() {
         let told = line("a,b*", &script("/s"));
         assert!(told.starts_with("denied a,b*: ") && told.contains("--secrets 'a?b?' "), "{told}");
+        assert!(line("-a", &script("/s")).contains(" --secrets='-a' "), "no option of its own");
     }
 
     #[test]

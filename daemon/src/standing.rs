@@ -116,10 +116,18 @@ pub async fn find_out(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(
 }
 
 async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing, Asker), Refusal<'static>> {
-    let pid = peer.evidence().kernel.pid;
-    let gone = |_| refuse::gone(pid);
-    let client = Member::of(pid).map_err(gone)?;
-    untraced(state, peer, &client)?;
+    let kernel = &peer.evidence().kernel;
+    let pid = kernel.pid;
+    if peer.ours().is_none()
+        && let Some(exe) = &kernel.exe
+        && let Some(rules) = state.rule_files().rules_at_once(exe, &state.rules(), Instant::now())
+    {
+        let name = lineage::file_name(&exe.path).to_owned();
+        let uncovered = Some(Uncovered::Program);
+        let asker = Asker { pid, name, itself: true, uncovered, ..Asker::default() };
+        return Ok((Standing { grant: None, rules }, asker));
+    }
+    let client = Member::of(pid).map_err(|_| refuse::gone(pid))?;
     if peer.ours().is_none() {
         return judge(state, client, None).await;
     }
@@ -140,7 +148,7 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing
     }
 }
 
-/// Whoever holds a process by a debugger is who acts in it.
+/// Whoever holds the one that is judged by a debugger is who acts in it.
 fn untraced(state: &State, peer: &Peer, member: &Member) -> Result<(), Refusal<'static>> {
     let pid = member.stat.pid;
     if !member.is_traced().map_err(|_| refuse::gone(pid))? {
@@ -174,7 +182,13 @@ pub async fn judge(
     uncovered: Option<Uncovered>,
 ) -> Result<(Standing, Asker), Refusal<'static>> {
     let rules = state.rules();
-    look_at(state, move |until| judged(matching::find(&member, &rules, until), &member, uncovered)).await
+    let look = move |until| {
+        let (found, files) = matching::find(&member, &rules, until);
+        (judged(found, &member, uncovered), files)
+    };
+    let (judged, files) = look_at(state, look).await?;
+    state.set_rule_files(files);
+    Ok(judged)
 }
 
 /// Runs a look at files, which may take long or never end.

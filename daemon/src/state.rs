@@ -4,6 +4,7 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::Level;
@@ -12,6 +13,7 @@ use glassdome_proto::session::{LockReason, VaultState};
 use glassdome_vault::{Keys, Vault};
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 
+use crate::attest::matching::Files;
 use crate::clock::{self, Now};
 use crate::grants::Grants;
 use crate::journal::{Entry, Journal, Recorded, Who};
@@ -37,6 +39,7 @@ pub struct State {
     opened: Notify,
     stop: Notify,
     rules: RefCell<Arc<[Arc<Rule>]>>,
+    rule_files: RefCell<Files>,
     grants: Grants,
     generation: Cell<u64>,
     looks: Arc<Semaphore>,
@@ -87,6 +90,7 @@ impl State {
             opened: Notify::new(),
             stop: Notify::new(),
             rules: RefCell::new(Arc::new([])),
+            rule_files: RefCell::new(Files::none(Instant::now())),
             grants: Grants::default(),
             generation: Cell::new(0),
             looks: Arc::new(Semaphore::new(standing::LOOKS)),
@@ -204,6 +208,16 @@ impl State {
     pub fn set_rules(&self, rules: Vec<Arc<Rule>>) {
         *self.rules.borrow_mut() = rules.into();
         self.policy_changed();
+    }
+
+    /// Which files lay at the paths of rules when it was last looked.
+    pub fn rule_files(&self) -> Ref<'_, Files> {
+        self.rule_files.borrow()
+    }
+
+    /// It was just looked.
+    pub fn set_rule_files(&self, files: Files) {
+        *self.rule_files.borrow_mut() = files;
     }
 
     /// Whether this rule is in force.

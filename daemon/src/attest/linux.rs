@@ -99,6 +99,9 @@ fn looked_at(creds: Creds, pidfd: OwnedFd, dir: OwnedFd, by_file: bool) -> Resul
     namespaces(pid, dir.as_fd())?;
     let exe = executable(dir.as_fd()).map_err(hidden("the executable"))?;
     let stat = Stat::read(dir.as_fd()).map_err(hidden("the layout"))?;
+    if process::status(dir.as_fd(), "TracerPid").map_err(hidden("the tracer"))? != "0" {
+        return Err(Unattested::Traced { pid });
+    }
     if stat.is_unrandomised() && machine::randomises() {
         return Err(Unattested::Unrandomised { pid });
     }

@@ -8,10 +8,12 @@
 //! All of this blocks: see [`super::program`].
 
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::Exe;
 use super::lineage::Member;
 use super::program::{self, FileFacts, Program, Want};
 use crate::policy::rule::{Pinned, Rule};
@@ -26,37 +28,82 @@ pub struct Found {
     /// The program, as far as it could be read.
     pub program: Option<Program>,
     /// Whether the first line of its script leads to the interpreter that runs it: a rule for the script
-    /// need not name that then.
+    /// need not name that then. Looked at only where no rule is about it.
     pub by_first_line: bool,
 }
 
-/// Compares a process with the rules.
-pub fn find(member: &Member, rules: &[Arc<Rule>], until: Instant) -> Found {
-    let mut ids = Ids { until, seen: HashMap::new() };
+/// Which files lay at the paths of rules, a moment ago.
+#[derive(Debug)]
+pub struct Files {
+    at: Instant,
+    seen: HashMap<String, Option<FileFacts>>,
+}
+
+/// For how long that is taken to be so.
+const FRESH: Duration = Duration::from_secs(1);
+
+impl Files {
+    /// Nothing is known.
+    pub fn none(now: Instant) -> Self {
+        Self { at: now, seen: HashMap::new() }
+    }
+
+    /// The rules about an executable, where that takes no look at any file: they pin no bytes and name
+    /// no script. `None` where it does, or where there are none.
+    pub fn rules_at_once(&self, exe: &Exe, rules: &[Arc<Rule>], now: Instant) -> Option<Vec<Arc<Rule>>> {
+        if now.saturating_duration_since(self.at) > FRESH {
+            return None;
+        }
+        let about = |rule: &&Arc<Rule>| {
+            let file = self.seen.get(&rule.exe.path).and_then(Option::as_ref);
+            file.is_some_and(|file| (file.dev, file.ino) == (exe.dev, exe.ino))
+        };
+        let candidates: Vec<&Arc<Rule>> = rules.iter().filter(about).collect();
+        let plain = |rule: &Rule| {
+            let file = self.seen.get(&rule.exe.path).and_then(Option::as_ref);
+            rule.script.is_none() && rule.exe.sha256.is_none() && file.is_some_and(|file| !file.writable)
+        };
+        let at_once = !candidates.is_empty()
+            && program::known_interpreter(&exe.path).is_none()
+            && candidates.iter().all(|rule| plain(rule));
+        at_once.then(|| candidates.into_iter().cloned().collect())
+    }
+
+    fn of(&mut self, path: &str, until: Instant) -> Option<(u64, u64)> {
+        let known = self.seen.entry(path.to_owned());
+        let facts = known.or_insert_with(|| program::file(Path::new(path), false, until).ok());
+        facts.as_ref().map(|facts| (facts.dev, facts.ino))
+    }
+}
+
+/// Compares a process with the rules; and which files lay at their paths.
+pub fn find(member: &Member, rules: &[Arc<Rule>], until: Instant) -> (Found, Files) {
+    let mut files = Files::none(Instant::now());
     let candidates: Vec<&Arc<Rule>> = match member.exe() {
-        Some(exe) => rules.iter().filter(|rule| ids.of(&rule.exe.path) == Some((exe.dev, exe.ino))).collect(),
+        Some(exe) => {
+            let about = |rule: &&Arc<Rule>| files.of(&rule.exe.path, until) == Some((exe.dev, exe.ino));
+            rules.iter().filter(about).collect()
+        }
         None => Vec::new(),
     };
     // Where no rule comes into question the script is still read: a refusal names it.
     let want = Want { exe_digest: candidates.iter().any(|rule| rule.exe.sha256.is_some()), script: true };
-    let program = match program::read(std::os::fd::AsFd::as_fd(&member.dir), want, until) {
-        Ok(program) => program,
-        Err(error) => {
-            tracing::debug!("the program of pid {} cannot be told: {error}", member.stat.pid);
-            return Found::default();
-        }
-    };
     let mut found = Found::default();
-    for rule in candidates {
-        match judge(rule, &program, &mut ids) {
-            Fit::About => found.rules.push(rule.clone()),
-            Fit::Changed => found.changed = Some(rule.clone()),
-            Fit::Other => {}
+    match program::read(member.dir.as_fd(), want, until) {
+        Ok(program) => {
+            for rule in candidates {
+                match judge(rule, &program, &mut files, until) {
+                    Fit::About => found.rules.push(rule.clone()),
+                    Fit::Changed => found.changed = Some(rule.clone()),
+                    Fit::Other => {}
+                }
+            }
+            found.by_first_line = found.rules.is_empty() && by_first_line(&program, until);
+            found.program = Some(program);
         }
+        Err(error) => tracing::debug!("the program of pid {} cannot be told: {error}", member.stat.pid),
     }
-    found.by_first_line = by_first_line(&program, until);
-    found.program = Some(program);
-    found
+    (found, files)
 }
 
 fn by_first_line(program: &Program, until: Instant) -> bool {
@@ -73,8 +120,8 @@ enum Fit {
     Other,
 }
 
-fn judge(rule: &Rule, program: &Program, ids: &mut Ids) -> Fit {
-    if ids.of(&rule.exe.path) != Some((program.exe.dev, program.exe.ino)) {
+fn judge(rule: &Rule, program: &Program, files: &mut Files, until: Instant) -> Fit {
+    if files.of(&rule.exe.path, until) != Some((program.exe.dev, program.exe.ino)) {
         return Fit::Other;
     }
     let exe = holds(&rule.exe, &program.exe);
@@ -82,7 +129,8 @@ fn judge(rule: &Rule, program: &Program, ids: &mut Ids) -> Fit {
         (None, _, None) => true,
         (Some(pinned), Some(script), Some(_)) => {
             // The path says in which directory the script looks for its modules.
-            if pinned.path != script.path || ids.of(&pinned.path) != Some((script.dev, script.ino)) {
+            let lies_there = files.of(&pinned.path, until) == Some((script.dev, script.ino));
+            if pinned.path != script.path || !lies_there {
                 return Fit::Other;
             }
             pinned.sha256.is_some() && holds(pinned, script)
@@ -97,24 +145,6 @@ fn holds(pinned: &Pinned, file: &FileFacts) -> bool {
     pinned.sha256.map_or(!file.writable, |sha256| file.sha256 == Some(sha256))
 }
 
-/// Which file lies at a path, looked up once.
-struct Ids {
-    until: Instant,
-    seen: HashMap<String, Option<(u64, u64)>>,
-}
-
-impl Ids {
-    fn of(&mut self, path: &str) -> Option<(u64, u64)> {
-        if let Some(known) = self.seen.get(path) {
-            return *known;
-        }
-        let facts = program::file(Path::new(path), false, self.until).ok();
-        let id = facts.map(|facts| (facts.dev, facts.ino));
-        self.seen.insert(path.to_owned(), id);
-        id
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +152,6 @@ mod tests {
     use glassdome_proto::policy::Action;
     use std::fs;
     use std::process::{Child, Command, Stdio};
-    use std::time::Duration;
 
     fn until() -> Instant {
         Instant::now() + Duration::from_secs(10)
@@ -150,7 +179,7 @@ mod tests {
 
     fn found(script: &Path, rules: &[Arc<Rule>]) -> (usize, bool) {
         let (mut child, member) = run(script);
-        let found = find(&member, rules, until());
+        let (found, _) = find(&member, rules, until());
         child.kill().unwrap();
         child.wait().unwrap();
         (found.rules.len(), found.changed.is_some())
@@ -197,7 +226,7 @@ mod tests {
         let count = |program: &Path, rules: &[Arc<Rule>]| {
             let mut child = Command::new(program).arg("100").spawn().unwrap();
             let member = Member::of(child.id().cast_signed()).unwrap();
-            let found = find(&member, rules, until());
+            let (found, _) = find(&member, rules, until());
             child.kill().unwrap();
             child.wait().unwrap();
             (found.rules.len(), found.changed.is_some())
@@ -208,5 +237,33 @@ mod tests {
         assert_eq!(count(&copy, &own), (1, false), "control");
         sh("printf x >> $0");
         assert_eq!(count(&copy, &own), (0, true), "its bytes were pinned");
+    }
+
+    #[test]
+    fn at_once_only_what_takes_no_look() {
+        let sleep = pinned(Path::new("/bin/sleep"), false);
+        let bash = pinned(Path::new("/bin/bash"), false);
+        let plain = rule(sleep.clone(), None);
+        let mut child = Command::new("/bin/sleep").arg("100").spawn().unwrap();
+        let member = Member::of(child.id().cast_signed()).unwrap();
+        let exe = member.exe().unwrap();
+        let all = [plain.clone(), rule(bash, None)];
+        let (_, files) = find(&member, &all, until());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let now = Instant::now();
+        let count =
+            |files: &Files, rules: &[Arc<Rule>], now| files.rules_at_once(&exe, rules, now).map(|r| r.len());
+        assert_eq!(count(&files, &all, now), Some(1), "control");
+        assert_eq!(count(&files, &all, now + 2 * FRESH), None, "it was a while ago");
+        assert_eq!(count(&Files::none(now), &all, now), None, "nothing is known");
+        let pin = rule(Pinned { sha256: Some([0; 32]), ..sleep.clone() }, None);
+        assert_eq!(count(&files, &[plain.clone(), pin], now), None, "bytes must be read");
+        let script = rule(sleep, Some(Pinned { path: "/s".into(), sha256: Some([0; 32]) }));
+        assert_eq!(count(&files, &[plain.clone(), script], now), None, "a script must be read");
+        let shell = Exe { path: "/bin/bash".into(), ..exe.clone() };
+        assert!(files.rules_at_once(&shell, &all, now).is_none(), "an interpreter needs its script");
+        let other = Exe { ino: exe.ino ^ 1, ..exe.clone() };
+        assert!(files.rules_at_once(&other, &all, now).is_none(), "another file");
     }
 }

@@ -131,6 +131,12 @@ pub enum Unattested {
         /// The peer.
         pid: i32,
     },
+    /// Whoever holds it by a debugger is who acts in it.
+    #[error("pid {pid} is held by a debugger or tracer: run it without")]
+    Traced {
+        /// The peer.
+        pid: i32,
+    },
     /// The kernel does not say who connected.
     #[error("the socket does not say who connected")]
     NoPeer(#[source] std::io::Error),
@@ -144,6 +150,7 @@ impl Unattested {
             | Self::Gone { pid }
             | Self::OtherSender { pid, .. }
             | Self::Unrandomised { pid }
+            | Self::Traced { pid }
             | Self::Hidden { pid, .. } => Some(*pid).filter(|pid| *pid > 0),
             Self::OtherUser { .. } | Self::NoCredentials | Self::NoPeer(_) => None,
         }
@@ -159,6 +166,7 @@ impl Unattested {
             Self::NoCredentials => "no-credentials",
             Self::Hidden { .. } => "hidden",
             Self::Unrandomised { .. } => "unrandomised",
+            Self::Traced { .. } => "traced",
             Self::NoPeer(_) => "no-peer",
         }
     }
