@@ -13,8 +13,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use glassdome_client::{Connection, Error as ClientError};
+use glassdome_proto::policy::{self, Action, NewRule, Whom};
 use glassdome_proto::session::{self, Lifetime};
-use glassdome_proto::{Answer, Body, Bytes};
+use glassdome_proto::{Answer, Body, Bytes, Glob, List, Text};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tempfile::TempDir;
 
@@ -158,6 +159,24 @@ impl Home {
     /// Opens a session.
     pub(crate) fn unlock(&self) -> Result<(), Error> {
         unlock(&mut self.connect()?)
+    }
+
+    /// Seals a rule by which what this program starts may read values: nobody types a password for it.
+    pub(crate) fn allow_what_we_start(&self) -> Result<(), Error> {
+        let unfit = || Error::Wrong("the rule");
+        let own = own_program()?;
+        let exe = own.to_str().and_then(Text::new).ok_or_else(unfit)?;
+        let rule = NewRule {
+            id: None,
+            secrets: List::new(vec![Glob::parse("**").map_err(|_| unfit())?]).ok_or_else(unfit)?,
+            actions: List::new(vec![Action::Get]).ok_or_else(unfit)?,
+            whom: Whom::Exe { exe },
+        };
+        let password = Bytes::new(PASSWORD.as_bytes()).ok_or(Error::Wrong("the password"))?;
+        match self.connect()?.call(Body::Policy(policy::Request::Allow { password, rule }))? {
+            Answer::Policy(policy::Answer::Allowed(_)) => Ok(()),
+            _ => Err(unfit()),
+        }
     }
 
     /// Waits until the daemon has nothing left to do: after an unlock it reads the whole vault once.

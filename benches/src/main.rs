@@ -66,6 +66,7 @@ fn run() -> Result<(), Error> {
     let params = measure::vault::create(&mut home)?;
     measure::memory::idle(&home, &floors, &mut table)?;
     home.unlock()?;
+    home.allow_what_we_start()?;
     let mut names = Vec::new();
     for size in SIZES {
         step(started, &format!("{size} secrets"));

@@ -71,6 +71,8 @@ fn run(mut command: Command) -> Result<(), Error> {
 }
 
 fn printed(mut command: Command) -> Result<Vec<u8>, Error> {
-    let output = command.stdin(Stdio::null()).output().map_err(Error::system("run a program"))?;
+    // What it complains about is told.
+    let command = command.stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().map_err(Error::system("run a program"))?;
     if output.status.success() { Ok(output.stdout) } else { Err(Error::Wrong("a program")) }
 }
