@@ -63,11 +63,17 @@ def main(path, oldest, newest, kind=Fake):
     listener.bind(path + ".new")
     listener.listen()
     fake = kind(listener, bytes([int(oldest), int(newest)]) + bytes(range(32)))
+    # A signal that comes just before it waits would not wake it.
+    woken, waker = socket.socketpair()
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.fileno())
+    fake.open.add(woken)
     try:
         signal.signal(signal.SIGTERM, enough)
         os.rename(path + ".new", path)
         fake.serve(None)
     except Enough:
+        fake.open.discard(woken)
         fake.serve(0.3)
     sys.stdout.buffer.write(fake.heard)
 

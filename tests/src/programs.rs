@@ -28,8 +28,7 @@ pub fn programs() -> &'static Path {
 
 /// The harness's own program that starts what a test runs.
 pub(crate) fn typist() -> &'static Path {
-    static FILE: LazyLock<PathBuf> =
-        LazyLock::new(|| shared(&beside_the_test(), &["typist"]).join("typist"));
+    static FILE: LazyLock<PathBuf> = LazyLock::new(|| shared(&beside_the_test(), &["typist"]).join("typist"));
     &FILE
 }
 

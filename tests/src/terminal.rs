@@ -74,6 +74,13 @@ impl Pty {
         self.send(&format!("{line}\r"));
     }
 
+    /// Types a command to a shell that shows what is typed.
+    #[track_caller]
+    pub fn run(&mut self, command: &str) {
+        self.send_line(command);
+        self.expect(&format!("{command}\n"));
+    }
+
     /// Waits for the program's end, and gives its exit code.
     #[track_caller]
     pub fn end(&mut self) -> i32 {

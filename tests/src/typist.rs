@@ -92,7 +92,10 @@ impl Typist {
         let descriptors = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), telling.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)), "the space was measured for them");
+        assert!(
+            control.push(SendAncillaryMessage::ScmRights(&descriptors)),
+            "the space was measured for them"
+        );
         let orders = self.orders.as_ref().expect("taken away in drop only");
         sendmsg(orders, &[IoSlice::new(&order)], &mut control, SendFlags::NOSIGNAL)?;
         drop(telling);

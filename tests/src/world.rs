@@ -132,6 +132,14 @@ impl World {
         self.program(Path::new("/bin/sh"), &["-c", script])
     }
 
+    /// A script for a shell to which the master password was given, so that what stands there is typed
+    /// as far as the daemon can tell. The last command must not replace the shell: let more follow it.
+    pub fn granted_shell(&self, shell: &str, script: &str) -> Run {
+        let script =
+            format!("glassdome_start --quiet --password-fd 3 3<<'.' || exit\n{PASSWORD}\n.\n{script}");
+        self.program(Path::new(shell), &["-c", &script])
+    }
+
     /// Any program, with the environment of this home.
     pub fn program(&self, program: &Path, args: &[&str]) -> Run {
         Run::new(self.command(program, args), self.typist.clone())
@@ -158,6 +166,14 @@ impl World {
     /// A line of `sh` at a terminal.
     pub fn terminal(&self, line: &str) -> Pty {
         Pty::start(self.command(Path::new("/bin/sh"), &["-c", line]), User::A)
+    }
+
+    /// An interactive shell at a terminal, ready for a command. Its prompt is the last exit code in
+    /// brackets, and what is typed is shown.
+    pub fn shell_at_terminal(&self) -> Pty {
+        let mut terminal = self.terminal("PS1='[$?] ' exec bash --noprofile --norc --noediting -i");
+        terminal.expect("[0] ");
+        terminal
     }
 
     fn command(&self, program: &Path, args: &[&str]) -> Command {

@@ -107,6 +107,7 @@ fn no_update_is_lost_to_compare_and_set() {
     world.set("counter", "0");
     world.file("client.py", include_str!("../python/client.py"));
     let script = world.file("count.py", COUNT);
+    world.allow_python(&script);
     let socket = world.socket();
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -222,6 +223,21 @@ fn out_writes_a_private_file_and_follows_no_link() {
 #[test]
 fn settings_completions_and_doctor() {
     let world = World::unlocked();
+    world.set("$(touch pwned)", "x");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = world.ctl(&["completions", shell]).text();
+        for word in ["glassdome_start", "history", "complete-names"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let completed = world.granted_shell(
+        "/bin/bash",
+        "source <(ctl completions bash); COMP_WORDS=(ctl get ''); COMP_CWORD=2; _glassdome_with_names ctl '' get; \
+         echo \"${COMPREPLY[*]}\"",
+    );
+    assert!(completed.text().contains("touch"), "names complete, as text");
+    assert!(!world.home("pwned").exists(), "a name is never expanded");
+
     let settings = |world: &World| -> Vec<(String, String, bool)> {
         let all = json(world, &["settings", "show", "--json"]);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -232,9 +248,14 @@ fn settings_completions_and_doctor() {
             .collect()
     };
     let expected = |idle: &str, default| {
-        [("ceiling", "8h", true), ("idle", idle, default), ("memory", "locked", true)]
-            .map(|(key, value, default)| (key.to_owned(), value.to_owned(), default))
-            .to_vec()
+        [
+            ("ceiling", "8h", true),
+            ("idle", idle, default),
+            ("memory", "locked", true),
+            ("terminals", "own", true),
+        ]
+        .map(|(key, value, default)| (key.to_owned(), value.to_owned(), default))
+        .to_vec()
     };
     assert_eq!(settings(&world), expected("off", true));
     let set = |key: &str, value: &str, password: &str| {
@@ -245,23 +266,10 @@ fn settings_completions_and_doctor() {
     set("idle", "soon", PASSWORD).refused(2);
     set("ceiling", "9h", PASSWORD).refused(2);
     let line = set("screen", "lock", PASSWORD).refused(2);
-    assert!(line.contains("ceiling, idle, memory"), "{line}");
+    assert!(line.contains("ceiling, idle, memory, terminals"), "{line}");
     set("idle", "off", "wrong").refused(7);
     assert_eq!(settings(&world), expected("30m", false), "what was refused changed nothing");
 
-    world.set("$(touch pwned)", "x");
-    for shell in ["bash", "zsh", "fish"] {
-        let script = world.ctl(&["completions", shell]).text();
-        for word in ["glassdome_start", "history", "complete-names"] {
-            assert!(script.contains(word), "{shell}: {word}");
-        }
-    }
-    let completed = world.shell(
-        "bash -c 'source <(ctl completions bash); COMP_WORDS=(ctl get \"\"); COMP_CWORD=2; _glassdome_with_names ctl \"\" get; \
-         echo \"${COMPREPLY[*]}\"'",
-    );
-    assert!(completed.text().contains("touch"), "names complete, as text");
-    assert!(!world.home("pwned").exists(), "a name is never expanded");
     world.ctl(&["completions", "tcsh"]).refused(2);
 
     let lines = json(&world, &["doctor", "--json"]);

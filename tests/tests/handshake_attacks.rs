@@ -46,13 +46,24 @@ impl Stage {
 
     /// A program of its own file: so that records of refusals, which are counted by file, stay apart.
     fn copy(&self, program: &str) -> PathBuf {
-        self.copies.set(self.copies.get() + 1);
         let program = fs::canonicalize(program).expect("an ordinary program is there");
-        let name =
-            format!("{}-{}", program.file_name().expect("a file").to_string_lossy(), self.copies.get());
-        let copy = self.world.top().join(name);
-        scripts::copied(&program, &copy);
+        self.copy_as(&program, &program.file_name().expect("a file").to_string_lossy())
+    }
+
+    fn copy_as(&self, program: &Path, name: &str) -> PathBuf {
+        self.copies.set(self.copies.get() + 1);
+        let copy = self.world.top().join(format!("{name}-{}", self.copies.get()));
+        scripts::copied(program, &copy);
         copy
+    }
+
+    /// A Python that a rule lets have everything when it runs the attacks: what is refused all the same
+    /// is refused by the check that is attacked.
+    fn allowed_python(&self) -> PathBuf {
+        let python = self.copy("/usr/bin/python3");
+        let script = scripts::scripts(&self.world).join("attacks.py");
+        self.world.allow(&["--script", text(&script), "--exe", text(&python)]);
+        python
     }
 
     /// A twin of the daemon's front that serves `trusted` alone, and its socket.
@@ -79,8 +90,12 @@ impl Stage {
 
     #[track_caller]
     fn check(&self, row: &Row<'_>) {
-        let python = self.copy("/usr/bin/python3");
+        let python = self.allowed_python();
         let trusted = row.trusted.map_or_else(|| python.clone(), |program| self.copy(program));
+        // Nor would what it is taken for be refused. No rule is about a shell as such.
+        if row.trusted.is_some_and(|program| program != "/bin/sh") {
+            self.world.allow(&["--exe", text(&trusted)]);
+        }
         let attack = |socket: &Path, pid| self.attack(&python, row.attack, socket, pid, &trusted);
 
         let (twin, socket) = self.twin(&trusted, row.without);
@@ -116,9 +131,9 @@ impl Stage {
     #[track_caller]
     fn still_serves(&self) {
         assert_eq!(self.world.ctl(&["get", "bait"]).text(), BAIT);
-        let plain =
-            self.attack(&self.copy("/usr/bin/python3"), "plain", &self.world.socket(), 0, Path::new("-"));
-        assert_eq!(plain["got"], BAIT, "an attacker that does not attack");
+        let plain = |python: PathBuf| self.attack(&python, "plain", &self.world.socket(), 0, Path::new("-"));
+        assert_eq!(plain(self.allowed_python())["got"], BAIT, "an attacker that does not attack");
+        assert_eq!(plain(self.copy("/usr/bin/python3"))["got"], Value::Null, "and one without a rule");
     }
 }
 
@@ -141,7 +156,7 @@ fn one_pid_that_is_several_programs() {
 fn without_stopping_the_daemon_it_is_refused_as_well() {
     let stage = Stage::new();
     for _ in 0..5 {
-        let (python, trusted) = (stage.copy("/usr/bin/python3"), stage.copy("/bin/sh"));
+        let (python, trusted) = (stage.allowed_python(), stage.copy("/bin/sh"));
         let refused = stage.attack(&python, "become-raced", &stage.world.socket(), 0, &trusted);
         assert_eq!(refused["got"], Value::Null, "{refused}");
     }
@@ -179,7 +194,11 @@ fn a_path_that_lies() {
         return;
     }
     let stage = Stage::new();
-    let (attacker, trusted) = (stage.copy("/usr/bin/python3"), stage.copy("/usr/bin/sleep"));
+    // By a name that is no interpreter's, so that the file alone decides.
+    let python = fs::canonicalize("/usr/bin/python3").expect("it is there");
+    let (attacker, trusted) = (stage.copy_as(&python, "attacker"), stage.copy("/usr/bin/sleep"));
+    // The owner's: so its rule pins its bytes, and holds also on a mount that the daemon cannot see.
+    User::A.own(&attacker).expect("it can be given away");
     let script = scripts::scripts(&stage.world).join("attacks.py");
     let mounted = |socket: &Path| -> Value {
         let (uid, gid) = (User::A.uid(), User::A.gid());
@@ -204,7 +223,7 @@ fn a_path_that_lies() {
     assert_eq!(mounted(&socket)["got"], Value::Null);
     drop(twin);
 
-    // The daemon has no rule about executables yet; what it goes by is in the record.
+    // What the daemon goes by is the file, and that is in the record.
     let recorded = || {
         let last = stage.world.audit().into_iter().rfind(|record| record["event"] == "get");
         last.expect("it is recorded")["peer"]["kernel"]["exe"].clone()
@@ -212,15 +231,22 @@ fn a_path_that_lies() {
     let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).expect("it is there");
     let identity =
         |exe: &Value| (exe["dev"].as_u64().expect("a number"), exe["ino"].as_u64().expect("a number"));
-    assert_eq!(mounted(&stage.world.socket())["got"], BAIT);
-    let exe = recorded();
-    assert_eq!(exe["path"], text(&trusted), "the path lies");
-    assert_eq!(identity(&exe), file(&attacker), "device and inode do not");
-    assert_ne!(identity(&exe), file(&trusted));
+    let lies = |exe: &Value| {
+        assert_eq!(exe["path"], text(&trusted), "the path lies");
+        assert_eq!(identity(exe), file(&attacker), "device and inode do not");
+        assert_ne!(identity(exe), file(&trusted));
+    };
+    stage.world.allow(&["--exe", text(&trusted)]);
+    assert_eq!(mounted(&stage.world.socket())["got"], Value::Null, "the rule is about another file");
+    lies(&recorded());
+    stage.world.allow(&["--exe", text(&attacker)]);
+    assert_eq!(mounted(&stage.world.socket())["got"], BAIT, "control: of this file, at whatever path");
+    lies(&recorded());
 
     let link = stage.world.top().join("another-name");
     fs::hard_link(&attacker, &link).expect("both are on one file system");
-    stage.attack(&link, "plain", &stage.world.socket(), 0, Path::new("-"));
+    let linked = stage.attack(&link, "plain", &stage.world.socket(), 0, Path::new("-"));
+    assert_eq!(linked["got"], BAIT);
     let exe = recorded();
     assert_eq!(exe["path"], text(&link));
     assert_eq!(identity(&exe), file(&attacker), "by any name it is the same program");
@@ -229,7 +255,7 @@ fn a_path_that_lies() {
 #[test]
 fn the_connection_of_a_client_cannot_be_taken() {
     let stage = Stage::new();
-    let python = stage.copy("/usr/bin/python3");
+    let python = stage.allowed_python();
     let socket = stage.world.socket();
     let stolen = stage.attack(&python, "steal-from-dumpable", &socket, 0, Path::new("-"));
     assert_eq!(stolen["got"], BAIT, "control: from a client that is dumpable it can: {stolen}");
@@ -290,9 +316,9 @@ fn an_executable_that_hangs_whoever_looks_at_it() {
     let began = Instant::now();
     let told = stage.attack(&program, "hanging", &stage.world.socket(), 0, &stop);
     assert!(stop.exists(), "it hangs by now");
-    // Looked at without asking the file system: it is a program like any other.
-    assert_eq!(told["got"], BAIT, "{told}");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    // Looked at without asking the file system: it is a program like any other, without a rule.
+    assert!(told["why"].as_str().is_some_and(|why| why.contains("no rule allows it to program ")), "{told}");
+    assert!(began.elapsed() < Duration::from_secs(5));
     stage.still_serves();
     let look = format!("timeout 1 stat {}", text(&program));
     assert_eq!(stage.world.shell(&look).output().code, 124, "control: whoever asks the file system waits");

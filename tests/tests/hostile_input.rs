@@ -17,6 +17,8 @@ const GROWTH: u64 = 24 * 1024;
 fn world() -> World {
     let world = World::unlocked();
     world.set("bait", BAIT);
+    // What is refused is refused for what it is, not for who sends it.
+    world.allow_python(&scripts::scripts(&world).join("hostile.py"));
     world
 }
 

@@ -11,7 +11,8 @@ use glassdome_tests::{PASSWORD, User, World, wait_until};
 #[test]
 fn first_use_at_a_terminal() {
     let world = World::new();
-    let mut terminal = world.terminal("glassdome_start");
+    let mut terminal = world.shell_at_terminal();
+    terminal.run("glassdome_start");
     let explained = terminal.expect("New master password (not shown): ");
     assert_eq!(explained.lines().count(), 4, "three lines and the prompt: {explained}");
     assert!(explained.starts_with("There is no vault yet."));
@@ -31,32 +32,49 @@ fn first_use_at_a_terminal() {
         terminal.send_line(PASSWORD);
     }
     terminal.expect("✓ unlocked until ");
-    terminal.expect("(8 h). Lock: ctl lock");
-    assert_eq!(terminal.end(), 0);
+    terminal.expect("(8 h). Lock: ctl lock\n[0] ");
     for typed in ["otters", "password1"] {
         assert!(!terminal.shown().contains(typed), "a password was shown: {:?}", terminal.shown());
     }
     // Open already: no question.
-    let mut terminal = world.terminal("glassdome_start");
+    terminal.run("glassdome_start");
     terminal.expect("✓ unlocked until ");
-    assert_eq!(terminal.end(), 0);
-    assert!(!terminal.shown().contains("assword"));
+    let rest = terminal.expect("[0] ");
+    assert!(!rest.contains("assword") && !terminal.shown().ends_with("assword: "), "{rest}");
 
     // A value is typed as hidden as a password, and shown with a newline, on a terminal only.
-    let mut terminal = world.terminal("ctl set typed && ctl get typed && ctl get -n typed");
+    terminal.run("ctl set typed && ctl get typed && ctl get -n typed");
     for prompt in ["Value (not shown): ", "Once more: "] {
         terminal.expect(prompt);
         terminal.send_line("tüped");
     }
-    terminal.expect("✓ stored typed (version 1)");
-    assert_eq!(terminal.end(), 0);
-    assert!(terminal.shown().ends_with("\ntüped\ntüped"), "{:?}", terminal.shown());
-    assert_eq!(world.ctl(&["get", "typed"]).ok(), "tüped".as_bytes());
-    world.set("steers", "\x1b[2J");
-    let mut terminal = world.terminal("ctl get steers");
+    terminal.expect("✓ stored typed (version 1)\n");
+    assert_eq!(terminal.expect("[0] "), "tüped\ntüped[0] ");
+    terminal.run("printf '\\33[2J' | ctl set steers --stdin; ctl get steers");
     terminal.expect("Use --out FILE or a pipe");
-    assert_eq!(terminal.end(), 2);
+    terminal.expect("[2] ");
     assert!(!terminal.shown().contains('\x1b'));
+
+    // Another terminal is asked once more, and has its answers then.
+    let mut another = world.shell_at_terminal();
+    another.run("ctl get typed");
+    let refused = another.expect("[4] ");
+    assert!(refused.contains("Type: ctl unlock"), "{refused}");
+    another.run("ctl unlock");
+    another.expect("Master password, to grant this terminal: ");
+    another.send_line(PASSWORD);
+    another.expect("this terminal is granted");
+    another.expect("[0] ");
+    another.run("ctl get typed");
+    assert_eq!(another.expect("[0] "), "tüped\n[0] ");
+    for mut terminal in [terminal, another] {
+        terminal.run("exit 0");
+        assert_eq!(terminal.end(), 0);
+    }
+    // And the tests' own, by a descriptor.
+    assert!(world.ctl(&["get", "typed"]).refused(4).contains("denied typed: "));
+    world.start(PASSWORD);
+    assert_eq!(world.ctl(&["get", "typed"]).ok(), "tüped".as_bytes());
 }
 
 #[test]
@@ -65,16 +83,21 @@ fn one_unlock_serves_many_until_the_lock() {
     let out = world.unlock("easy", &["--quiet"]);
     assert_eq!((out.code, &*out.stderr), (0, ""), "a weak one is taken when that is said, and quietly");
     world.set("db/password", "tr0ub4dor");
-    let script = world.file("deploy.sh", "#!/bin/sh\n(sh -c 'ctl get db/password')\n");
+    let script = world.file("deploy.sh", "#!/bin/sh\n(ctl get db/password)\n");
+    let script = script.to_str().unwrap();
+    let allow = ["policy", "allow", "--secrets", "db/*", "--script", script, "--password-stdin"];
+    world.ctl(&allow).stdin("easy\n").ok();
+    let password = world.file("password", "easy\n");
+    let typed = format!(
+        "glassdome_start --quiet --password-fd 3 3< {}; \
+         for i in 1 2 3 4 5 6 7 8; do v=$(ctl get db/password); printf %s \"$v\" | cat; done",
+        password.display()
+    );
     thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(world.shell(&typed).ok(), b"tr0ub4dor".repeat(8)));
         for _ in 0..8 {
             scope.spawn(|| {
                 assert_eq!(world.ctl(&["get", "db/password"]).ok(), b"tr0ub4dor");
-                assert_eq!(
-                    world.shell("v=$(ctl get db/password); printf %s \"$v\" | cat").ok(),
-                    b"tr0ub4dor"
-                );
-                let script = script.to_str().unwrap();
                 assert_eq!(world.shell(&format!("sh {script} | sh -c cat")).ok(), b"tr0ub4dor");
             });
         }
@@ -82,6 +105,12 @@ fn one_unlock_serves_many_until_the_lock() {
     let records = world.audit();
     let count = |event: &str| records.iter().filter(|record| record["event"] == event).count();
     assert_eq!((count("get"), count("create"), count("unlock")), (24, 1, 1), "{records:#?}");
+    let by = |prefix: &str| {
+        let named =
+            |record: &&serde_json::Value| record["by"].as_str().is_some_and(|by| by.starts_with(prefix));
+        records.iter().filter(|record| record["event"] == "get").filter(named).count()
+    };
+    assert_eq!((by("terminal:"), by("rule:deploy")), (16, 8), "typed, and by the rule");
 
     status_forms(&world);
 
@@ -156,7 +185,7 @@ fn another_master_password() {
     world.ctl(&["stop"]).ok();
     daemon.wait_for_end();
     let file = world.file("password", format!("{NEXT}\n"));
-    world.shell(&format!("glassdome_start --password-fd 3 3< {}", file.display())).ok();
+    world.shell(&format!("exec glassdome_start --password-fd 3 3< {}", file.display())).ok();
     assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
 }
 

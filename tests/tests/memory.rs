@@ -206,6 +206,12 @@ fn passwords(watched: &mut Watched<'_>) {
     watched.step("a setting was sealed", |world, _| {
         world.ctl(&["settings", "set", "idle", "2h", "--password-stdin"]).stdin(format!("{PASSWORD}\n")).ok();
     });
+    watched.step("a rule was sealed, and shown for the password", |world, _| {
+        world.allow(&["--exe", "/usr/bin/sleep"]);
+        let show = ["policy", "show", "--password-stdin"];
+        assert!(world.ctl(&show).stdin(format!("{PASSWORD}\n")).text().contains("/usr/bin/sleep"));
+        assert!(world.ctl(&["grants"]).text().contains("typist"));
+    });
     watched.step("the password was changed", |world, secrets| {
         world.ctl(&["passwd", "--password-stdin"]).stdin(format!("{PASSWORD}\n{NEXT}\n")).ok();
         secrets.add_keys(world, NEXT, "next");

@@ -71,8 +71,9 @@ fn python_reads_a_vault_from_the_page_and_the_password() {
 #[test]
 fn python_speaks_to_the_daemon_from_the_page() {
     let world = World::unlocked();
-    world.ctl(&["lock"]).ok();
     let script = scripts::scripts(&world).join("client.py");
+    world.allow_python(&script);
+    world.ctl(&["lock"]).ok();
     let socket = world.socket();
     let client = |args: &[&str]| world.python(&script, &[&[socket.to_str().expect("text")], args].concat());
     let told =
@@ -91,6 +92,9 @@ fn python_speaks_to_the_daemon_from_the_page() {
         std::time::Duration::from_secs(20),
     );
     assert!(unlocked, "the right password opens it");
+    // From a client that is not ours it grants no terminal.
+    world.ctl(&["list"]).refused(4);
+    world.start(PASSWORD);
     let status = told(&["status"]);
     assert_eq!((&status["state"], &status["vault"]), (&json!("unlocked"), &json!("present")));
     assert!(status["left_s"].as_u64().is_some_and(|left| left > 0 && left <= 8 * 3600));

@@ -41,6 +41,7 @@ fn a_listing_has_one_line_wherever_it_begins() {
     assert_eq!(lines(&world, "list", None), before + 1);
 
     let script = scripts::scripts(&world).join("list_from.py");
+    world.allow_python(&script);
     let out = world.python(&script, &[world.socket().to_str().expect("text")]).ok();
     let names: usize = String::from_utf8_lossy(&out).trim().parse().expect("a number");
     assert!(names > 50, "it was answered: {names}");

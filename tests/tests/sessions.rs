@@ -92,6 +92,7 @@ fn a_lock_wins_over_what_is_in_flight() {
     // Half a value has left; the rest never does.
     world.file("client.py", include_str!("../python/client.py"));
     let script = world.file("slow_reader.py", include_str!("../python/slow_reader.py"));
+    world.allow_python(&script);
     let (waiting, go) = (world.home("waiting"), world.home("go"));
     let reader = || {
         let socket = world.socket();
