@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::run::Out;
+use crate::run::{Out, Run};
 use crate::wait::wait_until;
 use crate::world::World;
 
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A tmux server; it ends with the test, and all that runs in its panes.
 pub struct Tmux<'w> {
     world: &'w World,
-    socket: PathBuf,
+    name: &'static str,
     typed: Cell<u32>,
 }
 
@@ -33,7 +33,12 @@ pub struct Pane<'t> {
 impl<'w> Tmux<'w> {
     /// Starts a server without any shell.
     pub fn start(world: &'w World) -> Self {
-        let tmux = Self { world, socket: world.runtime().join("tmux"), typed: Cell::new(0) };
+        Self::named(world, "tmux")
+    }
+
+    /// As [`Tmux::start`], beside another one of this home.
+    pub fn named(world: &'w World, name: &'static str) -> Self {
+        let tmux = Self { world, name, typed: Cell::new(0) };
         tmux.told(&["-f", "/dev/null", "new-session", "-d", "-x", "200", "-y", "50", "sleep", "1000"]);
         tmux
     }
@@ -51,17 +56,20 @@ impl<'w> Tmux<'w> {
     }
 
     fn told(&self, args: &[&str]) -> String {
-        let socket = self.socket.to_str().expect("paths of tests are text");
-        self.world.program(Path::new("/usr/bin/tmux"), &[&["-S", socket], args].concat()).text()
+        self.tmux(args).text()
+    }
+
+    fn tmux(&self, args: &[&str]) -> Run {
+        let socket = self.world.runtime().join(self.name);
+        let socket = ["-S", socket.to_str().expect("paths of tests are text")];
+        self.world.program(Path::new("/usr/bin/tmux"), &[&socket, args].concat())
     }
 }
 
 impl Drop for Tmux<'_> {
     fn drop(&mut self) {
-        let socket = self.socket.to_str().expect("paths of tests are text");
-        let end = self.world.program(Path::new("/usr/bin/tmux"), &["-S", socket, "kill-server"]);
         // The test is over: with its server gone, nothing is left of it.
-        end.output();
+        self.tmux(&["kill-server"]).output();
     }
 }
 
@@ -70,6 +78,13 @@ impl Pane<'_> {
     pub fn line(&self, line: &str) {
         self.tmux.told(&["send-keys", "-R", "-t", &self.id, ";", "clear-history", "-t", &self.id]);
         self.keys(line);
+    }
+
+    /// Waits until this is shown.
+    #[track_caller]
+    pub fn expect(&self, words: &str) {
+        let shown = || self.screen().contains(words);
+        assert!(wait_until(shown, PATIENCE), "no {words:?} in {:?}", self.screen());
     }
 
     /// Types a command, or several, and waits for their end.
@@ -84,8 +99,18 @@ impl Pane<'_> {
         self.tmux.typed.set(number);
         let [begin, end, code] = self.block;
         self.line(&format!("{begin}{command}"));
-        self.keys(&format!("{end} > out-{number} 2> err-{number}; echo {code} > code-{number}"));
+        let file = format!("{}-{number}", self.tmux.name);
+        self.keys(&format!("{end} > out-{file} 2> err-{file}; echo {code} > code-{file}"));
         Typed { pane: self, number }
+    }
+
+    /// Ends the shell, as it is done by typing, and waits until its pane is gone.
+    #[track_caller]
+    pub fn exit(self) {
+        self.line("exit");
+        let open = || self.tmux.told(&["list-panes", "-a", "-F", "<#{pane_id}>"]);
+        let gone = || !open().contains(&format!("<{}>", self.id));
+        assert!(wait_until(gone, PATIENCE), "it does not end: {:?}", self.screen());
     }
 
     /// Types a command, and `answer` as often as it asks for something.
@@ -105,7 +130,8 @@ impl Pane<'_> {
     fn keys(&self, line: &str) {
         // At the end of a word tmux takes a semicolon for its own.
         let line = line.strip_suffix(';').map_or(line.to_owned(), |line| format!("{line}\\;"));
-        let keys = ["send-keys", "-t", &self.id, "-l", "--", &line, ";", "send-keys", "-t", &self.id, "Enter"];
+        let keys =
+            ["send-keys", "-t", &self.id, "-l", "--", &line, ";", "send-keys", "-t", &self.id, "Enter"];
         self.tmux.told(&keys);
     }
 
@@ -142,6 +168,6 @@ impl Typed<'_> {
     }
 
     fn path(&self, what: &str) -> PathBuf {
-        self.pane.tmux.world.home(&format!("{what}-{}", self.number))
+        self.pane.tmux.world.home(&format!("{what}-{}-{}", self.pane.tmux.name, self.number))
     }
 }

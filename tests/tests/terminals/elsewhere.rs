@@ -1,0 +1,70 @@
+//! Out of a granted shell, and yet not where the password was typed: another session, another
+//! terminal, another user; and where there is no terminal at all.
+
+use glassdome_tests::{PASSWORD, Tmux, User, left_out_without_root};
+
+use crate::shells::{BASH, VALUE, denied, grant_first, handed_out, served, world};
+
+#[test]
+fn another_session_or_terminal_is_not_the_one_that_was_granted() {
+    let world = world();
+    let tmux = Tmux::start(&world);
+    let pane = BASH.plain(&tmux);
+    grant_first(&pane);
+    served(&pane.typed("ctl get a"), "control");
+
+    let out = pane.typed("setsid --wait ctl get a");
+    assert!(out.code == 4 && denied(&out, "setsid that stays").contains("setsid"), "{}", out.stderr);
+    let before = handed_out(&world);
+    // Where it leads no group, setsid replaces itself; then the shell has run ctl.
+    let out = pane.typed("true | setsid ctl get a");
+    let line = denied(&out, "setsid");
+    assert!(line.starts_with("it was started by a granted shell, but in another session"), "{line}");
+    // A terminal of its own, which a shell leads or not.
+    let out = pane.typed("script -qec 'ctl get a; exit $?' /dev/null < /dev/null");
+    let line = denied(&out, "script");
+    assert!(
+        out.code == 4 && line.starts_with("the master password was not typed in this terminal"),
+        "{line}"
+    );
+    let out = pane.typed("script -qec 'exec ctl get a' /dev/null < /dev/null");
+    assert!(out.code == 4 && denied(&out, "script").contains("bash → script"), "{}", out.code);
+    assert_eq!(handed_out(&world), before);
+}
+
+#[test]
+fn another_user_is_nobody_here_whatever_was_granted() {
+    if left_out_without_root("ctl as another user") {
+        return;
+    }
+    let world = world();
+    let tmux = Tmux::start(&world);
+    let pane = BASH.plain(&tmux);
+    grant_first(&pane);
+    // As `sudo ctl` with the owner's environment.
+    let out = world.ctl(&["get", "a"]).as_user(User::Root).output();
+    assert!(out.code == 6 && out.stdout.is_empty(), "{} {}", out.code, out.stderr);
+    assert!(out.stderr.contains(&User::A.uid().to_string()), "{}", out.stderr);
+    served(&pane.typed("ctl get a"), "control");
+}
+
+#[test]
+fn a_script_that_brings_the_password_is_served_and_what_it_runs_is_not() {
+    let world = world();
+    let password = world.file("password", format!("{PASSWORD}\n"));
+    let unlock = format!("glassdome_start --quiet --password-fd 3 3< {}", password.display());
+    let script = |rest: &str| world.shell(&format!("{unlock} || exit\n{rest}\nexit $?")).output();
+    let out = script(&format!("printf '{VALUE}' | ctl set a --stdin && ctl get a"));
+    served(&out, "the script's own");
+    served(&script("v=$(ctl get a) && echo \"$v\""), "the script's own, in a substitution");
+
+    let out = script("sh -c 'ctl get a; exit $?'");
+    let line = denied(&out, "a program of the script's");
+    assert!(out.code == 4 && line.contains("→ sh"), "{line}");
+    let out = script("/usr/bin/python3 -c 'import os; os.system(\"ctl get a\")'");
+    assert!(denied(&out, "python").contains("python3"));
+    // Its grant ended with it.
+    let out = world.shell("ctl get a; exit $?").output();
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    assert_eq!(handed_out(&world), 2);
+}

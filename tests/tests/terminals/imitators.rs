@@ -1,0 +1,107 @@
+//! Programs that pass themselves off as typing. Two ways leave nothing by which the kernel could tell
+//! them from it; the token of `ctl shell-init` does.
+
+use std::fs;
+use std::time::Duration;
+
+use glassdome_tests::{Out, PASSWORD, Pane, Tmux, World, wait_until};
+
+use crate::scripts::scripts;
+use crate::shells::{
+    BASH, DASH, FISH, Shell, ZSH, denied, grant, grant_first, handed_out, mine, served, world,
+};
+
+/// What `ctl get a` did for one of them.
+fn by_impostor(world: &World, pane: &Pane<'_>, way: &str) -> Out {
+    let file = |end: &str| world.home(&format!("{way}{end}"));
+    for end in ["", ".refused", ".done"] {
+        fs::remove_file(file(end)).ok();
+    }
+    let script = scripts(world).join("impostor.py");
+    let ran = pane.typed(&format!("/usr/bin/python3 {} {way} {way}", script.display()));
+    let ended = || file(".done").exists();
+    assert!(wait_until(ended, Duration::from_secs(20)), "{way}: {}", ran.stderr);
+    let stderr = fs::read_to_string(file(".refused")).unwrap();
+    Out { code: if stderr.is_empty() { 0 } else { 4 }, stdout: fs::read(file("")).unwrap(), stderr }
+}
+
+const WAYS: [&str; 2] = ["clone", "become"];
+const NO_TOKEN: &str = "this shell was granted with a token, and this command did not bring it";
+
+fn only_the_token_tells(shell: Shell) {
+    let world = world();
+    shell.set_up(&world);
+    let tmux = Tmux::start(&world);
+    let plain = shell.plain(&tmux);
+    grant_first(&plain);
+    for way in WAYS {
+        served(&by_impostor(&world, &plain, way), way);
+    }
+    if shell.name == DASH.name {
+        return;
+    }
+    let with_init = shell.with_init(&tmux);
+    for way in WAYS {
+        denied(&by_impostor(&world, &with_init, way), "control");
+    }
+    grant(&with_init);
+    let before = handed_out(&world);
+    for way in WAYS {
+        let line = denied(&by_impostor(&world, &with_init, way), way);
+        assert!(line.starts_with(NO_TOKEN), "{}: {way}: {line}", shell.name);
+    }
+    assert_eq!(handed_out(&world), before, "nothing more");
+    served(&with_init.typed("ctl get a"), shell.name);
+}
+
+#[test]
+fn limit_without_shell_init_bash_takes_impostors_for_typing_and_with_it_refuses_them() {
+    only_the_token_tells(BASH);
+}
+
+#[test]
+fn limit_without_shell_init_zsh_takes_impostors_for_typing_and_with_it_refuses_them() {
+    only_the_token_tells(ZSH);
+}
+
+#[test]
+fn limit_without_shell_init_fish_takes_impostors_for_typing_and_with_it_refuses_them() {
+    only_the_token_tells(FISH);
+}
+
+#[test]
+fn limit_dash_which_has_no_functions_for_it_takes_impostors_for_typing() {
+    only_the_token_tells(DASH);
+}
+
+#[test]
+fn only_the_token_of_the_grant_will_do_until_the_password_is_typed_again() {
+    let world = world();
+    let tmux = Tmux::start(&world);
+    let pane = BASH.with_init(&tmux);
+    grant_first(&pane);
+    served(&pane.typed("ctl get a"), "control");
+
+    world.file("wrong", "0".repeat(64));
+    let without = ["command ctl get a", "command ctl --token-fd 9 get a 9< wrong", "env ctl get a"];
+    for command in without {
+        let out = pane.typed(command);
+        let line = denied(&out, command);
+        assert!(out.code == 4 && line.starts_with(NO_TOKEN), "{command}: {line}");
+    }
+    // Nor does any program get hold of the right one.
+    assert_eq!(pane.typed("(set -a; env | grep -c glassdome_token)").stdout, b"0\n");
+    assert_eq!(pane.typed("bash -c 'echo \"<$__glassdome_token>\"'").stdout, b"<>\n");
+    // Without the password nothing about it changes.
+    let out = pane.answered("command ctl unlock", "not the password");
+    assert_eq!(out.code, 7, "{}", out.stderr);
+    denied(&pane.typed("command ctl get a"), "after a wrong password");
+    assert_eq!(mine(&pane)["token"], true);
+
+    let unlocked =
+        wait_until(|| pane.answered("command ctl unlock", PASSWORD).code == 0, Duration::from_secs(60));
+    assert!(unlocked, "the throttle lets go");
+    served(&pane.typed("command ctl get a"), "the password was typed");
+    served(&pane.typed("ctl get a"), "and the function does no harm");
+    assert_eq!(mine(&pane)["token"], false);
+}

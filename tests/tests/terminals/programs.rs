@@ -1,0 +1,201 @@
+//! What a program runs in a granted shell was not typed there: refused, and the line says who ran it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use glassdome_tests::{Out, PASSWORD, Pane, Tmux, User, World};
+
+use crate::shells::{BASH, VALUE, denied, grant_first, handed_out, served, world};
+
+/// Leaves what `ctl get a` did in files: what runs it may show nothing of it.
+const INTO_FILES: &str = "ctl get a > \"$HOME/stolen\" 2> \"$HOME/refused\"; echo $? > \"$HOME/code\"";
+
+/// What a command that ran [`INTO_FILES`] left.
+fn left(world: &World) -> Out {
+    let read = |name| fs::read(world.home(name)).unwrap_or_else(|_| panic!("{name}: ctl was not run"));
+    let text = |name| String::from_utf8(read(name)).unwrap();
+    let out =
+        Out { code: text("code").trim().parse().unwrap(), stdout: read("stolen"), stderr: text("refused") };
+    for name in ["code", "stolen", "refused"] {
+        fs::remove_file(world.home(name)).unwrap();
+    }
+    out
+}
+
+fn directory(world: &World, name: &str) -> PathBuf {
+    let path = world.home(name);
+    fs::create_dir(&path).unwrap();
+    User::A.own(&path).unwrap();
+    path
+}
+
+fn executable(world: &World, name: &str, content: &str) -> PathBuf {
+    let path = world.file(name, content);
+    fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+/// Refused, since what begins so ran it, from the shell on.
+#[track_caller]
+fn denied_for(out: &Out, chain: &str) -> String {
+    let line = denied(out, chain);
+    assert!(line.contains(&format!("; {chain}")), "{chain}: {line}");
+    line
+}
+
+#[test]
+fn what_programs_run_is_refused_and_the_line_names_them() {
+    let world = world();
+    let tmux = Tmux::start(&world);
+    let pane = BASH.plain(&tmux);
+    grant_first(&pane);
+    served(&pane.typed("ctl get a"), "control");
+    let before = handed_out_after_a_refusal(&world, &pane);
+
+    world.file("Makefile", "all:\n\tctl get a\n");
+    let out = pane.typed("make");
+    denied_for(&out, "bash → make");
+    assert!(out.stderr.contains("Error 4"), "{}", out.stderr);
+    denied_for(&pane.typed("echo a | xargs ctl get"), "bash → xargs");
+    denied_for(&pane.typed("find . -maxdepth 0 -exec ctl get a ';'"), "bash → find");
+
+    // Scripts, which a rule could name.
+    world.file("by_bash.sh", "ctl get a; :\n");
+    let by_shebang = executable(&world, "by_shebang", "#!/bin/bash\nctl get a\nexit $?\n");
+    let line = denied_for(&pane.typed("bash by_bash.sh"), "bash → bash");
+    assert!(line.contains(" running ") && line.contains("by_bash.sh"), "{line}");
+    let out = pane.typed("./by_shebang");
+    let line = denied_for(&out, "bash → by_shebang");
+    assert!(out.code == 4 && line.contains(&format!("--script '{}'", by_shebang.display())), "{line}");
+    let steals =
+        world.file("steals.py", "import subprocess, sys\nsys.exit(subprocess.call(['ctl', 'get', 'a']))");
+    let out = pane.typed("/usr/bin/python3 steals.py");
+    let line = denied_for(&out, "bash → python3");
+    assert!(out.code == 4 && line.contains(&format!("--script '{}'", steals.display())), "{line}");
+
+    let line = denied(&pane.typed("timeout 9 ctl get a"), "timeout");
+    assert!(line.starts_with("timeout ran it"), "{line}");
+
+    // What a rule cannot name.
+    let out = pane.typed("bash -c 'ctl get a; exit $?'");
+    assert_eq!(out.code, 4);
+    denied_for(&out, "bash → bash");
+    let out = pane.typed("/usr/bin/python3 -c 'import os; os.system(\"ctl get a\")'");
+    denied_for(&out, "bash → python3");
+
+    assert_eq!(handed_out(&world), before, "the log knows of nothing that was handed out");
+}
+
+/// So that there is one in the log.
+fn handed_out_after_a_refusal(world: &World, pane: &Pane<'_>) -> usize {
+    denied(&pane.typed("/usr/bin/python3 -c 'import os; os.system(\"ctl get a\")'"), "control");
+    handed_out(world)
+}
+
+#[test]
+fn what_interactive_programs_run_is_refused() {
+    let world = world();
+    let tmux = Tmux::start(&world);
+    let pane = BASH.plain(&tmux);
+    grant_first(&pane);
+
+    let ed = pane.begin("ed -s");
+    pane.line(&format!("!{INTO_FILES}"));
+    pane.line("q");
+    ed.end();
+    denied_for(&left(&world), "bash → ed → sh");
+
+    world.file("page", "one line\n".repeat(200));
+    let less = pane.begin("less page > /dev/tty");
+    pane.expect("one line");
+    pane.line(&format!("!{INTO_FILES}"));
+    pane.line("q");
+    less.end();
+    denied_for(&left(&world), "bash → less → sh");
+
+    executable(&world, "into_files", &format!("#!/bin/sh\n{INTO_FILES}\n"));
+    let watch = pane.begin("watch -t -n 1000 './into_files; echo is  done' > /dev/tty");
+    pane.expect("is done");
+    pane.line("\u{3}");
+    watch.end();
+    let line = denied_for(&left(&world), "bash → watch");
+    assert!(line.contains("→ into_files"), "{line}");
+    assert!(handed_out_after_a_refusal(&world, &pane) == 0);
+}
+
+#[test]
+fn packages_that_run_it_while_they_are_installed_are_refused() {
+    let world = world();
+    let tmux = Tmux::start(&world);
+    let pane = BASH.plain(&tmux);
+    grant_first(&pane);
+
+    // A package with a build backend of its own: what pip runs before anything is installed.
+    let package = directory(&world, "hostile_pip");
+    world.file(
+        "hostile_pip/pyproject.toml",
+        "[build-system]\nrequires = []\nbuild-backend = \"hostile\"\nbackend-path = [\".\"]\n\
+         [project]\nname = \"hostile\"\nversion = \"1\"\n",
+    );
+    let script = INTO_FILES.replace('"', "\\\"");
+    world.file(
+        "hostile_pip/hostile.py",
+        format!(
+            "import os\ndef build_wheel(directory, config=None, metadata=None):\n    \
+             os.system(\"{script}\")\n    raise SystemExit('it has what it came for')\n"
+        ),
+    );
+    assert!(package.is_dir());
+    world.program(Path::new("/usr/bin/python3"), &["-m", "venv", "venv"]).ok();
+    let out = pane.typed("venv/bin/pip install --no-index --disable-pip-version-check ./hostile_pip");
+    assert!(out.stderr.contains("it has what it came for"), "{}", out.stderr);
+    let line = denied(&left(&world), "pip install");
+    assert!(line.contains("bash → pip → python"), "{line}");
+
+    if !Path::new("/usr/bin/npm").exists() && !Path::new("/usr/local/bin/npm").exists() {
+        assert!(std::env::var_os("CI").is_none(), "CI has npm");
+        eprintln!("LEFT OUT: npm install, since there is no npm");
+        return;
+    }
+    directory(&world, "hostile_npm");
+    world.file("hostile_npm/postinstall.sh", INTO_FILES);
+    world.file(
+        "hostile_npm/package.json",
+        r#"{"name": "hostile", "version": "1.0.0", "scripts": {"postinstall": "sh ./postinstall.sh; :"}}"#,
+    );
+    let out = pane.typed("npm install --offline --no-audit --no-fund --install-links ./hostile_npm");
+    assert_eq!(out.code, 0, "{}", out.stderr);
+    let line = denied(&left(&world), "npm install");
+    assert!(line.contains("bash → npm install"), "{line}");
+    assert!(handed_out_after_a_refusal(&world, &pane) == 0);
+}
+
+#[test]
+fn what_the_shell_becomes_is_granted_nothing() {
+    let world = world();
+    let tmux = Tmux::start(&world);
+    let (pane, other) = (BASH.plain(&tmux), BASH.plain(&tmux));
+    grant_first(&other);
+    let grants = |expected: usize| {
+        let told: Vec<serde_json::Value> =
+            serde_json::from_slice(&other.typed("ctl grants --json").ok()).unwrap();
+        assert_eq!(told.len(), expected, "{told:?}");
+    };
+    let out = pane.answered("ctl unlock", PASSWORD);
+    assert_eq!(out.code, 0, "{}", out.stderr);
+    served(&pane.typed("ctl get a"), "control");
+    grants(2);
+
+    let becomes = format!(
+        "import subprocess\ndone = subprocess.run(['bash', '-c', {INTO_FILES:?}])\nopen('ended', 'w')\n\
+         input()\n"
+    );
+    world.file("become.py", becomes);
+    pane.line("exec /usr/bin/python3 become.py");
+    let ended = || world.home("ended").exists();
+    assert!(glassdome_tests::wait_until(ended, std::time::Duration::from_secs(20)));
+    let line = denied(&left(&world), VALUE);
+    assert!(line.contains("python3 → bash"), "{line}");
+    grants(1);
+}
