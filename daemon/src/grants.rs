@@ -283,14 +283,12 @@ mod tests {
     fn run_by(command: &mut Command) -> (Child, Member) {
         let runner = command.spawn().unwrap();
         let children = format!("/proc/{0}/task/{0}/children", runner.id());
-        loop {
-            if let Ok(pid) = std::fs::read_to_string(&children).unwrap().trim().parse() {
-                let member = Member::of(pid).unwrap();
-                if !member.stat.forked {
-                    return (runner, member);
-                }
-            }
-        }
+        let executed = || {
+            let pid = std::fs::read_to_string(&children).unwrap().trim().parse().ok()?;
+            Some(Member::of(pid).unwrap()).filter(|member| !member.stat.forked)
+        };
+        let member = std::iter::repeat_with(executed).flatten().next().unwrap();
+        (runner, member)
     }
 
     fn end_both(mut runner: Child, grandchild: &Member) {
