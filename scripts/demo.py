@@ -130,7 +130,7 @@ def show(terminal, home):
     asked = ("Master password: ", PASSWORD)
     made_up = [("New master password[^\n]*: ", PASSWORD), ("Once more: ", PASSWORD)]
 
-    title("A vault, and a session of eight hours. The password is typed twice, and never again.")
+    title("A vault, and a session of eight hours. The password is typed twice; from now on only to change what is sealed.")
     run("glassdome_start", "unlocked until", answers=made_up)
     run("ctl status", "unlocked")
 
@@ -152,10 +152,23 @@ def show(terminal, home):
     run("ctl restore mail/admin@1")
     run('[ "$(ctl get mail/admin)" = "$first" ] && echo the first again', "the first again")
 
-    title("Scripts get what they need, without a password and without the key.")
+    title("What is typed here is served, since the password was typed here. This is what the daemon sees.")
+    run("ctl whoami", "bash", "granted: typed in a terminal where the master password was typed")
+    run("ctl grants", "this terminal")
+
+    title("A script is somebody else: it is refused, and told what would allow it.")
     run("cat deploy.sh deploy.py")
+    run("./deploy.sh", "no rule allows that", "ctl policy allow --secrets 'app/API_TOKEN' --script", code=4)
+    run("./deploy.py", "no rule allows that", "ctl policy allow --secrets 'app/DB_PASSWORD' --script", code=4)
+
+    title("A rule that is sealed with the password gives each script what it needs, and no more.")
+    run("ctl policy allow --secrets app/API_TOKEN --script deploy.sh --id token", "sealed as token", answers=[asked])
+    run("ctl policy allow --secrets app/DB_PASSWORD --script deploy.py --id db", "sealed as db", answers=[asked])
     run("./deploy.sh", "shell: 11 bytes")
     run("./deploy.py", "python: 8 characters")
+    run("sed -i s/API_TOKEN/DB_PASSWORD/ deploy.sh; ./deploy.sh", "changed since rule token allowed it", code=4)
+    run("sed -i s/DB_PASSWORD/API_TOKEN/ deploy.sh; ./deploy.sh", "shell: 11 bytes")
+    run("ctl policy show", 'id            = "token"', 'id            = "db"')
 
     title("What protects it, as the daemon sees it.")
     run("ctl doctor", "memory")
@@ -196,9 +209,11 @@ def main():
     write(f"{home}/deploy.sh", "#!/bin/sh\ntoken=$(ctl get app/API_TOKEN) || exit\necho \"shell: ${#token} bytes\"\n", 0o700)
     write(
         f"{home}/deploy.py",
-        "#!/usr/bin/env python3\nimport subprocess\n"
-        "value = subprocess.run(['ctl', 'get', 'app/DB_PASSWORD'], check=True, stdout=subprocess.PIPE).stdout\n"
-        "print('python:', len(value.decode()), 'characters')\n",
+        "#!/usr/bin/env python3\nimport subprocess, sys\n"
+        "got = subprocess.run(['ctl', 'get', 'app/DB_PASSWORD'], stdout=subprocess.PIPE)\n"
+        "if got.returncode != 0:\n"
+        "    sys.exit(got.returncode)\n"
+        "print('python:', len(got.stdout.decode()), 'characters')\n",
         0o700,
     )
     terminal = Terminal(environment(programs, home), home)
