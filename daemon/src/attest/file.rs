@@ -29,8 +29,8 @@ pub struct FileFacts {
     pub owner: u32,
     /// Whether somebody other than root can change its bytes: another owner, a write bit for the
     /// group (which is where the mask of an access control list shows) or for others, or a file
-    /// system that a user serves (FUSE). Mounts that cannot be seen from here count as such. Parent
-    /// directories are not judged: who can write those can put another file in this one's place,
+    /// system that a user serves (FUSE). File systems that are mounted elsewhere only count as such.
+    /// Parent directories are not judged: who can write those can put another file in this one's place,
     /// which is then another device and inode.
     pub writable: bool,
     /// SHA-256 of its bytes, if it was asked for.
@@ -129,7 +129,7 @@ fn facts(path: String, stat: &Statx) -> FileFacts {
         dev: device(stat),
         ino: stat.stx_ino,
         owner: stat.stx_uid,
-        writable: stat.stx_uid != 0 || shared || served_by_a_user(stat.stx_mnt_id),
+        writable: stat.stx_uid != 0 || shared || served_by_a_user(stat),
         sha256: None,
     }
 }
@@ -145,20 +145,28 @@ fn stat(dir: BorrowedFd<'_>, path: &str) -> rustix::io::Result<Statx> {
     rustix::fs::statx(dir, path, flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)
 }
 
-/// Whether the owner and the mode of a file on this mount are a user's word (fuse(4)). Told by the
-/// table of mounts, since asking the file system asks that user.
-fn served_by_a_user(mount: u64) -> bool {
+/// Whether the owner and the mode of a file are a user's word (fuse(4)). Told by the table of mounts, since
+/// asking the file system asks that user.
+fn served_by_a_user(stat: &Statx) -> bool {
     let Ok(mounts) = std::fs::read("/proc/self/mountinfo") else { return true };
-    file_system(&String::from_utf8_lossy(&mounts), mount).is_none_or(|kind| kind.starts_with("fuse"))
+    let device = (stat.stx_dev_major, stat.stx_dev_minor);
+    let mounts = String::from_utf8_lossy(&mounts);
+    file_system(&mounts, stat.stx_mnt_id, device).is_none_or(|kind| kind.starts_with("fuse"))
 }
 
-/// The kind of file system of a mount (proc_pid_mountinfo(5)).
-fn file_system(mounts: &str, mount: u64) -> Option<&str> {
-    let (_, behind) = mounts.lines().find_map(|line| {
-        let (id, rest) = line.split_once(' ')?;
-        if id.parse() == Ok(mount) { rest.split_once(" - ") } else { None }
-    })?;
-    behind.split(' ').next()
+/// The kind of file system of a mount (proc_pid_mountinfo(5)). A mount of another mount namespace has another
+/// id there, and is told by its device where that is mounted here too.
+fn file_system(mounts: &str, mount: u64, (major, minor): (u32, u32)) -> Option<&str> {
+    let device = format!("{major}:{minor}");
+    let kind_of = |fits: &dyn Fn(&str, &str) -> bool| {
+        let line = mounts.lines().find(|line| {
+            let mut fields = line.split(' ');
+            let (id, _, device) = (fields.next(), fields.next(), fields.next());
+            id.zip(device).is_some_and(|(id, device)| fits(id, device))
+        })?;
+        line.split_once(" - ")?.1.split(' ').next()
+    };
+    kind_of(&|id, _| id.parse() == Ok(mount)).or_else(|| kind_of(&|_, found| found == device))
 }
 
 /// Whether a file is one of `/proc`, whose files are made for whoever reads them: here the daemon.
@@ -273,11 +281,14 @@ mod tests {
         let mounts = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
                       40 22 0:35 / /home/u/a\\040-\\040b rw,nosuid - fuse.sshfs host:/ rw,user_id=1000\n\
                       41 22 0:36 / /mnt rw shared:2 master:1 - fuseblk /dev/sdb1 rw\n";
-        assert_eq!(file_system(mounts, 22), Some("ext4"));
-        assert_eq!(file_system(mounts, 40), Some("fuse.sshfs"));
-        assert_eq!(file_system(mounts, 41), Some("fuseblk"));
-        assert_eq!(file_system(mounts, 2), None);
-        assert!(served_by_a_user(u64::MAX));
+        let elsewhere = (9, 9);
+        assert_eq!(file_system(mounts, 22, elsewhere), Some("ext4"));
+        assert_eq!(file_system(mounts, 40, (8, 1)), Some("fuse.sshfs"));
+        assert_eq!(file_system(mounts, 41, elsewhere), Some("fuseblk"));
+        assert_eq!(file_system(mounts, 2, elsewhere), None);
+        // Of another mount namespace.
+        assert_eq!(file_system(mounts, 2, (8, 1)), Some("ext4"));
+        assert_eq!(file_system(mounts, 2, (0, 35)), Some("fuse.sshfs"));
     }
 
     #[test]

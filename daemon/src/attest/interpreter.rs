@@ -31,6 +31,8 @@ pub enum Interpreter {
     Loader,
     /// The GNU debugger: it has no script, since it runs what is typed.
     Gdb,
+    /// The runtime of another language: it runs others' code, and which, its words do not tell here.
+    Other,
 }
 
 /// The interpreter that an executable is, by the name of its file; as the kernel prints the path,
@@ -96,6 +98,47 @@ const NAMES: &[(&str, Interpreter)] = &[
     ("ruby", Interpreter::Ruby),
     ("perl", Interpreter::Perl),
     ("gdb", Interpreter::Gdb),
+    ("php", Interpreter::Other),
+    ("php-cgi", Interpreter::Other),
+    ("lua", Interpreter::Other),
+    ("luajit", Interpreter::Other),
+    ("tclsh", Interpreter::Other),
+    ("wish", Interpreter::Other),
+    ("expect", Interpreter::Other),
+    ("java", Interpreter::Other),
+    ("jshell", Interpreter::Other),
+    ("groovy", Interpreter::Other),
+    ("dotnet", Interpreter::Other),
+    ("mono", Interpreter::Other),
+    ("pwsh", Interpreter::Other),
+    ("deno", Interpreter::Other),
+    ("bun", Interpreter::Other),
+    ("qjs", Interpreter::Other),
+    ("jruby", Interpreter::Other),
+    ("irb", Interpreter::Other),
+    ("R", Interpreter::Other),
+    ("Rscript", Interpreter::Other),
+    ("octave-cli", Interpreter::Other),
+    ("julia", Interpreter::Other),
+    ("guile", Interpreter::Other),
+    ("racket", Interpreter::Other),
+    ("sbcl", Interpreter::Other),
+    ("clisp", Interpreter::Other),
+    ("emacs", Interpreter::Other),
+    ("ocaml", Interpreter::Other),
+    ("ghc", Interpreter::Other),
+    ("erl", Interpreter::Other),
+    ("beam.smp", Interpreter::Other),
+    ("swipl", Interpreter::Other),
+    ("awk", Interpreter::Other),
+    ("gawk", Interpreter::Other),
+    ("mawk", Interpreter::Other),
+    ("busybox", Interpreter::Other),
+    ("tcsh", Interpreter::Other),
+    ("csh", Interpreter::Other),
+    ("nu", Interpreter::Other),
+    ("xonsh", Interpreter::Other),
+    ("elvish", Interpreter::Other),
 ];
 
 /// What may follow a name: `3.11`, `-5.9`, `3.13t`, `3.11-dbg`, `5.36-x86_64-linux-gnu`, `-static`.
@@ -124,8 +167,8 @@ mod tests {
 
     #[test]
     fn interpreters_are_known_by_the_name_of_their_file() {
-        use Interpreter::{Bash, Fish, Gdb, Loader, Node, Perl, Python, Ruby, Sh, Zsh};
-        let known: [(Interpreter, &[&str]); 10] = [
+        use Interpreter::{Bash, Fish, Gdb, Loader, Node, Other, Perl, Python, Ruby, Sh, Zsh};
+        let known: [(Interpreter, &[&str]); 11] = [
             (
                 Python,
                 &["python", "python3", "python3.11", "python3.13t", "python3.11-dbg", "pypy3.10", "pypy"],
@@ -149,6 +192,7 @@ mod tests {
                 ],
             ),
             (Gdb, &["gdb", "gdb-multiarch"]),
+            (Other, &["php8.4", "lua5.4", "tclsh8.6", "java", "deno", "mawk", "busybox", "tcsh"]),
         ];
         for (expected, names) in known {
             for name in names {
@@ -157,7 +201,7 @@ mod tests {
             }
         }
         let others =
-            ["pythonista", "node_exporter", "shred", "fisher", "bashful", "busybox", "ld", "ldconfig"];
+            ["pythonista", "node_exporter", "shred", "fisher", "bashful", "phpize", "ld", "ldconfig"];
         for name in others.into_iter().chain(["perlish", "node-problem-detector", "rubyfmt", "", "/"]) {
             assert_eq!(interpreter(&format!("/usr/bin/{name}")), None, "{name}");
         }
@@ -331,10 +375,10 @@ mod tests {
         for rest in ["true", "--preload /x /bin/true", "--library-path /x /bin/true", "--list /bin/true"] {
             assert_eq!(of(rest), None, "{rest}");
         }
-        runs_none(&["gdb S", "gdb -p 1", "gdb --args S", "gdb"]);
+        runs_none(&["gdb S", "gdb -p 1", "gdb --args S", "gdb", "php S", "lua5.4 S", "java -jar S"]);
     }
 
-    const ALL: [Interpreter; 10] = [
+    const ALL: [Interpreter; 11] = [
         Interpreter::Python,
         Interpreter::Node,
         Interpreter::Bash,
@@ -345,6 +389,7 @@ mod tests {
         Interpreter::Perl,
         Interpreter::Loader,
         Interpreter::Gdb,
+        Interpreter::Other,
     ];
 
     proptest! {

@@ -104,6 +104,8 @@ pub fn read(process: BorrowedFd<'_>, want: Want, until: Instant) -> Result<Progr
         _ => None,
     };
     let script = script.map(|script| script.digested("the script", until)).transpose()?;
+    // What the loader loads can run others' code itself.
+    let script = script.filter(|script| !is_loaded_interpreter(interpreter, &script.path));
     Ok(Program { exe, script, interpreter })
 }
 
@@ -140,6 +142,12 @@ pub fn interpreter_of(script: &Path, until: Instant) -> Result<PathBuf, Unreadab
 /// Which interpreter a file is, by its name.
 pub fn known_interpreter(exe_path: &str) -> Option<Interpreter> {
     interpreter::interpreter(exe_path)
+}
+
+/// Whether an interpreter was given another one to run: the loader, which runs programs as others run
+/// scripts. Which script that one runs is not told then.
+pub fn is_loaded_interpreter(interpreter: Option<Interpreter>, script_path: &str) -> bool {
+    interpreter == Some(Interpreter::Loader) && known_interpreter(script_path).is_some()
 }
 
 /// How much of a script the kernel looks at, in bytes (linux/binfmts.h, `BINPRM_BUF_SIZE`).

@@ -156,6 +156,17 @@ fn a_removed_executable_is_still_read() {
 }
 
 #[test]
+fn the_loader_hides_what_an_interpreter_runs() {
+    let (_dir, dir) = directory();
+    std::fs::write(dir.join("script"), SHELL).unwrap();
+    let loader = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
+    let loader = loader.into_iter().find(|path| Path::new(path).exists()).unwrap();
+    let running = Running::new(Command::new(loader).arg("/bin/bash").arg(dir.join("script")));
+    let program = running.read(ALL);
+    assert_eq!((program.interpreter, program.script), (Some(Interpreter::Loader), None));
+}
+
+#[test]
 fn what_is_not_asked_for_is_not_read() {
     let (_dir, dir) = directory();
     std::fs::write(dir.join("script"), SHELL).unwrap();

@@ -165,7 +165,7 @@ pub(super) fn options(interpreter: Interpreter) -> Option<&'static Options> {
         Interpreter::Ruby => Some(&RUBY),
         Interpreter::Perl => Some(&PERL),
         Interpreter::Loader => Some(&LOADER),
-        Interpreter::Gdb => None,
+        Interpreter::Gdb | Interpreter::Other => None,
     }
 }
 
