@@ -9,7 +9,7 @@ use glassdome_proto::{Code, Refusal, limits};
 use glassdome_vault::Error;
 
 use crate::attest::Unattested;
-use crate::attest::program::Unreadable;
+use crate::attest::program::{self, Interpreter, Unreadable};
 use crate::grants::Uncovered;
 use crate::journal::Unwritable;
 use crate::policy::{Action, Question};
@@ -156,11 +156,9 @@ fn whom(asker: &Asker) -> String {
 }
 
 fn is_shell(asker: &Asker) -> bool {
-    asker.interpreter
-        && asker.script.is_none()
-        && !matches!(&*asker.name, "gdb" | "node" | "ruby" | "perl")
-        && !asker.name.starts_with("python")
-        && !asker.name.starts_with("ld-")
+    use Interpreter::{Bash, Fish, Sh, Zsh};
+    let shell = matches!(program::known_interpreter(&asker.name), Some(Bash | Fish | Sh | Zsh));
+    asker.script.is_none() && (shell || asker.name == "busybox")
 }
 
 fn chain(asker: &Asker) -> String {

@@ -293,15 +293,17 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
             };
             let exe = program::file(&exe, true, until).map_err(unreadable)?;
             let interpreter = program::known_interpreter(&exe.path);
-            if interpreter.is_none() {
+            if matches!(interpreter, None | Some(Interpreter::Gdb | Interpreter::Other)) {
                 let message = format!(
-                    "{} is no interpreter that is known here: which script it runs could not be told later",
+                    "{} is no interpreter whose words are known here: which script it runs could not be told later",
                     lineage::file_name(&exe.path)
                 );
                 return Err(refuse::usage(message));
             }
             let script = program::file(script, true, until).map_err(unreadable)?;
-            Ok((exe, Some(script), interpreter))
+            let script =
+                Some(script).filter(|script| !program::is_loaded_interpreter(interpreter, &script.path));
+            Ok((exe, script, interpreter))
         }
         Whom::Exe(exe) => {
             let exe = program::file(Path::new(&exe), true, until).map_err(unreadable)?;
