@@ -50,9 +50,8 @@ pub struct Connection {
     last_id: u32,
     /// The request that shows the shell's token, until it is answered.
     token: Option<u32>,
-    /// How long an answer may take, and what the socket's timer is set to.
+    /// How long an answer may take.
     patience: Duration,
-    timer: Duration,
 }
 
 impl Connection {
@@ -91,7 +90,6 @@ impl Connection {
             last_id: 0,
             token: None,
             patience: left(deadline)?,
-            timer: Duration::ZERO,
         };
         // It waits in the outbox for the first request: both go out in one write.
         connection.put(&Hello {
@@ -241,23 +239,22 @@ impl Connection {
                     return Ok(len);
                 }
             }
-            self.set_timer(wait)?;
-            match recv(&self.wire, self.inbox.room(), RecvFlags::empty()) {
+            // Whoever waits in recv(2) is woken once more, when the daemon takes the request away and there
+            // is room to write again; whoever waits in poll(2) for input is not.
+            let timer = Timespec::try_from(wait).map_err(|error| Error::Exchange(io::Error::other(error)))?;
+            match poll(&mut [PollFd::new(&self.wire, PollFlags::IN)], Some(&timer)) {
+                Ok(0) => return Err(Error::TimedOut),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(exchange(error)),
+            }
+            match recv(&self.wire, self.inbox.room(), RecvFlags::DONTWAIT) {
                 Ok((_, 0)) => return Err(Error::Closed),
                 Ok((_, len)) => self.inbox.advance(len),
-                Err(Errno::INTR) => {}
+                Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return Err(exchange(error)),
             }
             wait = left(deadline)?;
         }
-    }
-
-    fn set_timer(&mut self, wait: Duration) -> Result<(), Error> {
-        if self.timer != wait {
-            set_socket_timeout(&self.wire, Timeout::Recv, Some(wait)).map_err(exchange)?;
-            self.timer = wait;
-        }
-        Ok(())
     }
 }
 
