@@ -37,6 +37,7 @@ pub type Token = Zeroizing<Vec<u8>>;
 /// All grants of a session.
 #[derive(Debug, Default)]
 pub struct Grants {
+    mode: Cell<Terminals>,
     last: Cell<u32>,
     list: RefCell<Vec<Grant>>,
 }
@@ -105,10 +106,11 @@ pub enum Ungranted {
 pub enum Uncovered {
     /// It is none of the installed programs: grants are for what people type, rules for programs.
     Program,
+    /// No terminal is granted: the sealed setting says so.
+    Off,
     /// Whoever ran it was not granted.
     NotGranted,
-    /// This launcher ran it, which a granted shell ran. It is known by its name only, and anybody can
-    /// give a program that name.
+    /// This launcher ran it, which a granted shell ran: a program between them, like any other.
     Launched(String),
     /// It was run by a granted shell, but in another terminal or session.
     Elsewhere,
@@ -129,6 +131,7 @@ impl Grants {
         mode: Terminals,
         now: u64,
     ) -> Result<u32, Ungranted> {
+        self.mode.set(mode);
         match mode {
             Terminals::None => {
                 self.clear();
@@ -170,6 +173,9 @@ impl Grants {
     /// # Errors
     /// [`Uncovered`]: what is missing.
     pub fn covering(&self, client: &Member, token: Option<&Token>) -> Result<u32, Uncovered> {
+        if self.mode.get() == Terminals::None {
+            return Err(Uncovered::Off);
+        }
         let mut missing = Uncovered::NotGranted;
         let mut launcher = None;
         let list = self.list.borrow();
@@ -359,7 +365,7 @@ mod tests {
         assert!(grants.holds(id), "control");
         assert!(matches!(grants.give(&client, None, Terminals::None, 0), Err(Ungranted::Off)));
         assert!(!grants.holds(id));
-        assert_eq!(grants.covering(&client, None), Err(Uncovered::NotGranted));
+        assert_eq!(grants.covering(&client, None), Err(Uncovered::Off));
         end(child);
     }
 }

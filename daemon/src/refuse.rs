@@ -104,6 +104,10 @@ fn missing(asker: &Asker, allow: &str) -> String {
                                    not typed there, or not as the function of `ctl shell-init`. Type it there, or: \
                                    ctl unlock"
             .to_owned(),
+        Some(Uncovered::Off) if asker.interpreter && asker.script.is_none() => format!(
+            "the sealed setting 'terminals' is 'none', so only rules allow, and none about {name} does. Change it: \
+             ctl settings set terminals own"
+        ),
         Some(Uncovered::Elsewhere) => {
             "it was started by a granted shell, but in another session or terminal. Type: ctl unlock".to_owned()
         }
@@ -129,7 +133,7 @@ fn missing(asker: &Asker, allow: &str) -> String {
                 chain(asker)
             )
         }
-        Some(Uncovered::NotGranted) => format!(
+        Some(Uncovered::NotGranted | Uncovered::Off) => format!(
             "{name}{script} (pid {pid}; {}) ran it, and no rule allows that. {ALLOW} {allow} {whom}",
             chain(asker)
         ),

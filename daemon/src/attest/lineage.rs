@@ -146,13 +146,14 @@ mod tests {
     #[expect(clippy::zombie_processes, reason = "whoever asks for it ends it")]
     fn started_by(program: &Path) -> (Child, Member) {
         let child = Command::new(program).args(["100", "sleep", "100"]).stdin(Stdio::null()).spawn().unwrap();
-        loop {
-            let children =
-                std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
-            if let Ok(pid) = children.trim().parse() {
-                return (child, Member::of(pid).unwrap());
-            }
-        }
+        let children = format!("/proc/{0}/task/{0}/children", child.id());
+        // Until it has executed what it was forked for.
+        let started = || {
+            let pid = std::fs::read_to_string(&children).unwrap().trim().parse().ok()?;
+            Member::of(pid).ok().filter(|member| !member.stat.forked)
+        };
+        let sleeper = std::iter::repeat_with(started).find_map(|member| member).unwrap();
+        (child, sleeper)
     }
 
     #[test]
