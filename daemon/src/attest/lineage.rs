@@ -143,7 +143,6 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     /// A program that starts `sleep` and stays: the sleeper, and the program.
-    #[expect(clippy::zombie_processes, reason = "whoever asks for it ends it")]
     fn started_by(program: &Path) -> (Child, Member) {
         let child = Command::new(program).args(["100", "sleep", "100"]).stdin(Stdio::null()).spawn().unwrap();
         let children = format!("/proc/{0}/task/{0}/children", child.id());
