@@ -67,10 +67,8 @@ fn first_use_at_a_terminal() {
     another.expect("[0] ");
     another.run("ctl get typed");
     assert_eq!(another.expect("[0] "), "tüped\n[0] ");
-    for mut terminal in [terminal, another] {
-        terminal.run("exit 0");
-        assert_eq!(terminal.end(), 0);
-    }
+    another.run("exit 0");
+    assert_eq!(another.end(), 0);
     // And the tests' own, by a descriptor.
     assert!(world.ctl(&["get", "typed"]).refused(4).contains("denied typed: "));
     world.start(PASSWORD);
@@ -122,7 +120,8 @@ fn one_unlock_serves_many_until_the_lock() {
     assert_eq!((&status["state"], &status["reason"]), (&"locked".into(), &"requested".into()));
     assert!(status["vault"]["secrets"].is_null(), "nothing is counted while locked");
     assert!(world.ctl(&["status"]).text().starts_with("locked: you locked it. Unlock: glassdome_start\n"));
-    assert_eq!(world.ctl(&["status", "--short"]).text(), "🔒\n");
+    let short = || world.ctl(&["status", "--short"]).text() == "🔒\n";
+    assert!(wait_until(short, Duration::from_secs(10)));
     assert_eq!(world.ctl(&["status", "-q"]).output().code, 3);
 
     assert!(world.unlock("wrong", &[]).refused(7).contains("wrong password"));
@@ -153,8 +152,9 @@ fn status_forms(world: &World) {
         (vec!["--short", "--ascii"], "U 7h"),
         (vec!["--short", "--tmux"], "#[fg="),
     ] {
-        let line = world.ctl(&[&["status"], &args[..]].concat()).text();
-        assert!(line.starts_with(start), "{line}");
+        // On a busy machine it says nothing rather than keep a prompt waiting.
+        let told = || world.ctl(&[&["status"], &args[..]].concat()).text().starts_with(start);
+        assert!(wait_until(told, Duration::from_secs(10)), "{args:?}");
     }
     let line = world.ctl(&["status", "--format", "{state}|{icon}|{{"]).text();
     assert_eq!(line, "unlocked|🔓|{\n");
