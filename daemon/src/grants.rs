@@ -118,53 +118,65 @@ pub enum Uncovered {
     Token,
 }
 
-impl Grants {
-    /// Grants the terminal in which the password was typed to `client`. A former grant of the same
-    /// shell is replaced, its token with it; the other former ones are cut down to what `mode` allows.
+/// A shell that can be granted, and the multiplexer whose panes go with it.
+#[derive(Debug)]
+pub struct Grantable {
+    shell: Held,
+    multiplexer: Option<Held>,
+}
+
+impl Grantable {
+    /// Finds the shell in which the password was typed to `client`. Blocks: on a process that is just
+    /// executing something.
     ///
     /// # Errors
-    /// [`Ungranted`]; of what was granted before, that stays which `mode` allows.
-    pub fn give(
-        &self,
-        client: &Member,
-        token: Option<Token>,
-        mode: Terminals,
-        now: u64,
-    ) -> Result<u32, Ungranted> {
-        self.mode.set(mode);
-        match mode {
-            Terminals::None => {
-                self.clear();
-                return Err(Ungranted::Off);
-            }
-            Terminals::Own => self.list.borrow_mut().iter_mut().for_each(|grant| grant.multiplexer = None),
-            Terminals::Tree => {}
+    /// [`Ungranted`].
+    pub fn find(client: &Member, mode: Terminals) -> Result<Self, Ungranted> {
+        if mode == Terminals::None {
+            return Err(Ungranted::Off);
         }
-        let shell = std::iter::successors(client.parent(), Member::parent)
-            .take(lineage::DEPTH)
-            .find(|member| !member.stat.forked && !member.is_launcher())
-            .ok_or(Ungranted::Nobody)?;
+        let shell = lineage::ran(client).ok_or(Ungranted::Nobody)?;
         let (name, pid) = (shell.stat.name.clone(), shell.stat.pid);
         if (shell.stat.session, shell.stat.tty) != (client.stat.session, client.stat.tty) {
             return Err(Ungranted::Elsewhere { name, pid });
         }
-        let unwatchable = |source| Ungranted::Unwatchable { name, pid, source };
-        let held = Held::take(&shell).map_err(unwatchable)?;
+        let held = Held::take(&shell).map_err(|source| Ungranted::Unwatchable { name, pid, source })?;
         let multiplexer = match mode {
             Terminals::Tree => {
                 shell.parent().filter(is_multiplexer).and_then(|member| Held::take(&member).ok())
             }
             _ => None,
         };
+        Ok(Self { shell: held, multiplexer })
+    }
+}
+
+impl Grants {
+    /// The setting that holds from now on: what was granted before is cut down to what it allows.
+    pub fn set_mode(&self, mode: Terminals) {
+        self.mode.set(mode);
+        match mode {
+            Terminals::None => self.clear(),
+            Terminals::Own => self.list.borrow_mut().iter_mut().for_each(|grant| grant.multiplexer = None),
+            Terminals::Tree => {}
+        }
+    }
+
+    /// Grants a terminal. A former grant of the same shell is replaced, its token with it.
+    ///
+    /// # Errors
+    /// [`Ungranted::TooMany`]; what was granted before stays.
+    pub fn give(&self, found: Grantable, token: Option<Token>, now: u64) -> Result<u32, Ungranted> {
+        let Grantable { shell, multiplexer } = found;
         self.prune();
         let mut list = self.list.borrow_mut();
-        list.retain(|grant| !grant.shell.is(held.stat()));
+        list.retain(|grant| !grant.shell.is(shell.stat()));
         if list.len() >= limits::GRANTS {
             return Err(Ungranted::TooMany);
         }
         let id = self.last.get().wrapping_add(1);
         self.last.set(id);
-        list.push(Grant { id, shell: held, multiplexer, token, since: now });
+        list.push(Grant { id, shell, multiplexer, token, since: now });
         Ok(id)
     }
 
@@ -179,7 +191,9 @@ impl Grants {
         let mut missing = Uncovered::NotGranted;
         let mut launcher = None;
         let list = self.list.borrow();
-        for member in std::iter::successors(client.parent(), Member::parent).take(lineage::DEPTH) {
+        let mut at = client.parent();
+        for _ in 0..lineage::DEPTH {
+            let Some(member) = at else { break };
             let here = (member.stat.session, member.stat.tty) == (client.stat.session, client.stat.tty);
             for grant in list.iter().filter(|grant| grant.reaches(&member)) {
                 match (here, grant.takes(token), &launcher) {
@@ -189,12 +203,14 @@ impl Grants {
                     (true, true, Some(name)) => missing = Uncovered::Launched(String::clone(name)),
                 }
             }
-            if !member.stat.forked {
+            let above = member.parent();
+            if !above.as_ref().is_some_and(|above| member.is_fork_of(above)) {
                 if !member.is_launcher() {
                     break;
                 }
                 launcher = Some(member.stat.name);
             }
+            at = above;
         }
         Err(missing)
     }
@@ -303,6 +319,18 @@ mod tests {
         runner.wait().unwrap();
     }
 
+    /// The password was typed to it.
+    fn give(
+        grants: &Grants,
+        client: &Member,
+        token: Option<Token>,
+        mode: Terminals,
+    ) -> Result<u32, Ungranted> {
+        let found = Grantable::find(client, mode);
+        grants.set_mode(mode);
+        grants.give(found?, token, 7)
+    }
+
     fn token(text: &str) -> Token {
         Zeroizing::new(text.as_bytes().to_vec())
     }
@@ -312,7 +340,7 @@ mod tests {
         let grants = Grants::default();
         let (child, client) = typed();
         assert_eq!(grants.covering(&client, None), Err(Uncovered::NotGranted), "control");
-        let id = grants.give(&client, None, Terminals::Own, 7).unwrap();
+        let id = give(&grants, &client, None, Terminals::Own).unwrap();
         assert_eq!(grants.covering(&client, None), Ok(id));
         assert!(grants.holds(id));
         let shown = grants.shown();
@@ -335,12 +363,12 @@ mod tests {
     fn a_token_is_required_once_it_was_given_with_the_password() {
         let grants = Grants::default();
         let (child, client) = typed();
-        let id = grants.give(&client, Some(token("the shell's own")), Terminals::Own, 0).unwrap();
+        let id = give(&grants, &client, Some(token("the shell's own")), Terminals::Own).unwrap();
         assert_eq!(grants.covering(&client, Some(&token("the shell's own"))), Ok(id));
         assert_eq!(grants.covering(&client, Some(&token("another"))), Err(Uncovered::Token));
         assert_eq!(grants.covering(&client, None), Err(Uncovered::Token));
         // Nothing but the password changes it.
-        let next = grants.give(&client, None, Terminals::Own, 0).unwrap();
+        let next = give(&grants, &client, None, Terminals::Own).unwrap();
         assert_eq!(grants.covering(&client, None), Ok(next));
         assert_eq!(grants.shown().len(), 1, "the former is replaced");
         end(child);
@@ -350,10 +378,10 @@ mod tests {
     fn another_session_is_not_covered() {
         let grants = Grants::default();
         let (child, mut client) = typed();
-        grants.give(&client, None, Terminals::Own, 0).unwrap();
+        give(&grants, &client, None, Terminals::Own).unwrap();
         client.stat.session = client.stat.pid;
         assert_eq!(grants.covering(&client, None), Err(Uncovered::Elsewhere));
-        assert!(matches!(grants.give(&client, None, Terminals::Own, 0), Err(Ungranted::Elsewhere { .. })));
+        assert!(matches!(give(&grants, &client, None, Terminals::Own), Err(Ungranted::Elsewhere { .. })));
         end(child);
     }
 
@@ -361,9 +389,9 @@ mod tests {
     fn the_setting_none_grants_nothing_and_ends_what_was_granted() {
         let grants = Grants::default();
         let (child, client) = typed();
-        let id = grants.give(&client, None, Terminals::Own, 0).unwrap();
+        let id = give(&grants, &client, None, Terminals::Own).unwrap();
         assert!(grants.holds(id), "control");
-        assert!(matches!(grants.give(&client, None, Terminals::None, 0), Err(Ungranted::Off)));
+        assert!(matches!(give(&grants, &client, None, Terminals::None), Err(Ungranted::Off)));
         assert!(!grants.holds(id));
         assert_eq!(grants.covering(&client, None), Err(Uncovered::Off));
         end(child);

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::Refusal;
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 use crate::attest::Peer;
@@ -27,8 +28,11 @@ use crate::state::State;
 
 /// How long the look at a program's files may take.
 pub const LOOK: Duration = Duration::from_secs(5);
-/// Looks at files at one time.
+/// Looks at files at one time, to judge who asks.
 pub const LOOKS: usize = 16;
+/// Looks at files at one time that anybody may ask for: pictures and drafts. They take nothing from the
+/// others.
+pub const LOOKS_ON_REQUEST: usize = 2;
 
 /// Of one connection.
 #[derive(Debug, Default)]
@@ -129,15 +133,16 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing
     }
     let client = Member::of(pid).map_err(|_| refuse::gone(pid))?;
     if peer.ours().is_none() {
-        return judge(state, client, None).await;
+        let expected = kernel.exe.as_ref().map(|exe| (exe.dev, exe.ino));
+        return judge(state, client, expected, None).await;
     }
     let covering = state.grants().covering(&client, stand.token.borrow().as_ref());
     match covering {
         Ok(id) => Ok((Standing { grant: Some(id), rules: Vec::new() }, Asker::default())),
-        Err(uncovered) => match subject(&client) {
+        Err(uncovered) => match lineage::ran(&client) {
             Some(member) => {
                 untraced(state, peer, &member)?;
-                judge(state, member, Some(uncovered)).await
+                judge(state, member, None, Some(uncovered)).await
             }
             None => {
                 let asker =
@@ -159,31 +164,20 @@ fn untraced(state: &State, peer: &Peer, member: &Member) -> Result<(), Refusal<'
     Err(refuse::traced(pid))
 }
 
-/// Who ran one of our programs: the nearest that executed something and does not only start others. A
-/// fork that did not is its parent's program, and is passed over for it.
-pub fn subject(client: &Member) -> Option<Member> {
-    let mut above = std::iter::successors(client.parent(), Member::parent).take(lineage::DEPTH);
-    above.find(|member| !is_passed_over(member))
-}
-
-/// Whether the one that started this process is judged in its place.
-pub fn is_passed_over(member: &Member) -> bool {
-    member.stat.forked || member.is_launcher()
-}
-
 /// Compares a process with the rules, on a thread of its own. `uncovered` says why no grant helps one
-/// that ran a program of ours.
+/// that ran a program of ours, `expected` which executable it must still show.
 ///
 /// # Errors
 /// As [`look_at`].
 pub async fn judge(
     state: &Rc<State>,
     member: Member,
+    expected: Option<(u64, u64)>,
     uncovered: Option<Uncovered>,
 ) -> Result<(Standing, Asker), Refusal<'static>> {
     let rules = state.rules();
     let look = move |until| {
-        let (found, files) = matching::find(&member, &rules, until);
+        let (found, files) = matching::find(&member, expected, &rules, until);
         (judged(found, &member, uncovered), files)
     };
     let (judged, files) = look_at(state, look).await?;
@@ -199,10 +193,28 @@ pub async fn look_at<T: Send + 'static>(
     state: &Rc<State>,
     look: impl FnOnce(Instant) -> T + Send + 'static,
 ) -> Result<T, Refusal<'static>> {
+    within(state.looks(), look).await
+}
+
+/// As [`look_at`], for what needs no right.
+///
+/// # Errors
+/// As [`look_at`].
+pub async fn look_on_request<T: Send + 'static>(
+    state: &Rc<State>,
+    look: impl FnOnce(Instant) -> T + Send + 'static,
+) -> Result<T, Refusal<'static>> {
+    within(state.looks_on_request(), look).await
+}
+
+async fn within<T: Send + 'static>(
+    room: Arc<Semaphore>,
+    look: impl FnOnce(Instant) -> T + Send + 'static,
+) -> Result<T, Refusal<'static>> {
     let until = Instant::now() + LOOK;
     let late =
         |_| refuse::throttled("the program's files could not be looked at in time", Duration::from_secs(1));
-    let room = timeout_at(until.into(), state.looks().acquire_owned()).await.map_err(late)?;
+    let room = timeout_at(until.into(), room.acquire_owned()).await.map_err(late)?;
     let room = room.map_err(|_| refuse::lost(crate::worker::Lost))?;
     let looking = tokio::task::spawn_blocking(move || {
         let seen = look(until);

@@ -43,6 +43,7 @@ pub struct State {
     grants: Grants,
     generation: Cell<u64>,
     looks: Arc<Semaphore>,
+    looks_on_request: Arc<Semaphore>,
     /// Whether the vault is being checked.
     pub checking: Cell<bool>,
     /// Runs what waits for a disk.
@@ -94,6 +95,7 @@ impl State {
             grants: Grants::default(),
             generation: Cell::new(0),
             looks: Arc::new(Semaphore::new(standing::LOOKS)),
+            looks_on_request: Arc::new(Semaphore::new(standing::LOOKS_ON_REQUEST)),
             checking: Cell::new(false),
             store: found.store,
             changing: Arc::default(),
@@ -243,6 +245,11 @@ impl State {
     /// Room for looks at programs' files.
     pub fn looks(&self) -> Arc<Semaphore> {
         self.looks.clone()
+    }
+
+    /// Room for those that anybody may ask for.
+    pub fn looks_on_request(&self) -> Arc<Semaphore> {
+        self.looks_on_request.clone()
     }
 
     // The vault.

@@ -75,13 +75,48 @@ impl Member {
     pub fn is_launcher(&self) -> bool {
         let want = Want { exe_digest: false, script: false };
         let named = self.exe().is_some_and(|exe| LAUNCHERS.contains(&file_name(&exe.path)));
-        named && program::read(self.dir.as_fd(), want, Instant::now()).is_ok_and(|read| !read.exe.writable)
+        named
+            && program::read(self.dir.as_fd(), want, Instant::now()).is_ok_and(|read| !read.exe.writable)
+            && self.is_in_our_namespaces()
+    }
+
+    /// Whether it is in the daemon's own user and pid namespaces. In another user namespace a process can
+    /// have the kernel show any file as the one that it executes (prctl(2), `PR_SET_MM_MAP`), and there
+    /// is no way back: asked after the file was read, it holds for what was read.
+    pub fn is_in_our_namespaces(&self) -> bool {
+        linux::namespaces(self.stat.pid, self.dir.as_fd()).is_ok()
+    }
+
+    /// Whether it runs the very program of its parent: forked off, and nothing executed since. An orphan
+    /// is handed to somebody else, whose program it does not run: then code and stack lie elsewhere.
+    pub fn is_fork_of(&self, parent: &Self) -> bool {
+        self.stat.forked && self.stat.layout == parent.stat.layout
     }
 }
 
 /// From a process upwards, itself first.
 pub fn line(pid: i32) -> impl Iterator<Item = Member> {
     std::iter::successors(Member::of(pid).ok(), Member::parent).take(DEPTH)
+}
+
+/// Who ran a program: the nearest above it that executed something and does not only start others. A fork
+/// that did not is its parent's program, and is passed over for it.
+pub fn ran(client: &Member) -> Option<Member> {
+    let mut at = client.parent()?;
+    for _ in 0..DEPTH {
+        let above = at.parent();
+        let fork = above.as_ref().is_some_and(|above| at.is_fork_of(above));
+        if !fork && !at.is_launcher() {
+            return Some(at);
+        }
+        at = above?;
+    }
+    None
+}
+
+/// The process that ran the one of this number, as [`ran`].
+pub fn ran_by(pid: i32) -> Option<i32> {
+    Some(ran(&Member::of(pid).ok()?)?.stat.pid)
 }
 
 /// Handles on a process by which it is told whether it is still there, as the program it was.

@@ -76,8 +76,14 @@ impl Files {
     }
 }
 
-/// Compares a process with the rules; and which files lay at their paths.
-pub fn find(member: &Member, rules: &[Arc<Rule>], until: Instant) -> (Found, Files) {
+/// Compares a process with the rules; and which files lay at their paths. `expected` is the executable
+/// that it must still show, where that is known already.
+pub fn find(
+    member: &Member,
+    expected: Option<(u64, u64)>,
+    rules: &[Arc<Rule>],
+    until: Instant,
+) -> (Found, Files) {
     let mut files = Files::none(Instant::now());
     let candidates: Vec<&Arc<Rule>> = match member.exe() {
         Some(exe) => {
@@ -90,6 +96,9 @@ pub fn find(member: &Member, rules: &[Arc<Rule>], until: Instant) -> (Found, Fil
     let want = Want { exe_digest: candidates.iter().any(|rule| rule.exe.sha256.is_some()), script: true };
     let mut found = Found::default();
     match program::read(member.dir.as_fd(), want, until) {
+        // Last: whoever left our namespaces to show another executable cannot come back.
+        Ok(_) if !member.is_in_our_namespaces() => {}
+        Ok(program) if expected.is_some_and(|exe| exe != (program.exe.dev, program.exe.ino)) => {}
         Ok(program) => {
             for rule in candidates {
                 match judge(rule, &program, &mut files, until) {
@@ -129,8 +138,8 @@ fn judge(rule: &Rule, program: &Program, files: &mut Files, until: Instant) -> F
         (None, _, None) => true,
         (Some(pinned), Some(script), Some(_)) => {
             // The path says in which directory the script looks for its modules.
-            let lies_there = files.of(&pinned.path, until) == Some((script.dev, script.ino));
-            if pinned.path != script.path || !lies_there {
+            // Its own file is looked at only then: one that hangs holds up nobody else's rules.
+            if pinned.path != script.path || files.of(&pinned.path, until) != Some((script.dev, script.ino)) {
                 return Fit::Other;
             }
             pinned.sha256.is_some() && holds(pinned, script)
@@ -179,7 +188,7 @@ mod tests {
 
     fn found(script: &Path, rules: &[Arc<Rule>]) -> (usize, bool) {
         let (mut child, member) = run(script);
-        let (found, _) = find(&member, rules, until());
+        let (found, _) = find(&member, None, rules, until());
         child.kill().unwrap();
         child.wait().unwrap();
         (found.rules.len(), found.changed.is_some())
@@ -226,7 +235,7 @@ mod tests {
         let count = |program: &Path, rules: &[Arc<Rule>]| {
             let mut child = Command::new(program).arg("100").spawn().unwrap();
             let member = Member::of(child.id().cast_signed()).unwrap();
-            let (found, _) = find(&member, rules, until());
+            let (found, _) = find(&member, None, rules, until());
             child.kill().unwrap();
             child.wait().unwrap();
             (found.rules.len(), found.changed.is_some())
@@ -248,7 +257,7 @@ mod tests {
         let member = Member::of(child.id().cast_signed()).unwrap();
         let exe = member.exe().unwrap();
         let all = [plain.clone(), rule(bash, None)];
-        let (_, files) = find(&member, &all, until());
+        let (_, files) = find(&member, None, &all, until());
         child.kill().unwrap();
         child.wait().unwrap();
         let now = Instant::now();

@@ -55,8 +55,19 @@ impl Asking {
     /// # Errors
     /// The refusal to send.
     pub async fn find_out(&self, body: &Body<'_>) -> Result<(), Refusal<'static>> {
+        use wire_policy::Request;
         match body {
-            Body::Session(_) | Body::More(_) => Ok(()),
+            Body::Session(_) | Body::More(_) | Body::Settings(wire::Request::Set { .. }) => Ok(()),
+            // The password speaks for it, and nothing that hangs may keep it from being heard.
+            Body::Policy(
+                Request::Draft(_)
+                | Request::Allow { .. }
+                | Request::RemoveRule { .. }
+                | Request::WhoAmI { proof: Some(_), .. }
+                | Request::Rules { proof: Some(_), .. }
+                | Request::Grants { proof: Some(_) }
+                | Request::Revoke { proof: Some(_), .. },
+            ) => Ok(()),
             Body::Secrets(_) | Body::Settings(_) | Body::Policy(_) => {
                 standing::find_out(&self.state, &self.peer, &self.stand).await
             }
@@ -101,7 +112,7 @@ pub fn start(asking: &Asking, body: Body<'_>) -> Result<Work, Refusal<'static>> 
             let (key, value) = (key.into_owned(), value.into_owned());
             Ok(later(settings::set(asking.clone(), password, key, value)))
         }
-        Body::Policy(request) => policy(asking, request),
+        Body::Policy(request) => rules_and_grants(asking, request),
         Body::More(_) => Err(crate::refuse::protocol("a part of a value that nothing began")),
     }
 }
@@ -139,7 +150,7 @@ fn session(asking: &Asking, request: session::Request<'_>) -> Result<Work, Refus
     }
 }
 
-fn policy(asking: &Asking, request: wire_policy::Request<'_>) -> Result<Work, Refusal<'static>> {
+fn rules_and_grants(asking: &Asking, request: wire_policy::Request<'_>) -> Result<Work, Refusal<'static>> {
     use wire_policy::Request;
     let proof = |proof: Option<session::Password<'_>>| proof.map(password::lock_in).transpose();
     let asking = asking.clone();
@@ -147,8 +158,9 @@ fn policy(asking: &Asking, request: wire_policy::Request<'_>) -> Result<Work, Re
         Request::WhoAmI { pid, proof: given } => later(picture::picture(asking, pid, proof(given)?)),
         Request::Rules { skip, proof: given } => later(policy::rules(asking, skip, proof(given)?)),
         Request::Draft(rule) => later(policy::draft(asking, policy::Wanted::from(rule))),
-        Request::Allow { password, rule } => {
-            later(policy::allow(asking, password::lock_in(password)?, policy::Wanted::from(rule)))
+        Request::Allow { password, rule, shown } => {
+            let (password, shown) = (password::lock_in(password)?, shown.map(policy::Shown::from));
+            later(policy::allow(asking, password, policy::Wanted::from(rule), shown))
         }
         Request::RemoveRule { password, id } => {
             later(policy::remove(asking, password::lock_in(password)?, id.into_owned()))

@@ -51,18 +51,18 @@ async fn other(asking: &Asking, pid: i32) -> Result<Picture<'static>, Refusal<'s
     let gone = |_| refuse::usage("there is no such process");
     let member = Member::of(pid).map_err(gone)?;
     let client = member.exe().filter(attest::is_client_file).map(|_| Ours::File);
-    let (standing, asker) = match (client, standing::subject(&member)) {
+    let (standing, asker) = match (client, lineage::ran(&member)) {
         (Some(_), subject) => match asking.state.grants().covering(&member, None) {
             Ok(id) => (Standing { grant: Some(id), rules: Vec::new() }, Asker::default()),
             Err(uncovered) => match subject {
-                Some(subject) => standing::judge(&asking.state, subject, Some(uncovered)).await?,
+                Some(subject) => standing::judge(&asking.state, subject, None, Some(uncovered)).await?,
                 None => (
                     Standing::default(),
                     Asker { uncovered: Some(Uncovered::NotGranted), ..Asker::default() },
                 ),
             },
         },
-        (None, _) => standing::judge(&asking.state, member, None).await?,
+        (None, _) => standing::judge(&asking.state, member, None, None).await?,
     };
     let chain = chain(asking, pid).await?;
     draw(asking, chain, client, &standing, &asker)
@@ -73,16 +73,19 @@ type Seen = (Member, Option<Program>);
 /// The processes from this one upwards, each with its files, on a thread of its own.
 async fn chain(asking: &Asking, pid: i32) -> Result<Vec<Seen>, Refusal<'static>> {
     let look = move |until: Instant| {
+        let subject = lineage::ran_by(pid);
         let with_files = |member: Member| {
+            // Of the others it is enough to know which file they are.
+            let exe_digest = member.stat.pid == pid || subject == Some(member.stat.pid);
             let read =
                 |exe_digest| program::read(member.dir.as_fd(), Want { exe_digest, script: true }, until);
             // Without the bytes there is still the file.
-            let program = read(true).or_else(|_| read(false)).ok();
+            let program = read(exe_digest).or_else(|_| read(false)).ok();
             (member, program)
         };
         lineage::line(pid).map(with_files).collect::<Vec<_>>()
     };
-    standing::look_at(&asking.state, look).await
+    standing::look_on_request(&asking.state, look).await
 }
 
 fn draw(
@@ -92,11 +95,9 @@ fn draw(
     standing: &Standing,
     asker: &Asker,
 ) -> Result<Picture<'static>, Refusal<'static>> {
-    let above = chain.iter().skip(1).position(|(member, _)| !standing::is_passed_over(member));
-    let subject = match (client, above) {
-        (Some(_), Some(position)) => position + 1,
-        _ => 0,
-    };
+    let first = chain.first().map(|(member, _)| member.stat.pid);
+    let ran_by = first.filter(|_| client.is_some()).and_then(lineage::ran_by);
+    let subject = chain.iter().position(|(member, _)| Some(member.stat.pid) == ran_by).unwrap_or(0);
     let open = asking.state.is_open(clock::now());
     let unserved = standing.grant.is_none() && standing.rules.is_empty();
     let missing = match (open, unserved) {

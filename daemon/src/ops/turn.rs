@@ -35,9 +35,28 @@ impl Turn {
         change: Change,
         failed: impl FnOnce(&Asking) -> Result<(), Refusal<'static>> + 'static,
     ) -> Result<(), Refusal<'static>> {
+        self.commit_then(asking, vault, change, |_| (), failed).await
+    }
+
+    /// As [`Turn::commit`]; when the change is on the disk, and before anybody else may draft, `done` is
+    /// called, also if the request was given up.
+    ///
+    /// # Errors
+    /// As [`Turn::commit`].
+    pub async fn commit_then(
+        self,
+        asking: &Asking,
+        vault: Arc<Vault>,
+        change: Change,
+        done: impl FnOnce(&Asking) + 'static,
+        failed: impl FnOnce(&Asking) -> Result<(), Refusal<'static>> + 'static,
+    ) -> Result<(), Refusal<'static>> {
         let asking = asking.clone();
         let task = tokio::task::spawn_local(async move {
             let committed = asking.state.store.run(move || vault.commit(change)).await;
+            if matches!(committed, Ok(Ok(()))) {
+                done(&asking);
+            }
             drop(self);
             let refusal = match committed {
                 Ok(Ok(())) => return Ok(()),

@@ -13,11 +13,12 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{Asking, password};
 use crate::attest::lineage::Member;
+use crate::grants::Grantable;
 use crate::settings::{self, Settings};
 use crate::throttle::Backoff;
 use crate::watch::integrity;
 use crate::worker;
-use crate::{clock, refuse};
+use crate::{clock, refuse, standing};
 
 /// What to do with a session that is open already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub async fn create(
     if locks.has_changed().unwrap_or(true) {
         return Err(refuse::lock_came());
     }
-    begin(&asking, &vault, keys, lifetime)
+    begin(&asking, &vault, keys, lifetime).await
 }
 
 async fn make(
@@ -85,13 +86,14 @@ pub async fn unlock(
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     if mode == Mode::Keep && asking.state.is_open(clock::now()) {
         let settings = Settings::read(&vault, &keys).map_err(|error| refuse::unread(&error))?;
-        grant(&asking, &settings)?;
+        let shell = shell_of(&asking, &settings).await?;
+        grant(&asking, &settings, shell)?;
         return opened(&asking, false);
     }
-    begin(&asking, &vault, keys, lifetime)
+    begin(&asking, &vault, keys, lifetime).await
 }
 
-fn begin(
+async fn begin(
     asking: &Asking,
     vault: &Vault,
     keys: Keys,
@@ -111,32 +113,52 @@ fn begin(
         );
     }
     let rules = settings::rules(vault, &keys).map_err(|error| refuse::unread(&error))?;
+    // A lock that comes meanwhile ends this request, before anything is open.
+    let shell = shell_of(asking, &settings).await?;
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
     asking.state.open(keys, limits, clock::now());
     asking.state.set_rules(rules.into_iter().map(Arc::new).collect());
-    grant(asking, &settings)?;
+    grant(asking, &settings, shell)?;
     tokio::task::spawn_local(integrity::check(asking.state.clone()));
     opened(asking, true)
 }
 
-/// The password was typed to one of ours: what is typed in that terminal is served from now on. Where
-/// that cannot be, the session is open all the same, and rules hold.
-fn grant(asking: &Asking, settings: &Settings) -> Result<(), Refusal<'static>> {
-    let Asking { state, peer, stand, .. } = asking;
-    if peer.ours().is_none() {
-        return Ok(());
+/// The shell in which the password was typed to one of ours, if it was. Where none can be granted the
+/// session is open all the same, and rules hold.
+async fn shell_of(asking: &Asking, settings: &Settings) -> Result<Option<Grantable>, Refusal<'static>> {
+    if asking.peer.ours().is_none() {
+        return Ok(None);
     }
-    let pid = peer.evidence().kernel.pid;
-    let client = Member::of(pid).ok().filter(|_| peer.still().is_ok());
-    let client = client.ok_or_else(|| refuse::gone(pid))?;
-    let now = clock::now().wall.as_secs();
-    match state.grants().give(&client, stand.token(), settings.terminals, now) {
-        Ok(id) => {
-            state.policy_changed();
-            password::record(asking, Event::Grant, Outcome::Allowed, &format!("terminal:{id}"))
-        }
-        Err(reason) => {
+    let (pid, mode) = (asking.peer.evidence().kernel.pid, settings.terminals);
+    let find = move |_| Member::of(pid).ok().map(|client| Grantable::find(&client, mode));
+    let found = standing::look_at(&asking.state, find).await;
+    asking.peer.still().map_err(|_| refuse::gone(pid))?;
+    match found {
+        Ok(Some(Ok(shell))) => Ok(Some(shell)),
+        Ok(Some(Err(reason))) => {
             tracing::info!("no terminal is granted: {reason}");
+            Ok(None)
+        }
+        Ok(None) => Err(refuse::gone(pid)),
+        Err(refusal) => {
+            tracing::warn!("no terminal is granted: {}", refusal.message);
+            Ok(None)
+        }
+    }
+}
+
+/// What is typed in that shell is served from now on.
+fn grant(asking: &Asking, settings: &Settings, shell: Option<Grantable>) -> Result<(), Refusal<'static>> {
+    let Asking { state, stand, .. } = asking;
+    state.grants().set_mode(settings.terminals);
+    let now = clock::now().wall.as_secs();
+    let given = shell.map(|shell| state.grants().give(shell, stand.token(), now));
+    state.policy_changed();
+    match given {
+        None => Ok(()),
+        Some(Ok(id)) => password::record(asking, Event::Grant, Outcome::Allowed, &format!("terminal:{id}")),
+        Some(Err(reason)) => {
+            tracing::warn!("no terminal is granted: {reason}");
             Ok(())
         }
     }

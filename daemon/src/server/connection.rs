@@ -34,7 +34,7 @@ pub struct Shared {
     /// Requests in flight on all connections.
     pub in_flight: Cell<usize>,
     /// Room for peers whose identity is being read.
-    pub identifying: Semaphore,
+    pub identifying: Arc<Semaphore>,
 }
 
 /// What a connection may ask.

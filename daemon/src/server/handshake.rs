@@ -9,7 +9,7 @@ use std::rc::Rc;
 use glassdome_proto::{Challenge, Code, Hello, Outcome, Range, Refusal, Reply, decode, encode, limits};
 use glassdome_sys::{pass_credentials, refuse_descriptors, send_with_fd, stream_pair};
 use subtle::ConstantTimeEq;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Shared;
 use super::wire::{Ended, Inbox, Wire};
@@ -72,16 +72,22 @@ pub async fn meet(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Met, Fail
 
 async fn identify(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Identity, Failed> {
     let early = |error: io::Error| Failed::Early(error.into());
-    let Ok(_permit) = shared.identifying.acquire().await else {
-        return Err(Failed::Early(Ended::TooSlow("be identified")));
-    };
+    let late = || Failed::Early(Ended::TooSlow("be identified"));
+    let until = Instant::now() + limits::HANDSHAKE;
+    let room = timeout_at(until, shared.identifying.clone().acquire_owned()).await;
+    let room = room.map_err(|_| late())?.map_err(|_| late())?;
     let owner = shared.state.owner();
     let stamp = shared.state.stamp();
     let socket = accepted.try_clone_to_owned().map_err(early)?;
-    let reading = tokio::task::spawn_blocking(move || attest::identify(socket.as_fd(), owner, stamp));
-    match timeout(limits::HANDSHAKE, reading).await {
+    let reading = tokio::task::spawn_blocking(move || {
+        let read = attest::identify(socket.as_fd(), owner, stamp);
+        // Only now: a look that hangs keeps its place.
+        drop(room);
+        read
+    });
+    match timeout_at(until, reading).await {
         Ok(Ok(read)) => read.map_err(Failed::Unknown),
-        Ok(Err(_)) | Err(_) => Err(Failed::Early(Ended::TooSlow("be identified"))),
+        Ok(Err(_)) | Err(_) => Err(late()),
     }
 }
 
