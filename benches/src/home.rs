@@ -173,7 +173,7 @@ impl Home {
             whom: Whom::Exe { exe },
         };
         let password = Bytes::new(PASSWORD.as_bytes()).ok_or(Error::Wrong("the password"))?;
-        match self.connect()?.call(Body::Policy(policy::Request::Allow { password, rule }))? {
+        match self.connect()?.call(Body::Policy(policy::Request::Allow { password, rule, shown: None }))? {
             Answer::Policy(policy::Answer::Allowed(_)) => Ok(()),
             _ => Err(unfit()),
         }

@@ -42,9 +42,6 @@ pub enum Error {
     /// Typed twice, and not the same.
     #[error("the two entries differ: nothing was changed")]
     NotTheSame,
-    /// What a rule would be is not what it became.
-    #[error("the program or the script changed while you were asked: nothing is sealed. Try again")]
-    RuleChanged,
     /// Nothing listens.
     #[error("no daemon at {}. Start it: glassdome_start", socket.display())]
     NoDaemon {

@@ -111,7 +111,6 @@ impl From<&Error> for Exit {
             | Error::Decode(_)
             | Error::Encode(_)
             | Error::Unexpected => Self::Protocol,
-            Error::RuleChanged => Self::Conflict,
             Error::WriteFile { .. } => Self::Storage,
             Error::NoInput(_) => Self::NoInput,
             Error::Harden(_)
@@ -186,7 +185,6 @@ mod tests {
             (Error::Glob(GlobError::Empty), 2),
             (Error::TooLong { what: "a password", max: 1 }, 2),
             (Error::NotTheSame, 2),
-            (Error::RuleChanged, 9),
             (Error::NoDaemon { socket: path() }, 6),
             (Error::NotOurs(Distrust::Peer { uid: 1 }), 6),
             (Error::NotOurs(Distrust::Unstamped { pid: 1 }), 6),

@@ -1,7 +1,9 @@
 //! Who may have what, as a client asks about it. A proof is the master password, for whoever is in no
 //! granted terminal.
 
-use glassdome_proto::policy::{Answer as Policy, Grant, NewRule, Picture, Pinned, Request, Rule, RuleId};
+use glassdome_proto::policy::{
+    Answer as Policy, Grant, NewRule, Picture, Pinned, Request, Rule, RuleId, Shown,
+};
 use glassdome_proto::session::Password;
 use glassdome_proto::{Answer, Body, Text, limits};
 
@@ -53,12 +55,18 @@ impl Connection {
         }
     }
 
-    /// Seals a rule, and returns it as it is sealed.
+    /// Seals a rule, and returns it as it is sealed. With what was shown of it, only if the files are still
+    /// those.
     ///
     /// # Errors
     /// As [`Connection::call`].
-    pub fn allow(&mut self, password: Password<'_>, rule: NewRule<'_>) -> Result<Rule<'static>, Error> {
-        match self.ask(Request::Allow { password, rule })? {
+    pub fn allow(
+        &mut self,
+        password: Password<'_>,
+        rule: NewRule<'_>,
+        shown: Option<Shown<'_>>,
+    ) -> Result<Rule<'static>, Error> {
+        match self.ask(Request::Allow { password, rule, shown })? {
             Policy::Allowed(rule) => Ok(rule_into_owned(rule)),
             _ => Err(Error::Unexpected),
         }

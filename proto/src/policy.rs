@@ -45,6 +45,9 @@ pub enum Request<'a> {
         /// The rule.
         #[serde(borrow)]
         rule: NewRule<'a>,
+        /// What whoever types the password was shown: if the files are others by now, nothing is sealed.
+        #[serde(borrow)]
+        shown: Option<Shown<'a>>,
     },
     /// Takes a rule away.
     RemoveRule {
@@ -109,6 +112,17 @@ pub enum Whom<'a> {
         #[serde(borrow)]
         exe: PathText<'a>,
     },
+}
+
+/// The files of a [`Answer::Draft`] that somebody has seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown<'a> {
+    /// The executable.
+    #[serde(borrow)]
+    pub exe: Pinned<'a>,
+    /// The script that it runs, if it is an interpreter.
+    #[serde(borrow)]
+    pub script: Option<Pinned<'a>>,
 }
 
 /// What may be done with secrets.

@@ -120,6 +120,7 @@ fn the_longest_rule_with_its_password_and_the_longest_token() {
             actions: full(Action::Remove),
             whom: policy::Whom::Script { script: longest(), exe: Some(longest()) },
         },
+        shown: Some(policy::Shown { exe: pinned(), script: Some(pinned()) }),
     };
     let token = session::Request::Token { token: Bytes::new(&[0xff; limits::TOKEN]).unwrap() };
     for body in [Body::Policy(request), Body::Session(token)] {

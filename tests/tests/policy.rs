@@ -275,6 +275,42 @@ fn what_is_no_rule_is_refused_and_says_why() {
     denied(&world, text(&script), &[]);
 }
 
+#[test]
+fn a_script_that_changes_while_somebody_is_asked_is_not_sealed() {
+    let world = stage();
+    let script = asker(&world, "deploy.py");
+    let before = fs::read(&script).unwrap();
+    let seal = |meanwhile: &dyn Fn()| {
+        let mut terminal = world.terminal("ctl policy allow --secrets 'db/*' --script deploy.py");
+        terminal.expect("script_sha256");
+        terminal.expect("Master password: ");
+        meanwhile();
+        terminal.send_line(PASSWORD);
+        let code = terminal.end();
+        (code, terminal.shown().to_owned())
+    };
+    let changed = |what: &str| format!("{what} changed since it was shown: nothing was sealed");
+    let (code, told) = seal(&|| fs::write(&script, [&before[..], b"#"].concat()).unwrap());
+    assert!(code == 9 && told.contains(&changed("the script")), "{code}: {told}");
+    // Another interpreter of the same script.
+    let (code, told) = seal(&|| {
+        let from = before.iter().position(|byte| *byte == b'\n').unwrap();
+        fs::write(&script, [b"#!/bin/sh", &before[from..]].concat()).unwrap();
+    });
+    assert!(code == 9 && told.contains(&changed("the program and its script")), "{code}: {told}");
+    assert_eq!(shown(&world), json!([]));
+    // Not for a moment: a rule that came and went would be in the log.
+    let sealings = || world.audit().iter().filter(|record| record["event"] == "change-rules").count();
+    assert_eq!(sealings(), 0);
+    fs::write(&script, &before).unwrap();
+    denied(&world, text(&script), &[]);
+
+    let (code, told) = seal(&|| {});
+    assert!(code == 0 && told.contains("sealed as deploy"), "control: {told}");
+    assert_eq!(sealings(), 1);
+    served(&world, &script);
+}
+
 fn shown(world: &World) -> Value {
     serde_json::from_slice(&world.ctl(&["policy", "show", "--json"]).ok()).unwrap()
 }

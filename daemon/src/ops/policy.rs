@@ -51,6 +51,34 @@ impl From<wire::NewRule<'_>> for Wanted {
     }
 }
 
+/// The files that a rule was shown with to whoever types the password.
+pub struct Shown {
+    exe: Pinned,
+    script: Option<Pinned>,
+}
+
+impl From<wire::Shown<'_>> for Shown {
+    fn from(shown: wire::Shown<'_>) -> Self {
+        let pinned = |file: wire::Pinned<'_>| Pinned { path: file.path.into_owned(), sha256: file.sha256 };
+        Self { exe: pinned(shown.exe), script: shown.script.map(pinned) }
+    }
+}
+
+impl Shown {
+    /// Refuses a rule about other files, or other bytes.
+    fn check(&self, rule: &Rule) -> Result<(), Refusal<'static>> {
+        let what = match (self.exe == rule.exe, self.script == rule.script) {
+            (true, true) => return Ok(()),
+            (true, false) => "the script",
+            (false, true) => "the program",
+            (false, false) => "the program and its script",
+        };
+        let message =
+            format!("{what} changed since it was shown: nothing was sealed. Look at it, and try again");
+        Err(Refusal::new(Code::Conflict, message))
+    }
+}
+
 /// What lets one see rules and grants, and other processes as the daemon sees them.
 pub enum Right {
     /// A granted terminal, as the log records it.
@@ -115,19 +143,24 @@ pub async fn rules(
 
 /// What a rule would be.
 pub async fn draft(asking: Asking, wanted: Wanted) -> Result<Answer<'static>, Refusal<'static>> {
-    let rules = asking.state.rules();
     let mut rule = make(&asking, wanted).await?;
-    name(&mut rule, |id| rules.iter().any(|rule| rule.id == id))?;
+    // Which names are taken is told to whoever has the password.
+    name(&mut rule, |_| false)?;
     Ok(Answer::Policy(wire::Answer::Draft(sent(&rule).ok_or_else(unsendable)?)))
 }
 
-/// Seals a rule.
+/// Seals a rule; one that was shown only if that is what it still would be.
 pub async fn allow(
     asking: Asking,
     password: LockedBytes,
     wanted: Wanted,
+    shown: Option<Shown>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let mut rule = make(&asking, wanted).await?;
+    // The files can change again from here on: what is sealed is what was compared.
+    if let Some(shown) = shown {
+        shown.check(&rule)?;
+    }
     let keys = password::verify(&asking, Event::ChangeRules, password).await?;
     let turn = Turn::take(&asking).await;
     let mut rules = sealed(&*vault_of(&asking)?, &keys)?;
@@ -221,11 +254,12 @@ async fn seal(
     let word = format!("rule:{id}");
     password::record(asking, Event::ChangeRules, Outcome::Allowed, &word)?;
     let failed = move |asking: &Asking| password::record(asking, Event::ChangeRules, Outcome::Failed, &word);
-    turn.commit(asking, vault, change, failed).await?;
-    if asking.state.is_open(clock::now()) {
-        asking.state.set_rules(rules.into_iter().map(Arc::new).collect());
-    }
-    Ok(())
+    let done = move |asking: &Asking| {
+        if asking.state.is_open(clock::now()) {
+            asking.state.set_rules(rules.into_iter().map(Arc::new).collect());
+        }
+    };
+    turn.commit_then(asking, vault, change, done, failed).await
 }
 
 /// Looks at the files that a rule shall name.
@@ -236,7 +270,7 @@ async fn make(asking: &Asking, wanted: Wanted) -> Result<Rule, Refusal<'static>>
     }
     let owner = asking.state.owner();
     let (exe, script, interpreter) =
-        standing::look_at(&asking.state, move |until| look(whom, owner, until)).await??;
+        standing::look_on_request(&asking.state, move |until| look(whom, owner, until)).await??;
     if interpreter.is_some() && script.is_none() {
         let message = format!(
             "{} runs whatever it is given: a rule for it would be a rule for every program. Name the script: --script F",
@@ -271,6 +305,11 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
             let program = program::read(dir, want, until).map_err(unreadable)?;
             // Everything was read of one process that has not become another program meanwhile.
             let still = Member::of(pid).map_err(gone)?;
+            if !member.is_in_our_namespaces() {
+                return Err(refuse::usage(
+                    "the process is in a user or pid namespace of its own: name the files",
+                ));
+            }
             if still.stat.start != member.stat.start || still.stat.layout != member.stat.layout {
                 return Err(refuse::usage("the process became another program while it was looked at"));
             }
@@ -354,4 +393,42 @@ fn sent(rule: &Rule) -> Option<wire::Rule<'static>> {
 
 fn unsendable() -> Refusal<'static> {
     Refusal::new(Code::Error, "the vault holds rules that this protocol cannot carry. Upgrade glassdomed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, sha256: Option<[u8; 32]>) -> Pinned {
+        Pinned { path: path.to_owned(), sha256 }
+    }
+
+    fn rule(exe: Pinned, script: Option<Pinned>) -> Rule {
+        Rule { id: String::new(), secrets: vec![], actions: vec![], exe, script, made: 0 }
+    }
+
+    #[test]
+    fn what_was_not_shown_is_refused() {
+        let python = || file("/bin/python3", None);
+        let script = |byte| Some(file("/a.py", Some([byte; 32])));
+        let shown = Shown { exe: python(), script: script(1) };
+        assert!(shown.check(&rule(python(), script(1))).is_ok());
+        let elsewhere = Some(file("/b.py", Some([1; 32])));
+        for (exe, script, what) in [
+            (python(), script(2), "the script changed"),
+            (python(), elsewhere, "the script changed"),
+            (python(), None, "the script changed"),
+            // Somebody other than root can change it by now.
+            (file("/bin/python3", Some([1; 32])), script(1), "the program changed"),
+            (file("/bin/python", None), script(1), "the program changed"),
+            (file("/bin/python", None), None, "the program and its script changed"),
+        ] {
+            let refusal = shown.check(&rule(exe, script)).unwrap_err();
+            assert_eq!(refusal.code, Code::Conflict);
+            assert!(refusal.message.starts_with(what), "{}", refusal.message);
+        }
+        let shown = Shown { exe: python(), script: None };
+        assert!(shown.check(&rule(python(), None)).is_ok());
+        assert!(shown.check(&rule(python(), script(1))).is_err());
+    }
 }

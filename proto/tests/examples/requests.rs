@@ -1,6 +1,6 @@
 //! Requests.
 
-use glassdome_proto::policy::{self, Action, NewRule, Whom};
+use glassdome_proto::policy::{self, Action, NewRule, Pinned, Shown, Whom};
 use glassdome_proto::secrets::{self, Expect, Item};
 use glassdome_proto::session;
 use glassdome_proto::settings;
@@ -157,6 +157,10 @@ fn policy_requests() -> Vec<(&'static str, policy::Request<'static>)> {
     let script = new_rule(Some(text("deploy")), &["aws/**", "db"], vec![Action::Get, Action::List], script);
     let by_shebang = Whom::Script { script: text("/home/u/deploy.py"), exe: None };
     let by_shebang = new_rule(None, &["db"], vec![Action::Set, Action::Remove], by_shebang);
+    let shown = Shown {
+        exe: Pinned { path: text("/usr/bin/python3.13"), sha256: None },
+        script: Some(Pinned { path: text("/home/u/deploy.py"), sha256: Some(NONCE) }),
+    };
     let exe = new_rule(None, &["db"], vec![Action::Get], Whom::Exe { exe: text("/usr/bin/psql") });
     vec![
         ("", Policy::WhoAmI { pid: None, proof: None }),
@@ -166,11 +170,12 @@ fn policy_requests() -> Vec<(&'static str, policy::Request<'static>)> {
         ("like a process", Policy::Draft(like)),
         ("of a script", Policy::Draft(by_shebang)),
         ("of a program", Policy::Draft(exe)),
-        ("", Policy::Allow { password: password(), rule: script }),
+        ("", Policy::Allow { password: password(), rule: script.clone(), shown: None }),
         ("", Policy::RemoveRule { password: password(), id: text("deploy") }),
         ("", Policy::Grants { proof: None }),
         ("with the password", Policy::Grants { proof: Some(password()) }),
         ("", Policy::Revoke { id: 300, proof: None }),
         ("with the password", Policy::Revoke { id: 300, proof: Some(password()) }),
+        ("as shown", Policy::Allow { password: password(), rule: script, shown: Some(shown) }),
     ]
 }

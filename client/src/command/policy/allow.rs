@@ -2,16 +2,15 @@
 //! and seals it.
 //!
 //! ```text
-//! Draft ─► show ─► ask ─► Allow ─┬─ the same: say so
-//!                                └─ another: take it away again, and fail
+//! Draft ─► show ─► ask ─► Allow, with what was shown
 //! ```
-//! A process can become another, and a file can change, while somebody reads what the rule would be:
-//! what was not shown does not stay sealed.
+//! A process can become another, and a file can change, while somebody reads what the rule would be: the
+//! daemon compares before it seals, and what was not shown is not sealed.
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::{Path, PathBuf};
 
-use glassdome_proto::policy::{Action, NewRule, PathText, Rule, Whom};
+use glassdome_proto::policy::{Action, NewRule, PathText, Shown, Whom};
 use glassdome_proto::{Glob, List, limits};
 
 use super::rm::rule_id;
@@ -57,13 +56,9 @@ impl Allow {
         let draft = connection.draft(wanted.clone())?;
         let mut source = Source::open(&self.password)?;
         source.say(&toml(&draft, Style::of(&stderr())))?;
+        let shown = Shown { exe: draft.exe, script: draft.script };
         let sealed = with_password(&mut source, |password| {
-            let sealed = connection.allow(password, wanted.clone())?;
-            if same(&sealed, &draft) {
-                return Ok(sealed);
-            }
-            connection.remove_rule(password, sealed.id)?;
-            Err(Error::RuleChanged)
+            connection.allow(password, wanted.clone(), Some(shown.clone()))
         })?;
         // A person has just read it on the terminal.
         if !source.can_ask_again() || !stdout().is_terminal() {
@@ -115,19 +110,11 @@ fn absolute(path: &Path) -> Result<PathText<'static>, Error> {
     PathText::new(path).ok_or(Error::TooLong { what: "a rule's path", max: limits::PATH })
 }
 
-/// Whether what is sealed is what was shown. A made-up name may be another one by now.
-fn same(sealed: &Rule<'_>, shown: &Rule<'_>) -> bool {
-    (&sealed.secrets, &sealed.actions, &sealed.exe, &sealed.script)
-        == (&shown.secrets, &shown.actions, &shown.exe, &shown.script)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{Args, FromArgMatches};
-    use glassdome_proto::policy::Pinned;
 
     use super::*;
-    use crate::text::rule::tests::rule;
 
     fn typed(line: &str) -> Result<NewRule<'static>, String> {
         let parser = Allow::augment_args(clap::Command::new("allow"));
@@ -173,19 +160,5 @@ mod tests {
         assert_eq!(typed(&long).unwrap_err(), "a rule's path may have at most 1024 bytes");
         let long = format!("--secrets a --like 1 --id {}", "x".repeat(limits::RULE_ID + 1));
         assert_eq!(typed(&long).unwrap_err(), "a rule's name may have at most 64 bytes");
-    }
-
-    #[test]
-    fn what_was_not_shown_is_told() {
-        let shown = rule();
-        let renamed = Rule { made: 1, id: rule_id("x".into()).unwrap(), ..rule() };
-        assert!(same(&renamed, &shown));
-        let script = Pinned { sha256: Some([1; 32]), ..shown.script.clone().unwrap() };
-        assert!(!same(&Rule { script: Some(script), ..rule() }, &shown));
-        assert!(!same(&Rule { script: None, ..rule() }, &shown));
-        let exe = Pinned { sha256: Some([1; 32]), ..shown.exe.clone() };
-        assert!(!same(&Rule { exe, ..rule() }, &shown));
-        let actions = List::new(vec![Action::Get]).unwrap();
-        assert!(!same(&Rule { actions, ..rule() }, &shown));
     }
 }
