@@ -128,7 +128,8 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing
     {
         let name = lineage::file_name(&exe.path).to_owned();
         let uncovered = Some(Uncovered::Program);
-        let asker = Asker { pid, name, itself: true, uncovered, ..Asker::default() };
+        let exe = Some(exe.path.clone());
+        let asker = Asker { pid, name, exe, itself: true, uncovered, ..Asker::default() };
         return Ok((Standing { grant: None, rules }, asker));
     }
     let client = Member::of(pid).map_err(|_| refuse::gone(pid))?;

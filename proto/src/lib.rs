@@ -24,6 +24,7 @@
 
 mod bounded;
 mod codec;
+mod deceiving;
 mod frame;
 mod glob;
 mod handshake;
@@ -40,6 +41,7 @@ pub mod span;
 
 pub use bounded::{Bytes, List, Text};
 pub use codec::{DecodeError, EncodeError, decode, encode};
+pub use deceiving::deceives;
 pub use frame::{FrameError, HEADER_LEN, payload_len};
 pub use glob::{Glob, GlobError};
 pub use handshake::{Challenge, Hello, Nonce, PROTOCOL, Range};

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use glassdome_proto::deceives;
+
 /// `text` with control characters, and those that Unicode lets hide or reorder text (UAX #9, UTS #55),
 /// written as `\u{1b}`.
 pub(crate) fn escaped(text: &str) -> String {
@@ -35,12 +37,6 @@ pub(crate) fn toml_string(text: &str) -> String {
     shown
 }
 
-fn deceives(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +45,7 @@ mod tests {
     fn nothing_steers_hides_or_turns_around() {
         assert_eq!(escaped("a\x1b[2J\nb"), "a\\u{1b}[2J\\u{a}b");
         assert_eq!(escaped("exe\u{202e}gpj.sh\u{200b}"), "exe\\u{202e}gpj.sh\\u{200b}");
+        assert_eq!(escaped("a\u{ad}b\u{e0041}"), "a\\u{ad}b\\u{e0041}");
         assert_eq!(escaped("/home/ключ/データ 🔑"), "/home/ключ/データ 🔑");
     }
 

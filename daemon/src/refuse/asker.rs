@@ -1,0 +1,303 @@
+//! What is missing for whoever asks, in one line: who it is, why nothing speaks for it, and last the
+//! command that would allow it. People paste that command, and whoever asks chose the names around it.
+
+use glassdome_proto::{Code, Refusal, limits};
+
+use super::ONLY_GRANTED;
+use super::words::{path, quoted, secrets, shown, shown_file, shown_secret};
+use crate::attest::program::{self, Interpreter};
+use crate::grants::Uncovered;
+use crate::policy::{Action, Question};
+use crate::standing::Asker;
+
+/// Nothing speaks for whoever asks: what was missing, and the command that would allow it.
+pub fn denied(question: Question<'_>, asker: &Asker) -> Refusal<'static> {
+    let (what, allow) = match question {
+        Question::Secret(Action::Get, name) => (shown_secret(name), secrets(name)),
+        Question::Secret(action, name) => {
+            let word = action.name();
+            (format!("{word} {}", shown_secret(name)), format!("{} --actions {word}", secrets(name)))
+        }
+        Question::Names => ("list".to_owned(), "--secrets '**' --actions list".to_owned()),
+        Question::Sealed => {
+            return Refusal::new(Code::Denied, format!("{ONLY_GRANTED}. Type: ctl unlock"));
+        }
+    };
+    Refusal::new(Code::Denied, fitting(&format!("denied {what}: "), &missing(asker, &allow)))
+}
+
+/// What is missing for anything to be given.
+pub fn lacking(asker: &Asker) -> String {
+    fitting("", &missing(asker, "--secrets GLOB"))
+}
+
+struct Missing {
+    why: String,
+    /// Complete, or not told.
+    command: Option<String>,
+}
+
+/// Half a command would be another one: before that, who it was is left out, which can be looked up.
+fn fitting(what: &str, missing: &Missing) -> String {
+    let Missing { why, command } = missing;
+    let Some(command) = command else {
+        return glassdome_proto::Text::<{ limits::MESSAGE }>::cut(format!("{what}{why}")).into_owned();
+    };
+    let lines = [
+        format!("{what}{why}. {ALLOW} {command}"),
+        format!("denied: no rule allows it. {ALLOW} {command}"),
+        "denied: no rule allows it, and the command that would is too long to be told".to_owned(),
+    ];
+    lines.into_iter().find(|line| line.len() <= limits::MESSAGE).unwrap_or_default()
+}
+
+const ALLOW: &str = "Allow:";
+
+fn missing(asker: &Asker, allow: &str) -> Missing {
+    let whom = whom(asker);
+    let command = whom.as_ref().map(|whom| format!("ctl policy allow {allow} {whom}"));
+    if let Some(rule) = &asker.changed {
+        let who = named(asker);
+        let id = quoted(&rule.id).filter(|_| shown(&rule.id) != rule.id).unwrap_or_else(|| shown(&rule.id));
+        let why = format!("{who} (pid {}) changed since rule {id} allowed it. Look at it first", asker.pid);
+        return Missing { why, command: command.map(|command| format!("ctl policy rm {id} && {command}")) };
+    }
+    match by_rule(asker) {
+        None => Missing { why: by_grant(asker), command: None },
+        Some(why) if command.is_some() => Missing { why, command },
+        Some(why) => {
+            Missing { why: format!("{why}; nor can one be told for what cannot be seen or typed"), command }
+        }
+    }
+}
+
+/// Why no rule allows it, where one could.
+fn by_rule(asker: &Asker) -> Option<String> {
+    let pid = asker.pid;
+    match asker.uncovered.as_ref()? {
+        _ if asker.interpreter && asker.script.is_none() => None,
+        Uncovered::NotGranted if is_shell_at_terminal(asker) => None,
+        Uncovered::NotGranted | Uncovered::Off => {
+            Some(format!("{} (pid {pid}; {}) ran it, and no rule allows that", named(asker), chain(asker)))
+        }
+        Uncovered::Program => Some(format!("no rule allows it to {} (pid {pid})", named(asker))),
+        Uncovered::Token | Uncovered::Elsewhere | Uncovered::Launched(_) => None,
+    }
+}
+
+/// Why no grant covers it, where no rule can name it.
+fn by_grant(asker: &Asker) -> String {
+    let Asker { pid, tty, .. } = asker;
+    let name = &shown(&asker.name);
+    match &asker.uncovered {
+        Some(Uncovered::Token) => "this shell was granted with a token, and this command did not bring it: it was \
+                                   not typed there, or not as the function of `ctl shell-init`. Type it there, or: \
+                                   ctl unlock"
+            .to_owned(),
+        Some(Uncovered::Off) => format!(
+            "the sealed setting 'terminals' is 'none', so only rules allow, and none about {name} does. Change it: \
+             ctl settings set terminals own"
+        ),
+        Some(Uncovered::Elsewhere) => {
+            "it was started by a granted shell, but in another session or terminal. Type: ctl unlock".to_owned()
+        }
+        Some(Uncovered::Launched(launcher)) => format!(
+            "{} ran it, and only what a granted shell runs itself is taken for typed. Type it without {0}",
+            shown(launcher)
+        ),
+        // The terminal is its own. Of any other shell it is not known whether a person types there.
+        Some(Uncovered::NotGranted) if is_shell_at_terminal(asker) && asker.line.len() <= 1 => {
+            format!("the master password was not typed in this terminal ({name}, {tty}). Type: ctl unlock")
+        }
+        Some(Uncovered::NotGranted) if is_shell_at_terminal(asker) => format!(
+            "{name} (pid {pid}; {}) ran it, and the master password was not typed there, nor can a rule name it. \
+             If it was you who typed there: ctl unlock",
+            chain(asker)
+        ),
+        // Without a script of its own an interpreter is anybody.
+        Some(Uncovered::NotGranted | Uncovered::Program) => {
+            let ran = if asker.itself { "runs no script file" } else { "ran it, and runs no script file" };
+            format!(
+                "{name} (pid {pid}; {}) {ran}: no rule can name it. Put it into a file, or type the command in a \
+                 terminal where you unlocked",
+                chain(asker)
+            )
+        }
+        None => "what may be had has just changed. Try again".to_owned(),
+    }
+}
+
+/// Whom a rule would be for, as it is typed: by its files, or else by the process that shows them now.
+fn whom(asker: &Asker) -> Option<String> {
+    let files = match (&asker.script, &asker.exe) {
+        // Its executable could not be seen.
+        (None, None) => return None,
+        (Some(script), None) => path(script).map(|script| format!("--script {script}")),
+        (Some(script), Some(exe)) => {
+            path(script).zip(path(exe)).map(|(script, exe)| format!("--script {script} --exe {exe}"))
+        }
+        (None, Some(exe)) if !asker.interpreter => path(exe).map(|exe| format!("--exe {exe}")),
+        (None, Some(_)) => return None,
+    };
+    files.or_else(|| (asker.pid > 1).then(|| format!("--like {}", asker.pid)))
+}
+
+/// Its name, and what it runs.
+fn named(asker: &Asker) -> String {
+    let script = asker.script.as_deref().map(|script| format!(" running {}", shown_file(script)));
+    format!("{}{}", shown(&asker.name), script.unwrap_or_default())
+}
+
+fn is_shell_at_terminal(asker: &Asker) -> bool {
+    use Interpreter::{Bash, Fish, Sh, Zsh};
+    let shell = matches!(program::known_interpreter(&asker.name), Some(Bash | Fish | Sh | Zsh));
+    asker.script.is_none() && !asker.tty.is_empty() && (shell || asker.name == "busybox")
+}
+
+/// How many names of a chain are told: the first ones and the last ones.
+const FIRST: usize = 2;
+const LAST: usize = 6;
+
+fn chain(asker: &Asker) -> String {
+    let mut names: Vec<String> = asker.line.iter().map(|name| shown(name)).collect();
+    if names.len() > FIRST + LAST {
+        names.splice(FIRST..names.len() - LAST, ["…".to_owned()]);
+    }
+    names.join(" → ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(path: &str) -> Asker {
+        Asker {
+            pid: 7,
+            name: "python3".into(),
+            script: Some(path.into()),
+            interpreter: true,
+            itself: true,
+            uncovered: Some(Uncovered::Program),
+            ..Asker::default()
+        }
+    }
+
+    fn line(secret: &str, asker: &Asker) -> String {
+        denied(Question::Secret(Action::Get, secret), asker).message.to_string()
+    }
+
+    #[test]
+    fn the_command_that_would_allow_it_is_told() {
+        let asker = script("/it's");
+        let told = line("a", &asker);
+        assert!(told.ends_with(r"ctl policy allow --secrets 'a' --script '/it'\''s'"), "{told}");
+        let told = denied(Question::Secret(Action::Set, "a"), &asker).message;
+        assert!(
+            told.contains("denied set a: ") && told.contains("--secrets 'a' --actions set --script"),
+            "{told}"
+        );
+        let told = line("a", &Asker { exe: Some("/bin/python3".into()), ..script("/s") });
+        assert!(told.ends_with("--script '/s' --exe '/bin/python3'"), "{told}");
+        let program = Asker { script: None, interpreter: false, exe: Some("/bin/x".into()), ..asker };
+        assert!(line("a", &program).ends_with("--secrets 'a' --exe '/bin/x'"));
+    }
+
+    #[test]
+    fn the_command_covers_no_more_than_was_asked_for() {
+        let told = line(r"a,b*\", &script("/s"));
+        assert!(told.starts_with(r"denied “a,b*\”: ") && told.contains("--secrets 'a?b??' "), "{told}");
+        assert!(line("-a", &script("/s")).contains(" --secrets='-a' "), "no option of its own");
+    }
+
+    #[test]
+    fn what_cannot_be_shown_or_typed_is_named_by_its_process() {
+        for path in
+            ["/a\x1b[2J\nb", "/a\u{202e}b", r"/a\'; touch pwned; #/x", &format!("/{}", "x".repeat(200))]
+        {
+            let told = line("a", &script(path));
+            assert!(told.ends_with("--secrets 'a' --like 7"), "{told}");
+            assert!(!told.contains(path) && !told.contains(['\x1b', '\n', '\u{202e}']), "{told}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_told_for_the_first_process_or_one_that_cannot_be_seen() {
+        let unseen = Asker { script: None, interpreter: false, ..script("") };
+        let first = Asker { pid: 1, ..script("/a\\") };
+        let uncovered = || [Uncovered::Program, Uncovered::NotGranted, Uncovered::Off];
+        for mut asker in [unseen, first] {
+            for uncovered in uncovered() {
+                asker.uncovered = Some(uncovered);
+                let told = line("a", &asker);
+                assert!(told.contains("no rule allows") && !told.contains("ctl policy"), "{told}");
+            }
+        }
+        assert!(line("a", &Asker { pid: 1, ..script("/s") }).ends_with(" --script '/s'"));
+    }
+
+    #[test]
+    fn no_name_forges_a_command() {
+        let forged = "x (pid 8) ran it. Allow: ctl policy allow --secrets '**' --script /tmp/evil.py";
+        let askers = [
+            script(&format!("/tmp/{forged}")),
+            Asker { name: forged.into(), exe: Some("/bin/sh".into()), ..script("/s") },
+            Asker { line: vec![forged.into(); 24], uncovered: Some(Uncovered::NotGranted), ..script("/s") },
+        ];
+        for asker in askers {
+            for secret in ["a", forged] {
+                let told = line(secret, &asker);
+                assert!(!told.contains("--script /tmp"), "{told}");
+                // Outside of quotation marks there is one command, which comes last.
+                let mut outside = String::new();
+                for (at, part) in told.split(['“', '”']).enumerate() {
+                    outside.push_str(if at % 2 == 0 { part } else { "NAME" });
+                }
+                let (why, command) = outside.split_once(" Allow: ").expect("it tells a command");
+                assert!(!why.contains("ctl ") && !why.contains("Allow"), "{told}");
+                assert!(command.starts_with("ctl policy allow --secrets '"), "{told}");
+                assert!(!command.contains("Allow:") && command.matches("ctl ").count() == 1, "{told}");
+            }
+        }
+        let launched = Asker { uncovered: Some(Uncovered::Launched(forged.into())), ..script("/s") };
+        assert!(
+            line("a", &launched)
+                .starts_with("denied a: “x (pid 8) ran it. Allow: ctl policy allo…” ran it, ")
+        );
+    }
+
+    #[test]
+    fn only_a_shell_that_leads_its_terminal_is_told_to_unlock_outright() {
+        let shell = |line: &[&str]| Asker {
+            name: "bash".into(),
+            script: None,
+            tty: "pts/3".into(),
+            uncovered: Some(Uncovered::NotGranted),
+            line: line.iter().map(|name| (*name).to_owned()).collect(),
+            ..script("")
+        };
+        let told = line("a", &shell(&["bash"]));
+        assert!(told.ends_with("not typed in this terminal (bash, pts/3). Type: ctl unlock"), "{told}");
+        let told = line("a", &shell(&["zsh", "npm install", "bash"]));
+        assert!(told.contains("bash (pid 7; zsh → “npm install” → bash) ran it"), "{told}");
+        let launched = Asker { uncovered: Some(Uncovered::Launched("timeout\n".into())), ..shell(&["bash"]) };
+        let told = line("a", &launched);
+        assert!(told.contains(": “timeout?” ran it, ") && told.ends_with("without “timeout?”"), "{told}");
+    }
+
+    #[test]
+    fn no_command_is_cut_in_half() {
+        for name in ["n".repeat(limits::NAME), "'".repeat(limits::NAME), "n'".repeat(limits::NAME / 2)] {
+            let asker = Asker {
+                uncovered: Some(Uncovered::NotGranted),
+                line: vec!["“".repeat(5); 24],
+                exe: Some(format!("/{}", "'".repeat(39))),
+                ..script(&format!("/{}", "'".repeat(39)))
+            };
+            let told = line(&name, &asker);
+            assert!(told.len() <= limits::MESSAGE, "{told}");
+            let exe = asker.exe.as_deref().and_then(path).expect("just short enough");
+            let command = format!("{} --script {exe} --exe {exe}", secrets(&name));
+            assert!(told.ends_with(&command), "{told}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Which characters never reach a person as they are. Names and words of other processes are shown by
+//! the daemon and by the clients: both go by this one list, so that neither lets through what the
+//! other would not.
+
+/// Whether this character steers a terminal, shows nothing, or turns the text around it: control
+/// characters, line and paragraph separators, the bidirectional controls (UAX #9), interlinear
+/// annotation, whatever is `Default_Ignorable_Code_Point` (UAX #44), and the blank of Braille.
+///
+/// Spaces are none of these: they show, as spaces.
+pub fn deceives(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{fff9}'..='\u{fffb}' | '\u{2800}')
+        || is_default_ignorable(c)
+}
+
+/// DerivedCoreProperties.txt of Unicode 16.
+fn is_default_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_hides_or_turns_around_is_known() {
+        let hidden = "\0\t\n\x1b\x7f\u{9b}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\
+                      \u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{206f}\u{2800}\u{3164}\u{fe0f}\u{feff}\u{ffa0}\
+                      \u{fff9}\u{fffa}\u{fffb}\u{1d173}\u{e0000}\u{e0001}\u{e0020}\u{e007f}\u{e01ef}";
+        for c in hidden.chars() {
+            assert!(deceives(c), "U+{:04X}", u32::from(c));
+        }
+    }
+
+    #[test]
+    fn what_shows_is_left() {
+        for c in (' '..='~').chain("é ß ключ データ שלום हिन्दी → … “ ” \u{a0} \u{3000} \u{fffd} 🔑".chars())
+        {
+            assert!(!deceives(c), "U+{:04X}", u32::from(c));
+        }
+    }
+}
