@@ -167,7 +167,7 @@ fn packages_that_run_it_while_they_are_installed_are_refused() {
     let out = pane.typed("npm install --offline --no-audit --no-fund --install-links ./hostile_npm");
     assert_eq!(out.code, 0, "{}", out.stderr);
     let line = denied(&left(&world), "npm install");
-    assert!(line.contains("bash → “npm install”"), "{line}");
+    assert!(line.contains("bash → “npm install"), "{line}");
     assert!(handed_out_after_a_refusal(&world, &pane) == 0);
 }
 
