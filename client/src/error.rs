@@ -178,9 +178,9 @@ impl From<Refusal<'_>> for Error {
     }
 }
 
-/// The text without control characters: what another process wrote must not steer the terminal.
+/// The text without what steers a terminal, hides or turns the line around: another process wrote it.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if glassdome_proto::deceives(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -189,9 +189,9 @@ mod tests {
 
     #[test]
     fn a_refusal_cannot_steer_the_terminal() {
-        let refusal = Refusal::new(Code::Denied, "no\x1b[2J\nway");
+        let refusal = Refusal::new(Code::Denied, "no\x1b[2J\nway\u{202e}\u{e0041}");
         let error = Error::from(refusal);
-        assert_eq!(error.to_string(), "no [2J way");
+        assert_eq!(error.to_string(), "no [2J way  ");
         assert_eq!(error.code(), Some(Code::Denied));
     }
 
