@@ -208,6 +208,34 @@ fn limit_a_process_can_claim_to_run_an_allowed_script() {
     }
 }
 
+/// In a user namespace of its own a process can have another executable shown as its own. Whoever leaves
+/// for one is nobody from then on, also for the children that stayed.
+#[test]
+fn who_leaves_the_namespaces_lends_no_child_a_right() {
+    let world = stage();
+    let lender = world.file(
+        "lender.py",
+        "import ctypes, os, sys\n\
+         told, tell = os.pipe()\n\
+         if os.fork() == 0:\n    \
+             os.read(told, 1)\n    \
+             os.execvp('ctl', ['ctl', 'get', 'db/a'])\n\
+         if sys.argv[1] == 'leave' and ctypes.CDLL(None).unshare(0x10000000) != 0:\n    \
+             sys.exit(9)\n\
+         os.write(tell, b'.')\n\
+         sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))\n",
+    );
+    allow(&world, &["--secrets", "db/*", "--script", text(&lender), "--exe", PYTHON]).ok();
+    let lend = |way: &str| world.program(Path::new(PYTHON), &[text(&lender), way]);
+    assert_eq!(lend("stay").ok(), b"value a", "control");
+    let out = lend("leave").output();
+    if out.code == 9 {
+        println!("left out: this machine gives users no user namespaces");
+        return;
+    }
+    denied(out);
+}
+
 /// The kernel vouches for which file was executed, not for whose code runs in it.
 #[test]
 fn limit_an_allowed_program_can_be_steered_by_whoever_starts_it() {

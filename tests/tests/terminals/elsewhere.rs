@@ -1,6 +1,8 @@
 //! Out of a granted shell, and yet not where the password was typed: another session, another
 //! terminal, another user; and where there is no terminal at all.
 
+use std::path::Path;
+
 use glassdome_tests::{PASSWORD, Tmux, User, left_out_without_root};
 
 use crate::shells::{BASH, VALUE, denied, grant_first, handed_out, served, world};
@@ -67,4 +69,39 @@ fn a_script_that_brings_the_password_is_served_and_what_it_runs_is_not() {
     let out = world.shell("ctl get a; exit $?").output();
     assert_eq!(out.code, 4, "{}", out.stderr);
     assert_eq!(handed_out(&world), 2);
+}
+
+/// Where the shell takes orphans in (as the first process of a container does), what a program left
+/// behind has the shell for its parent, and never executed anything.
+#[test]
+fn an_orphan_is_no_fork_of_the_shell_that_took_it_in() {
+    let world = world();
+    let orphan = world.file(
+        "orphan.py",
+        "import os, subprocess, time\n\
+         parent = os.getpid()\n\
+         if os.fork() == 0:\n    \
+             while os.getppid() == parent: time.sleep(0.01)\n    \
+             told = subprocess.run(['ctl', 'get', 'a'], capture_output=True, text=True)\n    \
+             open('told', 'w').write(f'{told.returncode} {os.getppid()} {told.stdout}{told.stderr}')\n    \
+             os.rename('told', 'told.whole')\n",
+    );
+    // PR_SET_CHILD_SUBREAPER stays over exec.
+    let reaper = world.file(
+        "reaper.py",
+        "import ctypes, os, sys\n\
+         assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0\n\
+         os.execv('/bin/bash', ['bash', '-c', sys.argv[1]])\n",
+    );
+    let script = format!(
+        "cd; glassdome_start --quiet --password-fd 3 3<<'.' || exit\n{PASSWORD}\n.\n\
+         printf '{VALUE}' | ctl set a --stdin; ctl get a; echo; /usr/bin/python3 {}; while [ ! -e told.whole ]; do sleep 0.05; done\n\
+         echo $$; cat told.whole; :",
+        orphan.display()
+    );
+    let out = world.program(Path::new("/usr/bin/python3"), &[reaper.to_str().unwrap(), &script]).output();
+    let told = String::from_utf8(out.stdout).unwrap();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[0], VALUE, "control: {told} {}", out.stderr);
+    assert!(lines[2].starts_with(&format!("4 {} ctl: denied a: ", lines[1])), "{told}");
 }
