@@ -32,16 +32,16 @@ impl WrittenPeer {
     /// Writes it.
     ///
     /// # Errors
-    /// None in practice, as [`write`].
+    /// None in practice, as [`write()`].
     pub fn of(peer: &Peer<'_>) -> Result<Self, LineError> {
         serde_json::to_vec(peer).map(Self).map_err(LineError::Malformed)
     }
 }
 
-/// As [`write`], with this peer in the place of the record's own.
+/// As [`write()`], with this peer in the place of the record's own.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_by(record: Record<'_>, peer: &WrittenPeer, line: &mut Vec<u8>) -> Result<(), LineError> {
     write(&Record { peer: None, ..record }, line)?;
     // The peer is what a record ends with.
