@@ -3,7 +3,7 @@
 
 use glassdome_lockmem::{scrub_stack, scrub_stack_to};
 
-/// How much of the stack is overwritten behind one cipher or hash, in bytes: at least [`MARGIN`] times what it
+/// How much of the stack is overwritten behind one cipher or hash, in bytes: at least `MARGIN` times what it
 /// reaches, which a test measures. Without optimisation everything lies deeper.
 const CIPHER: usize = if cfg!(debug_assertions) { 128 * 1024 } else { 20 * 1024 };
 
