@@ -10,4 +10,4 @@ mod line;
 mod record;
 
 pub use line::{LineError, WrittenPeer, read, time, write, write_by};
-pub use record::{Claims, Event, Exe, Kernel, Outcome, Peer, Record};
+pub use record::{Claims, Event, Exe, Judged, Kernel, Outcome, Peer, Record};

@@ -70,7 +70,7 @@ pub fn time(wall: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Claims, Event, Exe, Kernel, Outcome, Peer};
+    use crate::{Claims, Event, Exe, Judged, Kernel, Outcome, Peer};
 
     #[test]
     fn a_record_is_one_line_and_comes_back() {
@@ -83,6 +83,7 @@ mod tests {
             secret: Some("a\n\"b\"\u{1b}/ключ".into()),
             by: Some("locked".into()),
             repeated: 0,
+            judged: Some(Judged { pid: 9, name: "make".into(), script: Some("/a b\u{1b}".into()) }),
             peer: Some(Peer {
                 kernel: Kernel {
                     pid: Some(1),

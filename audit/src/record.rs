@@ -27,9 +27,25 @@ pub struct Record<'a> {
     /// Like records that were left out since the last one of this kind.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub repeated: u64,
+    /// Who was judged in the place of the peer, where that is one of our clients: whoever ran it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged<'a>>,
     /// Who asked, if somebody did.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer<'a>>,
+}
+
+/// Whoever ran a client of ours, and was judged in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged<'a> {
+    /// Process id.
+    pub pid: i32,
+    /// Name of its executable, or the one it gave itself.
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    /// The script that it runs, by its own word.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Cow<'a, str>>,
 }
 
 fn is_zero(n: &u64) -> bool {

@@ -11,7 +11,6 @@ use glassdome_proto::Refusal;
 use glassdome_vault::Keys;
 
 use crate::clock;
-use crate::journal::{Entry, Who};
 use crate::ops::Asking;
 use crate::policy::{self, By, Question};
 use crate::refuse;
@@ -44,13 +43,15 @@ pub fn admit<'s>(
     event: Event,
     question: Question<'_>,
 ) -> Result<Permit<'s>, Refusal<'static>> {
-    let Asking { state, peer, stand, .. } = asking;
-    let refused = |by: &str, refusal: Refusal<'static>| {
-        let (outcome, secret, by) = (Outcome::Denied, question.secret(), Some(by));
-        match state.record(Entry { event, outcome, secret, by, peer: Who::Peer(peer.evidence()) }) {
-            Ok(_) => refusal,
-            Err(unlogged) => unlogged,
-        }
+    let Asking { state, stand, .. } = asking;
+    let refused = |by: &str, refusal: Refusal<'static>| match asking.record(
+        event,
+        Outcome::Denied,
+        question.secret(),
+        by,
+    ) {
+        Ok(_) => refusal,
+        Err(unlogged) => unlogged,
     };
     if state.vault().is_none() {
         return Err(refused("no-vault", refuse::no_vault()));

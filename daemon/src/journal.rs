@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use crate::attest::{Evidence, Kernel};
 use crate::clock::Now;
+use crate::standing::Asker;
 
 /// Like refusals within this time are counted, not written.
 const COALESCE: Duration = Duration::from_secs(60);
@@ -57,6 +58,8 @@ pub enum Who<'a> {
     Process(&'a Kernel),
     /// A peer.
     Peer(&'a Evidence),
+    /// One of our clients, and whoever ran it, who was judged.
+    Ran(&'a Evidence, &'a Asker),
 }
 
 /// How an event was recorded.
@@ -150,12 +153,13 @@ impl Journal {
             secret: entry.secret.map(Into::into),
             by: entry.by.map(Into::into),
             repeated,
+            judged: entry.peer.judged(),
             peer: entry.peer.record(),
         };
         let mut line = self.line.borrow_mut();
         line.clear();
         match entry.peer {
-            Who::Peer(evidence) => self.write_by(record, evidence, &mut line),
+            Who::Peer(evidence) | Who::Ran(evidence, _) => self.write_by(record, evidence, &mut line),
             _ => audit::write(&record, &mut line),
         }
         .map_err(io::Error::other)?;
@@ -198,7 +202,12 @@ impl Journal {
     fn count_refusal(&self, entry: &Entry<'_>, now: Now) -> Option<u64> {
         let mut refusals = self.refusals.borrow_mut();
         let (uid, exe) = entry.peer.subject();
-        let mut kind = Some((entry.event, entry.by.unwrap_or_default().to_owned(), uid, exe));
+        let mut by = entry.by.unwrap_or_default().to_owned();
+        if let Who::Ran(_, asker) = entry.peer {
+            // Not the client makes two refusals alike, but who ran it.
+            by = [&by, &*asker.name, asker.script.as_deref().unwrap_or_default()].join("\0");
+        }
+        let mut kind = Some((entry.event, by, uid, exe));
         if refusals.len() >= KINDS && !refusals.contains_key(&kind) {
             refusals.retain(|_, seen| seen.since > 0 || now.boot < seen.written + COALESCE);
             if refusals.len() >= KINDS {
@@ -242,15 +251,22 @@ impl<'a> Who<'a> {
                 Some(audit::Peer { kernel: audit::Kernel { pid, uid, gid: None, exe: None }, claims: None })
             }
             Self::Process(kernel) => Some(audit::Peer { kernel: kernel.record(), claims: None }),
-            Self::Peer(evidence) => Some(evidence.record()),
+            Self::Peer(evidence) | Self::Ran(evidence, _) => Some(evidence.record()),
         }
+    }
+
+    fn judged(self) -> Option<audit::Judged<'a>> {
+        let Self::Ran(_, Asker { pid, name, script, .. }) = self else { return None };
+        Some(audit::Judged { pid: *pid, name: (&**name).into(), script: script.as_deref().map(Into::into) })
     }
 
     fn subject(self) -> (u32, (u64, u64)) {
         match self {
             Self::Nobody => (0, (0, 0)),
             Self::User { uid, .. } => (uid, (0, 0)),
-            Self::Process(kernel) | Self::Peer(Evidence { kernel, .. }) => {
+            Self::Process(kernel)
+            | Self::Peer(Evidence { kernel, .. })
+            | Self::Ran(Evidence { kernel, .. }, _) => {
                 (kernel.uid, kernel.exe.as_ref().map_or((0, 0), |exe| (exe.dev, exe.ino)))
             }
         }

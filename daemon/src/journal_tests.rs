@@ -110,3 +110,38 @@ fn a_link_is_not_followed() {
     std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
     assert!(Journal::open(&link).is_err());
 }
+
+#[test]
+fn whoever_ran_a_client_is_named_beside_it_and_tells_refusals_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let journal = Journal::open(&path).unwrap();
+    let kernel = Kernel { pid: 5, uid: 7, gid: 7, exe: None };
+    let client = Evidence { kernel, claims: Claims { client: "ctl".into(), version: "1".into() } };
+    let asker = |pid, name: &str, script: Option<&str>| Asker {
+        pid,
+        name: name.into(),
+        script: script.map(str::to_owned),
+        ..Asker::default()
+    };
+    let askers =
+        [asker(1, "make", None), asker(2, "python3", Some("/a.py")), asker(3, "python3", Some("/b.py"))];
+    for outcome in [Outcome::Denied, Outcome::Denied, Outcome::Allowed] {
+        for asker in &askers {
+            journal.record(Entry { peer: Who::Ran(&client, asker), ..entry(outcome) }, at(1)).unwrap();
+        }
+    }
+    let lines = lines(&path);
+    let judged: Vec<(i32, Option<String>)> = lines
+        .iter()
+        .map(|line| {
+            let record = audit::read(line).unwrap();
+            assert_eq!(record.peer, Some(client.record()));
+            let judged = record.judged.unwrap();
+            (judged.pid, judged.script.map(Into::into))
+        })
+        .collect();
+    let each = [(1, None), (2, Some("/a.py".to_owned())), (3, Some("/b.py".to_owned()))];
+    // The second refusal of each is like its first.
+    assert_eq!(judged, [each.clone(), each].concat());
+}

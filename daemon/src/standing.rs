@@ -86,6 +86,12 @@ impl Stand {
         self.token.borrow().clone()
     }
 
+    /// Whoever is judged, where that is not the peer itself.
+    pub fn judged(&self) -> Option<Rc<Asker>> {
+        let known = self.known.borrow();
+        known.as_ref().map(|known| known.asker.clone()).filter(|asker| !asker.itself && asker.pid > 0)
+    }
+
     /// What still speaks for it now, and who it is. Nothing that was ended since is in it.
     pub fn now(&self, state: &State) -> (Standing, Rc<Asker>) {
         let known = self.known.borrow();

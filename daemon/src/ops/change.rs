@@ -12,7 +12,6 @@ use zeroize::Zeroizing;
 
 use super::{Asking, Turn};
 use crate::gate::{self, Permit};
-use crate::journal::{Entry, Who};
 use crate::policy::{Action, Question};
 use crate::{clock, refuse};
 
@@ -299,6 +298,5 @@ fn record(
     name: &Name<'_>,
     by: &str,
 ) -> Result<(), Refusal<'static>> {
-    let peer = Who::Peer(asking.peer.evidence());
-    asking.state.record(Entry { event, outcome, secret: Some(name), by: Some(by), peer }).map(drop)
+    asking.record(event, outcome, Some(name), by)
 }

@@ -24,11 +24,13 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use glassdome_audit::{Event, Outcome};
 use glassdome_proto::session::LockReason;
 use glassdome_proto::{Answer, Body, Refusal, policy as wire_policy, secrets, session, settings as wire};
 use zeroize::Zeroizing;
 
 use crate::attest::Peer;
+use crate::journal::{Entry, Who};
 use crate::standing::{self, Stand};
 use crate::state::State;
 
@@ -50,6 +52,23 @@ pub struct Asking {
 }
 
 impl Asking {
+    /// Records what became of a request.
+    ///
+    /// # Errors
+    /// The refusal to send instead of any answer.
+    pub fn record(
+        &self,
+        event: Event,
+        outcome: Outcome,
+        secret: Option<&str>,
+        by: &str,
+    ) -> Result<(), Refusal<'static>> {
+        let judged = self.stand.judged();
+        let evidence = self.peer.evidence();
+        let peer = judged.as_deref().map_or(Who::Peer(evidence), |asker| Who::Ran(evidence, asker));
+        self.state.record(Entry { event, outcome, secret, by: Some(by), peer }).map(drop)
+    }
+
     /// Finds out what speaks for the peer, where `body` is a request that the policy judges.
     ///
     /// # Errors

@@ -12,7 +12,6 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::{Asking, Turn};
 use crate::attest::Ours;
-use crate::journal::{Entry, Who};
 use crate::throttle::Backoff;
 use crate::worker;
 use crate::{clock, refuse};
@@ -179,6 +178,5 @@ pub async fn change(
 
 /// Records what became of a try.
 pub fn record(asking: &Asking, event: Event, outcome: Outcome, by: &str) -> Result<(), Refusal<'static>> {
-    let peer = Who::Peer(asking.peer.evidence());
-    asking.state.record(Entry { event, outcome, secret: None, by: Some(by), peer }).map(drop)
+    asking.record(event, outcome, None, by)
 }

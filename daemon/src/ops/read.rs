@@ -8,7 +8,6 @@ use glassdome_vault::{self as vault, EntryId, Opened, VersionKind};
 
 use super::Asking;
 use crate::gate::{self, Permit};
-use crate::journal::{self, Who};
 use crate::policy::{Action, Question};
 use crate::refuse;
 
@@ -176,12 +175,11 @@ fn record<T>(
     result: Result<T, Refusal<'static>>,
 ) -> Result<T, Refusal<'static>> {
     let outcome = if result.is_ok() { Outcome::Allowed } else { Outcome::Failed };
-    let peer = Who::Peer(asking.peer.evidence());
     let secret = name.map(|name| &**name);
     let by = permit.by().word();
     // It borrows the session, which a log that fails must be able to end.
     drop(permit);
-    asking.state.record(journal::Entry { event, outcome, secret, by: Some(&by), peer })?;
+    asking.record(event, outcome, secret, &by)?;
     result
 }
 
