@@ -168,6 +168,8 @@ fn stopped_and_continued_it_asks_again() {
     shell.types_half();
     shell.signal(Signal::STOP);
     shell.code(128 + Signal::STOP.as_raw());
+    // Nobody types ahead of the shell, which is about to put the terminal back.
+    assert!(wait_until(|| modes(&shell.tty) == shell.before, SOON), "the shell has not put it back");
     shell.terminal.send_line("");
     shell.types_password();
     shell.code(0);
