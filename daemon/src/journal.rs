@@ -4,6 +4,7 @@
 //! Refusals of one kind from one program are written once a minute and counted in between, so that
 //! nobody fills the disk by being refused.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glassdome_audit::{self as audit, Event, Outcome, Record, WrittenPeer};
+use glassdome_proto::deceives;
 use tokio::sync::Notify;
 
 use crate::attest::{Evidence, Kernel};
@@ -257,7 +259,7 @@ impl<'a> Who<'a> {
 
     fn judged(self) -> Option<audit::Judged<'a>> {
         let Self::Ran(_, Asker { pid, name, script, .. }) = self else { return None };
-        Some(audit::Judged { pid: *pid, name: (&**name).into(), script: script.as_deref().map(Into::into) })
+        Some(audit::Judged { pid: *pid, name: plain(name), script: script.as_deref().map(plain) })
     }
 
     fn subject(self) -> (u32, (u64, u64)) {
@@ -270,6 +272,14 @@ impl<'a> Who<'a> {
                 (kernel.uid, kernel.exe.as_ref().map_or((0, 0), |exe| (exe.dev, exe.ino)))
             }
         }
+    }
+}
+
+/// What others chose, for whoever reads the log on a terminal: JSON escapes less than what can mislead.
+fn plain(text: &str) -> Cow<'_, str> {
+    match text.contains(deceives) {
+        true => text.replace(deceives, "\u{fffd}").into(),
+        false => text.into(),
     }
 }
 
