@@ -77,6 +77,8 @@ impl Connection {
         let accepted = reach(socket, patience)?;
         judge_peer(accepted.as_fd(), Stamp::taken()).map_err(Error::Exchange)??;
         let (challenge, wire) = receive_challenge(&accepted, left(deadline)?)?;
+        // The daemon has seen it, and nothing that follows needs it.
+        Stamp::taken().map_or(Ok(()), Stamp::give_up).map_err(Error::Harden)?;
         let protocol = challenge.protocol.common(Range::OURS).ok_or(Error::Upgrade {
             side: if challenge.protocol.min > Range::OURS.max { Side::Client } else { Side::Daemon },
         })?;
@@ -259,7 +261,7 @@ impl Connection {
 }
 
 /// Connects to a socket that may be trusted; waits for room in its queue as long as `patience`.
-/// A stamped program shows its stamp, once: it connects to one daemon, one time.
+/// A stamped program shows its stamp; it is given up when a daemon has greeted.
 fn reach(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
     let failed = |source: io::Error| Error::Connect { socket: path.to_owned(), source };
     let nobody = || Error::NoDaemon { socket: path.to_owned() };
@@ -270,17 +272,12 @@ fn reach(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(|error| failed(error.into()))?;
     set_socket_timeout(&socket, Timeout::Send, Some(patience)).map_err(|error| failed(error.into()))?;
-    let stamp = Stamp::taken();
-    let connected = match stamp {
+    let connected = match Stamp::taken() {
         Some(stamp) => stamp.worn(|| connect(&socket, &address)).map_err(Error::Harden)?,
         None => connect(&socket, &address),
     };
     match connected {
-        Ok(()) => {
-            // Shown for good; nothing that follows needs it.
-            stamp.map_or(Ok(()), Stamp::give_up).map_err(Error::Harden)?;
-            Ok(socket)
-        }
+        Ok(()) => Ok(socket),
         Err(Errno::NOENT | Errno::CONNREFUSED) => Err(nobody()),
         Err(Errno::AGAIN) => Err(Error::TimedOut),
         Err(error) => Err(failed(error.into())),

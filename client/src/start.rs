@@ -14,6 +14,8 @@ use crate::exit::Exit;
 
 /// From the start of the daemon to its line `ready`.
 const START: Duration = Duration::from_secs(10);
+/// From the end of a daemon to that of its socket.
+const ENDING: Duration = Duration::from_secs(1);
 /// What it prints once it listens.
 const READY: &[u8] = b"ready\n";
 /// Bytes of its complaint that are read.
@@ -24,9 +26,14 @@ const COMPLAINT: usize = 2048;
 /// # Errors
 /// As [`Connection::open`]; [`Error::NoProgram`], [`Error::StartDaemon`], [`Error::DaemonFailed`].
 pub(crate) fn connect_or_start(socket: &Path) -> Result<Connection, Error> {
-    match Connection::open(socket) {
-        Err(Error::NoDaemon { .. }) => {}
-        other => return other,
+    let until = Instant::now() + ENDING;
+    loop {
+        match Connection::open(socket) {
+            Err(Error::NoDaemon { .. }) => break,
+            // One that is just ending has its socket for a moment yet.
+            Err(Error::Closed) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+            other => return other,
+        }
     }
     match start(&beside_this_program()?) {
         Ok(()) => Connection::open(socket),

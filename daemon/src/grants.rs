@@ -96,6 +96,14 @@ pub enum Ungranted {
         #[source]
         source: io::Error,
     },
+    /// It runs without address space randomisation, so its forks could not be told from others'.
+    #[error("{name} (pid {pid}) runs without address space randomisation")]
+    Unrandomised {
+        /// Whoever ran it.
+        name: String,
+        /// Its process.
+        pid: i32,
+    },
     /// There are too many.
     #[error("{} terminals are granted already", limits::GRANTS)]
     TooMany,
@@ -139,6 +147,9 @@ impl Grantable {
         let (name, pid) = (shell.stat.name.clone(), shell.stat.pid);
         if (shell.stat.session, shell.stat.tty) != (client.stat.session, client.stat.tty) {
             return Err(Ungranted::Elsewhere { name, pid });
+        }
+        if shell.stat.is_unrandomised() {
+            return Err(Ungranted::Unrandomised { name, pid });
         }
         let held = Held::take(&shell).map_err(|source| Ungranted::Unwatchable { name, pid, source })?;
         let multiplexer = match mode {

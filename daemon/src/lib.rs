@@ -31,6 +31,7 @@ pub mod gate;
 pub mod grants;
 pub mod harden;
 pub mod journal;
+pub mod looks;
 pub mod machine;
 pub mod ops;
 pub mod options;

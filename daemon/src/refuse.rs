@@ -35,15 +35,14 @@ pub fn no_vault() -> Refusal<'static> {
     Refusal::new(Code::NoVault, "there is no vault yet. Create one: glassdome_start")
 }
 
-/// The peer ended, or became another program.
-pub fn gone(pid: i32) -> Refusal<'static> {
-    Refusal::new(Code::Denied, format!("denied: {}", Unattested::Gone { pid }))
+/// Whoever asks, or ran what asks, cannot be vouched for.
+pub fn unattested(reason: &Unattested) -> Refusal<'static> {
+    Refusal::new(Code::Denied, format!("denied: {reason}"))
 }
 
-/// A debugger holds it.
-pub fn traced(pid: i32) -> Refusal<'static> {
-    let message = format!("denied: pid {pid} is held by a debugger or tracer. Run it without");
-    Refusal::new(Code::Denied, message)
+/// The peer ended, or became another program.
+pub fn gone(pid: i32) -> Refusal<'static> {
+    unattested(&Unattested::Gone { pid })
 }
 
 const ONLY_GRANTED: &str = "denied: only a terminal where the master password was typed may do that";

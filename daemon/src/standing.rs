@@ -1,23 +1,19 @@
 //! How a connection stands with the policy: what speaks for whoever asks. It is found out once, with
 //! the first request that needs it, and again only when something changed that could change it.
 //!
-//! Not `ctl` is judged but whoever ran it: else every program could simply run `ctl`. What takes long
-//! to look at (files, on whatever file system) is looked at on threads of its own, of which there are
-//! only so many: they can be hung by whoever serves the file system, and nobody else is held up then.
+//! Not `ctl` is judged but whoever ran it: else every program could simply run `ctl`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::Refusal;
-use tokio::sync::Semaphore;
-use tokio::time::timeout_at;
 
-use crate::attest::Peer;
 use crate::attest::lineage::{self, Member};
 use crate::attest::matching::{self, Found};
+use crate::attest::{Peer, Unattested};
 use crate::clock;
 use crate::grants::{Token, Uncovered};
 use crate::journal::{Entry, Who};
@@ -25,14 +21,6 @@ use crate::policy::Standing;
 use crate::policy::rule::Rule;
 use crate::refuse;
 use crate::state::State;
-
-/// How long the look at a program's files may take.
-pub const LOOK: Duration = Duration::from_secs(5);
-/// Looks at files at one time, to judge who asks.
-pub const LOOKS: usize = 16;
-/// Looks at files at one time that anybody may ask for: pictures and drafts. They take nothing from the
-/// others.
-pub const LOOKS_ON_REQUEST: usize = 2;
 
 /// Of one connection.
 #[derive(Debug, Default)]
@@ -110,6 +98,26 @@ impl Stand {
     }
 }
 
+/// Why nobody could be judged.
+pub struct Unjudged {
+    /// The word that the log records.
+    pub word: &'static str,
+    /// The refusal to send.
+    pub refusal: Refusal<'static>,
+}
+
+impl Unjudged {
+    fn late(refusal: Refusal<'static>) -> Self {
+        Self { word: "late", refusal }
+    }
+}
+
+impl From<Unattested> for Unjudged {
+    fn from(reason: Unattested) -> Self {
+        Self { word: reason.word(), refusal: refuse::unattested(&reason) }
+    }
+}
+
 /// Finds out what speaks for this peer, if that is not known. While locked nothing is looked at.
 ///
 /// # Errors
@@ -119,13 +127,20 @@ pub async fn find_out(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(
         return Ok(());
     }
     let generation = state.generation();
-    let (standing, asker) = look(state, peer, stand).await?;
-    peer.still().map_err(|_| refuse::gone(peer.evidence().kernel.pid))?;
-    *stand.known.borrow_mut() = Some(Known { generation, standing, asker: Rc::new(asker) });
-    Ok(())
+    match look(state, peer, stand).await {
+        Ok((standing, asker)) => {
+            *stand.known.borrow_mut() = Some(Known { generation, standing, asker: Rc::new(asker) });
+            Ok(())
+        }
+        Err(Unjudged { word, refusal }) => {
+            let (event, outcome, by) = (Event::Connect, Outcome::Denied, Some(word));
+            state.record(Entry { event, outcome, secret: None, by, peer: Who::Peer(peer.evidence()) })?;
+            Err(refusal)
+        }
+    }
 }
 
-async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing, Asker), Refusal<'static>> {
+async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing, Asker), Unjudged> {
     let kernel = &peer.evidence().kernel;
     let pid = kernel.pid;
     if peer.ours().is_none()
@@ -138,98 +153,66 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing
         let asker = Asker { pid, name, exe, itself: true, uncovered, ..Asker::default() };
         return Ok((Standing { grant: None, rules }, asker));
     }
-    let client = Member::of(pid).map_err(|_| refuse::gone(pid))?;
-    if peer.ours().is_none() {
+    let client = Member::of(pid).map_err(|_| Unattested::Gone { pid })?;
+    let found = if peer.ours().is_some() {
+        judge_caller(state, &client, stand.token().as_ref()).await?
+    } else {
         let expected = kernel.exe.as_ref().map(|exe| (exe.dev, exe.ino));
-        return judge(state, client, expected, None).await;
-    }
-    let covering = state.grants().covering(&client, stand.token.borrow().as_ref());
-    match covering {
-        Ok(id) => Ok((Standing { grant: Some(id), rules: Vec::new() }, Asker::default())),
-        Err(uncovered) => match lineage::ran(&client) {
-            Some(member) => {
-                untraced(state, peer, &member)?;
-                judge(state, member, None, Some(uncovered)).await
-            }
-            None => {
-                let asker =
-                    Asker { pid, name: client.stat.name, uncovered: Some(uncovered), ..Asker::default() };
-                Ok((Standing::default(), asker))
-            }
-        },
-    }
+        judge(state, client, expected, None).await?
+    };
+    peer.still()?;
+    Ok(found)
 }
 
-/// Whoever holds the one that is judged by a debugger is who acts in it.
-fn untraced(state: &State, peer: &Peer, member: &Member) -> Result<(), Refusal<'static>> {
+/// Judges whoever ran a client of ours: by the grant of its terminal, or else by rules about it.
+///
+/// # Errors
+/// [`Unjudged`].
+pub async fn judge_caller(
+    state: &Rc<State>,
+    client: &Member,
+    token: Option<&Token>,
+) -> Result<(Standing, Asker), Unjudged> {
+    let uncovered = match state.grants().covering(client, token) {
+        Ok(id) => return Ok((Standing { grant: Some(id), rules: Vec::new() }, Asker::default())),
+        Err(uncovered) => uncovered,
+    };
+    let Some(member) = lineage::ran(client) else {
+        let (pid, name) = (client.stat.pid, client.stat.name.clone());
+        let asker = Asker { pid, name, uncovered: Some(uncovered), ..Asker::default() };
+        return Ok((Standing::default(), asker));
+    };
     let pid = member.stat.pid;
-    if !member.is_traced().map_err(|_| refuse::gone(pid))? {
-        return Ok(());
+    // Whoever holds it by a debugger is who acts in it.
+    if member.is_traced().map_err(|_| Unattested::Gone { pid })? {
+        return Err(Unattested::Traced { pid }.into());
     }
-    let (event, outcome, by) = (Event::Connect, Outcome::Denied, Some("traced"));
-    state.record(Entry { event, outcome, secret: None, by, peer: Who::Peer(peer.evidence()) })?;
-    Err(refuse::traced(pid))
+    // A stamped client loses its caller's lack of it.
+    if member.stat.is_unrandomised() {
+        return Err(Unattested::Unrandomised { pid }.into());
+    }
+    judge(state, member, None, Some(uncovered)).await
 }
 
 /// Compares a process with the rules, on a thread of its own. `uncovered` says why no grant helps one
 /// that ran a program of ours, `expected` which executable it must still show.
 ///
 /// # Errors
-/// As [`look_at`].
+/// [`Unjudged`].
 pub async fn judge(
     state: &Rc<State>,
     member: Member,
     expected: Option<(u64, u64)>,
     uncovered: Option<Uncovered>,
-) -> Result<(Standing, Asker), Refusal<'static>> {
+) -> Result<(Standing, Asker), Unjudged> {
     let rules = state.rules();
     let look = move |until| {
         let (found, files) = matching::find(&member, expected, &rules, until);
         (judged(found, &member, uncovered), files)
     };
-    let (judged, files) = look_at(state, look).await?;
+    let (judged, files) = state.looks().run(look).await.map_err(Unjudged::late)?;
     state.set_rule_files(files);
     Ok(judged)
-}
-
-/// Runs a look at files, which may take long or never end.
-///
-/// # Errors
-/// The refusal to send, when too many are under way or it did not end in time.
-pub async fn look_at<T: Send + 'static>(
-    state: &Rc<State>,
-    look: impl FnOnce(Instant) -> T + Send + 'static,
-) -> Result<T, Refusal<'static>> {
-    within(state.looks(), look).await
-}
-
-/// As [`look_at`], for what needs no right.
-///
-/// # Errors
-/// As [`look_at`].
-pub async fn look_on_request<T: Send + 'static>(
-    state: &Rc<State>,
-    look: impl FnOnce(Instant) -> T + Send + 'static,
-) -> Result<T, Refusal<'static>> {
-    within(state.looks_on_request(), look).await
-}
-
-async fn within<T: Send + 'static>(
-    room: Arc<Semaphore>,
-    look: impl FnOnce(Instant) -> T + Send + 'static,
-) -> Result<T, Refusal<'static>> {
-    let until = Instant::now() + LOOK;
-    let late =
-        |_| refuse::throttled("the program's files could not be looked at in time", Duration::from_secs(1));
-    let room = timeout_at(until.into(), room.acquire_owned()).await.map_err(late)?;
-    let room = room.map_err(|_| refuse::lost(crate::worker::Lost))?;
-    let looking = tokio::task::spawn_blocking(move || {
-        let seen = look(until);
-        // Only now: a look that hangs keeps its place.
-        drop(room);
-        seen
-    });
-    timeout_at(until.into(), looking).await.map_err(late)?.map_err(|_| refuse::lost(crate::worker::Lost))
 }
 
 fn judged(found: Found, member: &Member, uncovered: Option<Uncovered>) -> (Standing, Asker) {

@@ -11,18 +11,25 @@ use glassdome_lockmem::Level;
 use glassdome_proto::Refusal;
 use glassdome_proto::session::{LockReason, VaultState};
 use glassdome_vault::{Keys, Vault};
-use tokio::sync::{Mutex, Notify, Semaphore, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 use crate::attest::matching::Files;
 use crate::clock::{self, Now};
 use crate::grants::Grants;
 use crate::journal::{Entry, Journal, Recorded, Who};
+use crate::looks::Looks;
 use crate::policy::rule::Rule;
 use crate::refuse;
 use crate::session::{Input, Limits, Session};
-use crate::standing;
 use crate::throttle::Backoff;
 use crate::worker::Worker;
+
+/// Looks at whoever asks, at one time.
+const LOOKS: usize = 16;
+/// Looks that anybody may ask for, at one time.
+const LOOKS_ON_REQUEST: usize = 2;
+/// Looks for whoever has given the master password, at one time.
+const LOOKS_PROVEN: usize = 4;
 
 /// Shared by all rooms, on the event loop's thread.
 #[derive(Debug)]
@@ -42,8 +49,9 @@ pub struct State {
     rule_files: RefCell<Files>,
     grants: Grants,
     generation: Cell<u64>,
-    looks: Arc<Semaphore>,
-    looks_on_request: Arc<Semaphore>,
+    looks: Looks,
+    looks_on_request: Looks,
+    looks_proven: Looks,
     /// Whether the vault is being checked.
     pub checking: Cell<bool>,
     /// Runs what waits for a disk.
@@ -94,8 +102,9 @@ impl State {
             rule_files: RefCell::new(Files::none(Instant::now())),
             grants: Grants::default(),
             generation: Cell::new(0),
-            looks: Arc::new(Semaphore::new(standing::LOOKS)),
-            looks_on_request: Arc::new(Semaphore::new(standing::LOOKS_ON_REQUEST)),
+            looks: Looks::new(LOOKS),
+            looks_on_request: Looks::new(LOOKS_ON_REQUEST),
+            looks_proven: Looks::new(LOOKS_PROVEN),
             checking: Cell::new(false),
             store: found.store,
             changing: Arc::default(),
@@ -242,14 +251,19 @@ impl State {
         self.generation.set(self.generation.get() + 1);
     }
 
-    /// Room for looks at programs' files.
-    pub fn looks(&self) -> Arc<Semaphore> {
-        self.looks.clone()
+    /// Looks at whoever asks, to judge it.
+    pub fn looks(&self) -> &Looks {
+        &self.looks
     }
 
-    /// Room for those that anybody may ask for.
-    pub fn looks_on_request(&self) -> Arc<Semaphore> {
-        self.looks_on_request.clone()
+    /// Looks that anybody may ask for: pictures and drafts. They take nothing from the others.
+    pub fn looks_on_request(&self) -> &Looks {
+        &self.looks_on_request
+    }
+
+    /// Looks for whoever has given the master password: nobody else can keep these from them.
+    pub fn looks_proven(&self) -> &Looks {
+        &self.looks_proven
     }
 
     // The vault.

@@ -45,6 +45,10 @@ pub const RULES_PAGE: usize = 8;
 pub const PICTURE_RULES: usize = 64;
 /// Processes in a picture, from the one that asks upwards; a picture of the longest still fits a frame.
 pub const CHAIN: usize = 24;
+/// Name of a process, in bytes: the kernel has 15.
+pub const PROCESS_NAME: usize = 64;
+/// Name of a terminal, in bytes.
+pub const TTY: usize = 32;
 /// Granted terminals.
 pub const GRANTS: usize = 128;
 /// The token that a shell keeps, in bytes.

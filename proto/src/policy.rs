@@ -256,12 +256,12 @@ pub struct Process<'a> {
     pub started: u64,
     /// Its name, as the kernel has it: a process can change it.
     #[serde(borrow)]
-    pub name: Text<'a, 64>,
+    pub name: Text<'a, { limits::PROCESS_NAME }>,
     /// The session that it is in (credentials(7)); 0 if that began outside the daemon's namespace.
     pub session: u32,
     /// Its terminal; empty without one.
     #[serde(borrow)]
-    pub tty: Text<'a, 32>,
+    pub tty: Text<'a, { limits::TTY }>,
     /// Whether it is a fork that never executed anything of its own.
     pub forked: bool,
     /// Whether it is passed over when the subject is looked for: `env`, `timeout` and such.
@@ -322,10 +322,10 @@ pub struct Grant<'a> {
     pub pid: u32,
     /// Its name.
     #[serde(borrow)]
-    pub name: Text<'a, 64>,
+    pub name: Text<'a, { limits::PROCESS_NAME }>,
     /// Its terminal; empty without one.
     #[serde(borrow)]
-    pub tty: Text<'a, 32>,
+    pub tty: Text<'a, { limits::TTY }>,
     /// When the password was typed, in seconds since the epoch.
     pub since: u64,
     /// Whether commands must bring the token of that shell.

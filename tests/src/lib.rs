@@ -38,4 +38,4 @@ pub use tmux::{Pane, Tmux, Typed};
 pub use typist::type_orders;
 pub use user::{User, left_out_without_root};
 pub use wait::wait_until;
-pub use world::{PASSWORD, World};
+pub use world::{PASSWORD, World, text};

@@ -74,6 +74,11 @@ impl Drop for Tmux<'_> {
 }
 
 impl Pane<'_> {
+    /// What tmux calls it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Types a line; what was shown before is wiped first.
     pub fn line(&self, line: &str) {
         self.tmux.told(&["send-keys", "-R", "-t", &self.id, ";", "clear-history", "-t", &self.id]);

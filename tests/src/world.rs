@@ -259,7 +259,8 @@ impl World {
     }
 }
 
-fn text(path: &Path) -> &str {
+/// A path as an argument.
+pub fn text(path: &Path) -> &str {
     path.to_str().expect("paths of tests are text")
 }
 

@@ -14,8 +14,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use askers::{PYTHON, Staying, allow, asker, asking, recorded, runner, text, told};
-use glassdome_tests::{Run, User, World, left_out_without_root, wait_until};
+use askers::{PYTHON, Staying, allow, asker, asking, recorded, runner, told};
+use glassdome_tests::{Run, User, World, left_out_without_root, text, wait_until};
 use serde_json::Value;
 
 fn stage() -> World {

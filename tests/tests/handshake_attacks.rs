@@ -15,9 +15,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use glassdome_tests::{User, left_out_without_root, wait_until};
+use glassdome_tests::{User, left_out_without_root, text, wait_until};
 use serde_json::Value;
-use stage::{BAIT, Row, Stage, text};
+use stage::{BAIT, Row, Stage};
 
 #[test]
 fn one_pid_that_is_several_programs() {

@@ -14,8 +14,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
-use askers::{PYTHON, Staying, Told, allow, asker, asking, recorded, runner, text, told, with_password};
-use glassdome_tests::{PASSWORD, Run, User, World, wait_until};
+use askers::{PYTHON, Staying, Told, allow, asker, asking, recorded, runner, told, with_password};
+use glassdome_tests::{PASSWORD, Run, User, World, text, wait_until};
 use serde_json::{Value, json};
 
 /// A world with secrets.

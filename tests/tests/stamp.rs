@@ -12,16 +12,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use glassdome_tests::{PASSWORD, Run, Started, User, World, left_out_without_root, programs, wait_until};
+use glassdome_tests::{
+    PASSWORD, Run, Started, User, World, left_out_without_root, programs, text, wait_until,
+};
 use install::{GROUP, Install, gid, make, said};
 use rustix::process::Signal;
 use serde_json::{Map, Value};
 
 const PROGRAMS: [&str; 3] = ["ctl", "glassdome_start", "glassdomed"];
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("paths of tests are text")
-}
 
 fn mode(path: &Path) -> (u32, u32, u32) {
     let found = fs::metadata(path).unwrap();
@@ -199,6 +197,25 @@ fn installed_both_sides_know_each_other_and_nobody_else() {
         let (level, why) = protection(world.program(Path::new(ctl), &["doctor", "--json"]), what);
         assert!(level == "on" && why.starts_with("stamped"), "{level}: {why}");
     }
+
+    // Its group is all that is known of it, and the log says no more.
+    let record = world.audit().into_iter().rfind(|record| record["event"] == "get").unwrap();
+    let kernel = &record["peer"]["kernel"];
+    assert_eq!(
+        (kernel["gid"].as_u64(), &kernel["exe"]),
+        (Some(install.gid().into()), &Value::Null),
+        "{record}"
+    );
+    // A stamped client is started with randomisation, whatever its caller has; so the caller is asked.
+    let asks =
+        format!("import subprocess, sys\nsys.exit(subprocess.run([{ctl:?}, 'get', 'a']).returncode)\n");
+    let script = world.file("asks.py", asks);
+    let script = format!("/usr/bin/python3 {}", text(&script));
+    let allow = format!("printf '{PASSWORD}' | {ctl} policy allow --password-stdin --secrets a");
+    let allow = format!("{allow} --script asks.py --exe /usr/bin/python3 >&2");
+    assert_eq!(granted(&world, &install, &format!("cd && {allow} && {script}")).ok(), b"1");
+    let out = granted(&world, &install, &format!("setarch -R {script}; exit $?")).output();
+    assert!(out.code == 4 && out.stderr.contains("without address space randomisation"), "{}", out.stderr);
 
     let copy = world.file("ctl", fs::read(ctl).unwrap());
     fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();

@@ -11,8 +11,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use askers::{PYTHON, Staying, allow, asker, asking, recorded, runner, text, told, with_password};
-use glassdome_tests::{PASSWORD, Run, User, World};
+use askers::{PYTHON, Staying, allow, asker, asking, recorded, runner, told, with_password};
+use glassdome_tests::{PASSWORD, Run, User, World, text};
 use serde_json::{Value, json};
 
 fn picture(run: Run) -> Value {

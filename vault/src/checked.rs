@@ -1,6 +1,6 @@
 //! A file that redb can trust: surveyed before the first byte of it is handed over, and each leaf of the
-//! vault's tables looked at whenever it is read. A file in which anything is wrong gives an error, not a panic
-//! of redb's or memory without a bound.
+//! vault's tables looked at whenever it is read. A file in which anything is wrong gives an error: no memory
+//! without a bound, and no panic of redb's but such as can be caught ([`crate::store`]).
 
 use std::io;
 use std::ops::{Bound, Range};
@@ -9,6 +9,7 @@ use std::sync::{PoisonError, RwLock};
 use redb::{BackendError, StorageBackend};
 
 use crate::bits::Bits;
+use crate::locks::locks_of;
 use crate::pages::{Node, PAGE, Shape};
 use crate::survey::{MAX_PAGES, survey, unsound};
 
@@ -89,29 +90,7 @@ impl<F: StorageBackend> StorageBackend for Checked<F> {
         self.file.close()
     }
 
-    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_range(start, end)
-    }
-
-    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(start, end)
-    }
-
-    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_range(start, end)
-    }
-
-    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_shared_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.unlock_range(start, end)
-    }
-
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.query_lock_range(start, end)
-    }
+    locks_of!(file);
 }
 
 #[cfg(test)]

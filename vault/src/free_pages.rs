@@ -9,7 +9,7 @@ use crate::pages::REGION_ORDER;
 pub(crate) const REGION: u64 = 1 << REGION_ORDER;
 /// Orders of the allocator of a region.
 const ORDERS: usize = REGION_ORDER as usize + 1;
-/// log2 of the regions that redb can count.
+/// The regions that redb can count.
 const MAX_REGIONS: u64 = 1 << 20;
 
 /// The free pages of a region, for each order: bit `i` clear means that the `i`th group of `2^order` pages is

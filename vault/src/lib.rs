@@ -26,6 +26,7 @@ mod header;
 mod info;
 pub mod kdf;
 mod keys;
+mod locks;
 mod multiset;
 mod name;
 mod overlay;

@@ -96,6 +96,7 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the file, having looked at it without touching it: `inspect` refuses what is not ours.
     pub fn open(path: &Path, inspect: impl Fn(&Reader) -> Result<(), Error>) -> Result<Self, Error> {
+        // The file is surveyed now and once more below: between the two somebody else may have it.
         guarded(|| {
             // Writable, though nothing is written: the lock asks for it.
             let overlay = Overlay::new(open_file(path)?).map_err(opening)?;
@@ -194,7 +195,8 @@ impl Reader {
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, Error> {
         guarded(|| {
             let row = self.table(table).get(key).map_err(storage)?;
-            // Where a row lies in its page is read from the page, and trusted until it is looked at.
+            // A leaf that redb wrote itself is not looked at again, and another program may have edited it since:
+            // where a row lies in it is then found to be wrong here, not where the row is used.
             if let Some(row) = &row {
                 std::hint::black_box(row.value());
             }

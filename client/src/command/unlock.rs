@@ -11,7 +11,7 @@
 //! A person is asked three times; a script's answer is taken once.
 
 use glassdome_proto::session::{Answer as SessionAnswer, Lifetime, Request, State, VaultState};
-use glassdome_proto::{Answer, Body, span};
+use glassdome_proto::{Answer, Body, Code, span};
 
 use crate::cli::{Command, with_token};
 use crate::connection::Connection;
@@ -63,9 +63,12 @@ impl Command for Unlock {
         if !self.quiet {
             let end = time::session_end(expires_at, left_s, time::now());
             let granted = match opened {
-                Opened::Terminal => granted(&mut connection)?,
-                Opened::Session | Opened::Nothing => "",
+                Opened::Terminal => granted(&mut connection),
+                // Where nobody is at a terminal, nobody misses it.
+                Opened::Session if Terminal::open().is_some() => granted(&mut connection).filter(|yes| !yes),
+                Opened::Session | Opened::Nothing => None,
             };
+            let granted = words(granted);
             notice::done(&format!("unlocked {end}{granted}. Lock: ctl lock"));
         }
         Ok(Exit::Ok)
@@ -129,16 +132,27 @@ impl Unlock {
 
     /// Whether a password would grant a terminal that is not granted yet, and there is one to take.
     fn could_grant(&self, connection: &mut Connection) -> Result<bool, Error> {
-        let picture = connection.who_am_i(None, None)?;
-        let ungranted = picture.grant.is_none() && picture.client.is_some();
+        let ungranted = match connection.who_am_i(None, None) {
+            Ok(picture) => picture.grant.is_none() && picture.client.is_some(),
+            // Others keep the daemon from looking: the password does without.
+            Err(Error::Refused { code: Code::Throttled, .. }) => true,
+            Err(error) => return Err(error),
+        };
         Ok(ungranted && (self.password.any() || Terminal::open().is_some()))
     }
 }
 
-/// The daemon's word that the password granted the terminal, for the line that says so.
-fn granted(connection: &mut Connection) -> Result<&'static str, Error> {
-    let granted = connection.who_am_i(None, None)?.grant.is_some();
-    Ok(if granted { "; this terminal is granted" } else { "; this terminal is not granted: see ctl whoami" })
+/// The daemon's word whether this terminal is granted, where it has one: the session is open either way.
+fn granted(connection: &mut Connection) -> Option<bool> {
+    connection.who_am_i(None, None).ok().map(|picture| picture.grant.is_some())
+}
+
+fn words(granted: Option<bool>) -> &'static str {
+    match granted {
+        Some(true) => "; this terminal is granted",
+        Some(false) => "; this terminal is not granted: see ctl whoami",
+        None => "",
+    }
 }
 
 impl Door {
@@ -254,7 +268,7 @@ mod tests {
                 let picture = Answer::Policy(policy::Answer::Picture(picture));
                 serve(&mut Daemon::greeted(accepted), |_| true, picture);
             };
-            let line = told(served, |mut connection| granted(&mut connection)).unwrap();
+            let line = words(told(served, |mut connection| Ok(granted(&mut connection))).unwrap());
             assert!(line.contains(says), "{line}");
         }
     }

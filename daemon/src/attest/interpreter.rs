@@ -37,7 +37,7 @@ pub enum Interpreter {
 
 /// The interpreter that an executable is, by the name of its file; as the kernel prints the path,
 /// that of a removed file too.
-pub fn interpreter(exe_path: &str) -> Option<Interpreter> {
+pub fn known_interpreter(exe_path: &str) -> Option<Interpreter> {
     let path = exe_path.strip_suffix(" (deleted)").unwrap_or(exe_path);
     let name = path.rsplit('/').next()?;
     if is_loader(name) {
@@ -196,22 +196,26 @@ mod tests {
         ];
         for (expected, names) in known {
             for name in names {
-                assert_eq!(interpreter(&format!("/usr/bin/{name}")), Some(expected), "{name}");
-                assert_eq!(interpreter(&format!("/usr/bin/{name} (deleted)")), Some(expected), "{name}");
+                assert_eq!(known_interpreter(&format!("/usr/bin/{name}")), Some(expected), "{name}");
+                assert_eq!(
+                    known_interpreter(&format!("/usr/bin/{name} (deleted)")),
+                    Some(expected),
+                    "{name}"
+                );
             }
         }
         let others =
             ["pythonista", "node_exporter", "shred", "fisher", "bashful", "phpize", "ld", "ldconfig"];
         for name in others.into_iter().chain(["perlish", "node-problem-detector", "rubyfmt", "", "/"]) {
-            assert_eq!(interpreter(&format!("/usr/bin/{name}")), None, "{name}");
+            assert_eq!(known_interpreter(&format!("/usr/bin/{name}")), None, "{name}");
         }
-        assert_eq!(interpreter("/opt/python3/app"), None);
+        assert_eq!(known_interpreter("/opt/python3/app"), None);
     }
 
     /// The script of a command line, whose first word is the executable.
     fn script(line: &str) -> Option<String> {
         let argv: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
-        let interpreter = interpreter(line.split(' ').next()?).expect("an interpreter");
+        let interpreter = known_interpreter(line.split(' ').next()?).expect("an interpreter");
         script_word(interpreter, &argv).map(|word| String::from_utf8(word.to_vec()).unwrap())
     }
 
@@ -415,7 +419,7 @@ mod tests {
 
         #[test]
         fn any_name_is_read(name in any::<String>()) {
-            let _ = interpreter(&name);
+            let _ = known_interpreter(&name);
         }
 
         /// Code in a word of its own is never taken for a script, whatever stands before it.

@@ -114,11 +114,6 @@ pub fn ran(client: &Member) -> Option<Member> {
     None
 }
 
-/// The process that ran the one of this number, as [`ran`].
-pub fn ran_by(pid: i32) -> Option<i32> {
-    Some(ran(&Member::of(pid).ok()?)?.stat.pid)
-}
-
 /// Handles on a process by which it is told whether it is still there, as the program it was.
 #[derive(Debug)]
 pub struct Held {

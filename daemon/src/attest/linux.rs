@@ -21,7 +21,6 @@ use rustix::fs::{AtFlags, OFlags, Statx, StatxFlags};
 
 use super::process::{self, HIDDEN, Layout, Stat};
 use super::{Exe, Kernel, Ours, Unattested};
-use crate::machine;
 
 /// Handles on a process that die with it, and what was read while they lived.
 #[derive(Debug)]
@@ -102,7 +101,7 @@ fn looked_at(creds: Creds, pidfd: OwnedFd, dir: OwnedFd, by_file: bool) -> Resul
     if process::status(dir.as_fd(), "TracerPid").map_err(hidden("the tracer"))? != "0" {
         return Err(Unattested::Traced { pid });
     }
-    if stat.is_unrandomised() && machine::randomises() {
+    if stat.is_unrandomised() {
         return Err(Unattested::Unrandomised { pid });
     }
     let ours = (by_file && is_client_file(&exe)).then_some(Ours::File);

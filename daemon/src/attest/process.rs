@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::machine;
+
 /// A fork that never executed anything (`PF_FORKNOEXEC`, include/linux/sched.h).
 const FORKED: u32 = 0x40;
 /// The major number of pseudo-terminals (Documentation/admin-guide/devices.txt).
@@ -82,10 +84,11 @@ impl Stat {
     /// every other start of the program. The strings of arguments and environment lie at the very top
     /// of the stack, and with randomisation the chance that the top is where it is without is one in
     /// millions. Always `false` where this is not known of the architecture, and of a hidden process.
+    /// Where the whole machine does without, nobody is told apart by it, and the answer is no.
     pub fn is_unrandomised(&self) -> bool {
         const TOP: Option<u64> = if cfg!(target_arch = "x86_64") { Some(0x7fff_ffff_f000) } else { None };
         // Behind the environment there is only the path that was executed, and a null pointer.
-        TOP.is_some_and(|top| self.env_end <= top && top - self.env_end <= 4096 + 16)
+        TOP.is_some_and(|top| self.env_end <= top && top - self.env_end <= 4096 + 16) && machine::randomises()
     }
 
     /// Its terminal, as people know it; empty without one.

@@ -19,8 +19,8 @@ use rustix::fs::{CWD, ResolveFlags};
 
 pub use super::file::FileFacts;
 use super::file::{self, Held};
-pub use super::interpreter::Interpreter;
-use super::{digest, interpreter, script};
+pub use super::interpreter::{Interpreter, known_interpreter};
+use super::{digest, script};
 
 /// A program, as far as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub enum Unreadable {
 /// [`Unreadable`] says what could not be read; nothing may then be decided by it.
 pub fn read(process: BorrowedFd<'_>, want: Want, until: Instant) -> Result<Program, Unreadable> {
     let exe = file::linked(process, "exe", "the executable", want.exe_digest, until)?;
-    let interpreter = interpreter::interpreter(&exe.path);
+    let interpreter = known_interpreter(&exe.path);
     let script = match interpreter {
         Some(interpreter) if want.script => script::find(process, interpreter)?,
         _ => None,
@@ -137,11 +137,6 @@ pub fn interpreter_of(script: &Path, until: Instant) -> Result<PathBuf, Unreadab
         Named::Path(path) => Ok(path.to_owned()),
         Named::Search(name) => searched(name).ok_or(Unreadable::NoInterpreter),
     }
-}
-
-/// Which interpreter a file is, by its name.
-pub fn known_interpreter(exe_path: &str) -> Option<Interpreter> {
-    interpreter::interpreter(exe_path)
 }
 
 /// Whether an interpreter was given another one to run: the loader, which runs programs as others run

@@ -180,12 +180,12 @@ pub fn set_many(
         for ((name, _), stored) in items.iter().zip(&stored) {
             let changed = !dry_run && matches!(stored, Stored::Created | Stored::Replaced);
             let event = if changed { Event::Set } else { Event::Info };
-            record(&asking, event, Outcome::Allowed, name, &by)?;
+            asking.record(event, Outcome::Allowed, Some(name), &by)?;
         }
         if !dry_run {
             let names: Vec<Name<'static>> = items.iter().map(|(name, _)| name.clone()).collect();
             let failed = move |asking: &Asking| {
-                names.iter().try_for_each(|name| record(asking, Event::Set, Outcome::Failed, name, &by))
+                names.iter().try_for_each(|name| asking.record(Event::Set, Outcome::Failed, Some(name), &by))
             };
             turn.commit(&asking, vault, change, failed).await?;
         }
@@ -279,24 +279,14 @@ async fn change<T>(
     });
     drop(permit);
     let outcome = if drafted.is_ok() { Outcome::Allowed } else { Outcome::Failed };
-    record(asking, event, outcome, name, &by)?;
+    asking.record(event, outcome, Some(name), &by)?;
     let (result, change) = drafted.map_err(|error| refuse::secret(&error, name))?;
     let name = name.clone();
-    let failed = move |asking: &Asking| record(asking, event, Outcome::Failed, &name, &by);
+    let failed = move |asking: &Asking| asking.record(event, Outcome::Failed, Some(&name), &by);
     turn.commit(asking, vault, change, failed).await?;
     Ok(result)
 }
 
 fn question<'a>(action: Action, name: &'a Name<'_>) -> Question<'a> {
     Question::Secret(action, name)
-}
-
-fn record(
-    asking: &Asking,
-    event: Event,
-    outcome: Outcome,
-    name: &Name<'_>,
-    by: &str,
-) -> Result<(), Refusal<'static>> {
-    asking.record(event, outcome, Some(name), by)
 }

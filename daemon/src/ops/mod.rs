@@ -11,6 +11,7 @@
 
 mod change;
 mod doctor;
+mod new_rule;
 mod password;
 mod picture;
 mod policy;
@@ -176,10 +177,10 @@ fn rules_and_grants(asking: &Asking, request: wire_policy::Request<'_>) -> Resul
     Ok(match request {
         Request::WhoAmI { pid, proof: given } => later(picture::picture(asking, pid, proof(given)?)),
         Request::Rules { skip, proof: given } => later(policy::rules(asking, skip, proof(given)?)),
-        Request::Draft(rule) => later(policy::draft(asking, policy::Wanted::from(rule))),
+        Request::Draft(rule) => later(policy::draft(asking, new_rule::Wanted::from(rule))),
         Request::Allow { password, rule, shown } => {
-            let (password, shown) = (password::lock_in(password)?, shown.map(policy::Shown::from));
-            later(policy::allow(asking, password, policy::Wanted::from(rule), shown))
+            let (password, shown) = (password::lock_in(password)?, shown.map(new_rule::Shown::from));
+            later(policy::allow(asking, password, new_rule::Wanted::from(rule), shown))
         }
         Request::RemoveRule { password, id } => {
             later(policy::remove(asking, password::lock_in(password)?, id.into_owned()))

@@ -42,7 +42,7 @@ pub async fn verify(asking: &Asking, event: Event, password: LockedBytes) -> Res
     let turn = state.guessing.clone().lock_owned().await;
     let wait = turn.wait(clock::now());
     if !wait.is_zero() {
-        record(asking, event, Outcome::Denied, "throttled")?;
+        asking.record(event, Outcome::Denied, None, "throttled")?;
         let seconds = wait.as_secs_f64().ceil();
         let message = format!("too many wrong passwords. Try again in {seconds} s");
         return Err(refuse::throttled(message, wait));
@@ -92,7 +92,7 @@ async fn open(
     match vault.unwrap(&kek) {
         Ok(keys) => Ok(keys),
         Err(Error::WrongPassword) => {
-            record(asking, event, Outcome::Denied, "wrong-password")?;
+            asking.record(event, Outcome::Denied, None, "wrong-password")?;
             let wait = charged.wait(clock::now());
             let millis = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
             Err(Refusal {
@@ -101,7 +101,7 @@ async fn open(
             })
         }
         Err(error) => {
-            record(asking, event, Outcome::Failed, "vault")?;
+            asking.record(event, Outcome::Failed, None, "vault")?;
             Err(refuse::vault(&error))
         }
     }
@@ -114,7 +114,7 @@ async fn open(
 /// The refusal to send.
 pub fn from_ours(asking: &Asking, event: Event) -> Result<(), Refusal<'static>> {
     if asking.state.stamp().is_some() && asking.peer.ours() != Some(Ours::Stamp) {
-        record(asking, event, Outcome::Denied, "unstamped")?;
+        asking.record(event, Outcome::Denied, None, "unstamped")?;
         return Err(refuse::unstamped());
     }
     Ok(())
@@ -170,13 +170,9 @@ pub async fn change(
     let turn = Turn::take(&asking).await;
     let change = vault.rewrap(&keys, &input, &kek).map_err(|error| refuse::vault(&error))?;
     drop(keys);
-    record(&asking, Event::ChangePassword, Outcome::Allowed, "master-password")?;
-    let failed = |asking: &Asking| record(asking, Event::ChangePassword, Outcome::Failed, "master-password");
+    asking.record(Event::ChangePassword, Outcome::Allowed, None, "master-password")?;
+    let failed =
+        |asking: &Asking| asking.record(Event::ChangePassword, Outcome::Failed, None, "master-password");
     turn.commit(&asking, vault, change, failed).await?;
     Ok(Answer::Session(session::Answer::PasswordChanged))
-}
-
-/// Records what became of a try.
-pub fn record(asking: &Asking, event: Event, outcome: Outcome, by: &str) -> Result<(), Refusal<'static>> {
-    asking.record(event, outcome, None, by)
 }

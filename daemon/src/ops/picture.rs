@@ -12,7 +12,6 @@ use super::{Asking, policy};
 use crate::attest::lineage::{self, Member};
 use crate::attest::program::{self, FileFacts, Program, Want};
 use crate::attest::{self, Ours};
-use crate::grants::Uncovered;
 use crate::policy::Standing;
 use crate::standing::{self, Asker};
 use crate::{clock, refuse};
@@ -42,62 +41,58 @@ async fn own(asking: &Asking) -> Result<Picture<'static>, Refusal<'static>> {
         version: Text::cut(evidence.claims.version.clone()),
     };
     let client = asking.peer.ours();
-    let chain = chain(asking, pid).await?;
+    let line = line(asking, pid).await?;
     asking.peer.still().map_err(|_| refuse::gone(pid))?;
-    Ok(Picture { claims: Some(claims), ..draw(asking, chain, client, &standing, &asker)? })
+    Ok(Picture { claims: Some(claims), ..draw(asking, &line, client, &standing, &asker)? })
 }
 
 async fn other(asking: &Asking, pid: i32) -> Result<Picture<'static>, Refusal<'static>> {
     let gone = |_| refuse::usage("there is no such process");
     let member = Member::of(pid).map_err(gone)?;
     let client = member.exe().filter(attest::is_client_file).map(|_| Ours::File);
-    let (standing, asker) = match (client, lineage::ran(&member)) {
-        (Some(_), subject) => match asking.state.grants().covering(&member, None) {
-            Ok(id) => (Standing { grant: Some(id), rules: Vec::new() }, Asker::default()),
-            Err(uncovered) => match subject {
-                Some(subject) => standing::judge(&asking.state, subject, None, Some(uncovered)).await?,
-                None => (
-                    Standing::default(),
-                    Asker { uncovered: Some(Uncovered::NotGranted), ..Asker::default() },
-                ),
-            },
-        },
-        (None, _) => standing::judge(&asking.state, member, None, None).await?,
+    let judged = match client {
+        Some(_) => standing::judge_caller(&asking.state, &member, None).await,
+        None => standing::judge(&asking.state, member, None, None).await,
     };
-    let chain = chain(asking, pid).await?;
-    draw(asking, chain, client, &standing, &asker)
+    let (standing, asker) = judged.map_err(|unjudged| unjudged.refusal)?;
+    let line = line(asking, pid).await?;
+    draw(asking, &line, client, &standing, &asker)
 }
 
-type Seen = (Member, Option<Program>);
+/// The processes from one upwards, each with its files.
+struct Line {
+    seen: Vec<(Member, Option<Program>)>,
+    /// Which of them ran the first, if that can be seen.
+    ran: Option<usize>,
+}
 
-/// The processes from this one upwards, each with its files, on a thread of its own.
-async fn chain(asking: &Asking, pid: i32) -> Result<Vec<Seen>, Refusal<'static>> {
+async fn line(asking: &Asking, pid: i32) -> Result<Line, Refusal<'static>> {
     let look = move |until: Instant| {
-        let subject = lineage::ran_by(pid);
-        let with_files = |member: Member| {
+        let members: Vec<Member> = lineage::line(pid).collect();
+        let ran = members.first().and_then(lineage::ran).map(|member| member.stat.pid);
+        let ran = members.iter().position(|member| Some(member.stat.pid) == ran);
+        let with_files = |(at, member): (usize, Member)| {
             // Of the others it is enough to know which file they are.
-            let exe_digest = member.stat.pid == pid || subject == Some(member.stat.pid);
+            let exe_digest = at == 0 || Some(at) == ran;
             let read =
                 |exe_digest| program::read(member.dir.as_fd(), Want { exe_digest, script: true }, until);
             // Without the bytes there is still the file.
             let program = read(exe_digest).or_else(|_| read(false)).ok();
             (member, program)
         };
-        lineage::line(pid).map(with_files).collect::<Vec<_>>()
+        Line { seen: members.into_iter().enumerate().map(with_files).collect(), ran }
     };
-    standing::look_on_request(&asking.state, look).await
+    asking.state.looks_on_request().run(look).await
 }
 
 fn draw(
     asking: &Asking,
-    chain: Vec<Seen>,
+    line: &Line,
     client: Option<Ours>,
     standing: &Standing,
     asker: &Asker,
 ) -> Result<Picture<'static>, Refusal<'static>> {
-    let first = chain.first().map(|(member, _)| member.stat.pid);
-    let ran_by = first.filter(|_| client.is_some()).and_then(lineage::ran_by);
-    let subject = chain.iter().position(|(member, _)| Some(member.stat.pid) == ran_by).unwrap_or(0);
+    let subject = line.ran.filter(|_| client.is_some()).unwrap_or(0);
     let open = asking.state.is_open(clock::now());
     let unserved = standing.grant.is_none() && standing.rules.is_empty();
     let missing = match (open, unserved) {
@@ -106,7 +101,7 @@ fn draw(
         (true, false) => None,
     };
     let rules = standing.rules.iter().map(|rule| Text::cut(rule.id.clone()));
-    let chain = chain.iter().map(|(member, program)| process(member, program.as_ref()));
+    let chain = line.seen.iter().map(|(member, program)| process(member, program.as_ref()));
     let picture = Picture {
         chain: List::new(chain.collect()).ok_or_else(unsendable)?,
         subject: u8::try_from(subject).unwrap_or(0),

@@ -19,7 +19,7 @@ pub fn show(asking: &Asking) -> Result<Answer<'static>, Refusal<'static>> {
     let all = ALL.iter().map(|spec| setting(spec, &vault, permit.keys())).collect::<Result<Vec<_>, _>>();
     let by = permit.by().word();
     drop(permit);
-    password::record(asking, Event::Settings, Outcome::Allowed, &by)?;
+    asking.record(Event::Settings, Outcome::Allowed, None, &by)?;
     let all = List::new(all?).ok_or_else(|| refuse::protocol("more settings than a message holds"))?;
     Ok(Answer::Settings(wire::Answer::All(all)))
 }
@@ -48,8 +48,8 @@ pub async fn set(
             draft.finish()
         })
         .map_err(|error| refuse::vault(&error))?;
-    password::record(&asking, Event::ChangeSetting, Outcome::Allowed, spec.key)?;
-    let failed = |asking: &Asking| password::record(asking, Event::ChangeSetting, Outcome::Failed, spec.key);
+    asking.record(Event::ChangeSetting, Outcome::Allowed, None, spec.key)?;
+    let failed = |asking: &Asking| asking.record(Event::ChangeSetting, Outcome::Failed, None, spec.key);
     turn.commit(&asking, vault.clone(), change, failed).await?;
     Ok(Answer::Settings(wire::Answer::Set(setting(spec, &vault, &keys)?)))
 }

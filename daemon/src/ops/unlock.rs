@@ -18,7 +18,7 @@ use crate::settings::{self, Settings};
 use crate::throttle::Backoff;
 use crate::watch::integrity;
 use crate::worker;
-use crate::{clock, refuse, standing};
+use crate::{clock, refuse};
 
 /// What to do with a session that is open already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub async fn create(
         return Err(Refusal::new(Code::Conflict, "there is a vault already. Unlock: glassdome_start"));
     }
     password::judge(&password, accept_weak)?;
-    password::record(&asking, Event::Create, Outcome::Allowed, "first-use")?;
+    asking.record(Event::Create, Outcome::Allowed, None, "first-use")?;
     // In a task of its own: a lock ends the request, but a vault that is made must also be known.
     let making = tokio::task::spawn_local(make(asking.clone(), turn, password));
     let (vault, keys) = making.await.unwrap_or_else(|_| Err(refuse::lost(worker::Lost)))?;
@@ -101,10 +101,10 @@ async fn begin(
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let settings = Settings::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
     if keys.level() < settings.memory {
-        password::record(asking, Event::Unlock, Outcome::Denied, "memory")?;
+        asking.record(Event::Unlock, Outcome::Denied, None, "memory")?;
         return Err(below_minimum(keys.level(), settings.memory));
     }
-    password::record(asking, Event::Unlock, Outcome::Allowed, "master-password")?;
+    asking.record(Event::Unlock, Outcome::Allowed, None, "master-password")?;
     let seconds = |s: Option<u32>| s.map(|s| Duration::from_secs(s.into()));
     if Some(keys.level()) < asking.state.memory() {
         tracing::warn!(
@@ -131,7 +131,7 @@ async fn shell_of(asking: &Asking, settings: &Settings) -> Result<Option<Grantab
     }
     let (pid, mode) = (asking.peer.evidence().kernel.pid, settings.terminals);
     let find = move |_| Member::of(pid).ok().map(|client| Grantable::find(&client, mode));
-    let found = standing::look_at(&asking.state, find).await;
+    let found = asking.state.looks_proven().run(find).await;
     asking.peer.still().map_err(|_| refuse::gone(pid))?;
     match found {
         Ok(Some(Ok(shell))) => Ok(Some(shell)),
@@ -156,7 +156,7 @@ fn grant(asking: &Asking, settings: &Settings, shell: Option<Grantable>) -> Resu
     state.policy_changed();
     match given {
         None => Ok(()),
-        Some(Ok(id)) => password::record(asking, Event::Grant, Outcome::Allowed, &format!("terminal:{id}")),
+        Some(Ok(id)) => asking.record(Event::Grant, Outcome::Allowed, None, &format!("terminal:{id}")),
         Some(Err(reason)) => {
             tracing::warn!("no terminal is granted: {reason}");
             Ok(())

@@ -106,7 +106,7 @@ fn refused(state: &State, who: Who<'_>, reason: &Unattested) {
 }
 
 async fn turn_away(accepted: OwnedFd, outbox: &Outbox, reason: &Unattested) {
-    let refusal = Refusal::new(Code::Denied, format!("denied: {reason}"));
+    let refusal = refuse::unattested(reason);
     // It may be gone, or not listening; it is told if it can be.
     let _ = send_last(accepted, outbox, &Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
 }

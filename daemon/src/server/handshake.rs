@@ -60,7 +60,7 @@ pub async fn meet(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Met, Fail
             Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox }),
             Err(failed) => {
                 let (identity, reason) = *failed;
-                let refusal = Refusal::new(Code::Denied, format!("denied: {reason}"));
+                let refusal = refuse::unattested(&reason);
                 // It is told if it still listens.
                 let _ = wire.send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
                 Err(Failed::Known(identity, reason.into()))

@@ -4,18 +4,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use glassdome_tests::{PASSWORD, Pty, Run, User, World};
+use glassdome_tests::{PASSWORD, Pty, Run, User, World, text};
 use serde_json::Value;
 
 use crate::scripts;
 
 /// The interpreter that the first line of `asker.py` names.
 pub const PYTHON: &str = "/usr/bin/python3";
-
-/// As text.
-pub fn text(path: &Path) -> &str {
-    path.to_str().expect("paths of tests are text")
-}
 
 /// A copy of `asker.py` in the home directory.
 pub fn asker(world: &World, name: &str) -> PathBuf {

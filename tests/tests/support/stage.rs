@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use glassdome_tests::{Started, World, wait_until};
+use glassdome_tests::{Started, World, text, wait_until};
 use serde_json::Value;
 
 use crate::{scripts, tools};
@@ -135,9 +135,4 @@ impl Stage {
         assert_eq!(plain(self.allowed_python())["got"], BAIT, "an attacker that does not attack");
         assert_eq!(plain(self.copy("/usr/bin/python3"))["got"], Value::Null, "and one without a rule");
     }
-}
-
-/// The path as an argument.
-pub fn text(path: &Path) -> &str {
-    path.to_str().expect("paths of tests are text")
 }

@@ -74,6 +74,30 @@ fn limit_dash_which_has_no_functions_for_it_takes_impostors_for_typing() {
     only_the_token_tells(DASH);
 }
 
+/// Whatever can reach tmux types there as its person does.
+#[test]
+fn limit_a_program_that_drives_the_terminal_is_served_as_who_sits_there() {
+    let world = world();
+    BASH.set_up(&world);
+    let tmux = Tmux::start(&world);
+    let (granted, other) = (BASH.with_init(&tmux), BASH.plain(&tmux));
+    grant_first(&granted);
+    denied(&other.typed("ctl get a"), "control: nothing speaks for this pane");
+    let drive = world.file(
+        "drive.py",
+        "import os, subprocess, sys, time\n\
+         tmux = ['tmux', '-S', os.environ['XDG_RUNTIME_DIR'] + '/tmux']\n\
+         line = 'ctl get a > stolen; mv stolen stolen.whole'\n\
+         subprocess.run(tmux + ['send-keys', '-t', sys.argv[1], line, 'Enter'], check=True)\n\
+         while not os.path.exists('stolen.whole'): time.sleep(0.05)\n\
+         print(open('stolen.whole').read())\n",
+    );
+    served(
+        &other.typed(&format!("/usr/bin/python3 {} {}", drive.display(), granted.id())),
+        "by the other pane's hand",
+    );
+}
+
 #[test]
 fn only_the_token_of_the_grant_will_do_until_the_password_is_typed_again() {
     let world = world();

@@ -2,7 +2,7 @@
 
 use std::io::stdout;
 
-use crate::cli::{connect, json_line, print};
+use crate::cli::{connect, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::password::PasswordArgs;
@@ -24,7 +24,7 @@ impl Show {
     pub(super) fn run(self) -> Result<Exit, Error> {
         let rules = with_proof(&mut connect()?, &self.password, |connection, proof| connection.rules(proof))?;
         if self.json {
-            print(&json_line(&rules.iter().map(document).collect::<Vec<_>>())?)?;
+            print_json(&rules.iter().map(document).collect::<Vec<_>>())?;
         } else {
             let style = Style::of(&stdout());
             let all: Vec<String> = rules.iter().map(|rule| toml(rule, style)).collect();
