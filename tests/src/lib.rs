@@ -13,7 +13,7 @@
 //! | `tmux` | shells in panes that the test types in |
 //! | `daemon_process` | the daemon of a home as a process: its pid, signals, its end |
 //! | `user` | the two ordinary users, and what needs root |
-//! | `programs` | where the programs lie so that those users can run them |
+//! | `programs` | where the programs lie so that those users can run them, stamped or not |
 //! | `confine` | limits that a program is started under |
 //! | `wait` | waiting for what happens by itself |
 #![deny(unsafe_code)]
@@ -31,7 +31,7 @@ mod world;
 
 pub use confine::Confine;
 pub use daemon_process::DaemonProcess;
-pub use programs::programs;
+pub use programs::{programs, stamped};
 pub use run::{Out, Run, Started};
 pub use terminal::Pty;
 pub use tmux::{Pane, Tmux, Typed};

@@ -1,5 +1,5 @@
-//! Where the programs lie. They are copied once into a directory that every user can reach: the
-//! build's own may be in a home that is closed to others.
+//! Where the programs lie: installed by root, where the run says so, else copied once into a directory
+//! that every user can reach, as the build's own may be in a home that is closed to others.
 
 use std::env;
 use std::fs::{self, DirBuilder, Permissions};
@@ -16,14 +16,37 @@ const NAMES: [&str; 3] = ["ctl", "glassdome_start", "glassdomed"];
 /// Copies of builds that nobody has tested for this long are removed.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 
-/// The directory in which `ctl`, `glassdome_start` and `glassdomed` lie side by side, as built:
-/// named by `GLASSDOME_BIN_DIR`, else beside this test in the build's directory.
+/// The directory in which `ctl`, `glassdome_start` and `glassdomed` lie side by side: where they are
+/// [`stamped`], that of the install; else as built, named by `GLASSDOME_BIN_DIR` or beside this test in
+/// the build's directory.
 pub fn programs() -> &'static Path {
     static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
+        if let Some(installed) = installed() {
+            wears_the_stamp(&installed);
+            return installed;
+        }
         let named = env::var_os("GLASSDOME_BIN_DIR").map(PathBuf::from);
         shared(&named.unwrap_or_else(beside_the_test), &NAMES)
     });
     &DIRECTORY
+}
+
+/// Whether what is tested is an install by root: `GLASSDOME_INSTALLED` names its directory, which
+/// `scripts/installed` sets.
+pub fn stamped() -> bool {
+    installed().is_some()
+}
+
+fn installed() -> Option<PathBuf> {
+    env::var_os("GLASSDOME_INSTALLED").map(PathBuf::from)
+}
+
+/// A run that claims to be about stamped programs must be.
+fn wears_the_stamp(installed: &Path) {
+    for name in NAMES {
+        let file = fs::metadata(installed.join(name)).expect("it is installed");
+        assert!(file.mode() & 0o7777 == 0o2755 && file.uid() == 0 && file.gid() != 0, "{name}: no stamp");
+    }
 }
 
 /// The harness's own program that starts what a test runs.
