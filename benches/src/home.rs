@@ -168,6 +168,7 @@ impl Home {
         let exe = own.to_str().and_then(Text::new).ok_or_else(unfit)?;
         let rule = NewRule {
             id: None,
+            decision: policy::Decision::Allow,
             secrets: List::new(vec![Glob::parse("**").map_err(|_| unfit())?]).ok_or_else(unfit)?,
             actions: List::new(vec![Action::Get]).ok_or_else(unfit)?,
             whom: Whom::Exe { exe },

@@ -114,9 +114,9 @@ impl Connection {
 }
 
 fn rule_into_owned(rule: Rule<'_>) -> Rule<'static> {
-    let Rule { id, secrets, actions, exe, script, made } = rule;
-    let script = script.map(pinned_into_owned);
-    Rule { id: text_into_owned(id), secrets, actions, exe: pinned_into_owned(exe), script, made }
+    let Rule { id, decision, secrets, actions, exe, script, made } = rule;
+    let (exe, script) = (exe.map(pinned_into_owned), script.map(pinned_into_owned));
+    Rule { id: text_into_owned(id), decision, secrets, actions, exe, script, made }
 }
 
 fn pinned_into_owned(pinned: Pinned<'_>) -> Pinned<'static> {

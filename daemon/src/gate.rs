@@ -12,7 +12,7 @@ use glassdome_vault::Keys;
 
 use crate::clock;
 use crate::ops::Asking;
-use crate::policy::{self, By, Question};
+use crate::policy::{self, By, Question, Verdict};
 use crate::refuse;
 
 /// This peer may do this, now.
@@ -60,8 +60,13 @@ pub fn admit<'s>(
         return Err(refused("locked", refuse::locked(state.last_lock())));
     }
     let (standing, asker) = stand.now(state);
-    let Some(by) = policy::decide(&standing, question) else {
-        return Err(refused("policy", refuse::denied(question, &asker)));
+    let by = match policy::decide(&standing, question) {
+        Verdict::Allow(by) => by,
+        Verdict::Ask(_) => return Err(refused("policy", refuse::denied(question, &asker))),
+        Verdict::Deny(rule) => {
+            let word = rule.as_ref().map_or_else(|| "policy".to_owned(), |rule| rule.word());
+            return Err(refused(&word, refuse::kept_back(question, &asker, rule.as_deref())));
+        }
     };
     state.used(clock::now());
     match state.keys() {

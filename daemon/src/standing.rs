@@ -17,8 +17,8 @@ use crate::attest::{Peer, Unattested};
 use crate::clock;
 use crate::grants::{Token, Uncovered};
 use crate::journal::{Entry, Who};
-use crate::policy::Standing;
 use crate::policy::rule::Rule;
+use crate::policy::{Decision, Standing};
 use crate::refuse;
 use crate::state::State;
 
@@ -48,6 +48,8 @@ pub struct Asker {
     pub script: Option<String>,
     /// Its executable, unless the first line of its script leads to that.
     pub exe: Option<String>,
+    /// Whether its program could be told.
+    pub seen: bool,
     /// Whether it runs what others wrote: then only a script of its own gives it an identity.
     pub interpreter: bool,
     /// Its terminal; empty without one.
@@ -85,8 +87,11 @@ impl Stand {
         let known = self.known.borrow();
         let Some(known) = &*known else { return (Standing::default(), Rc::default()) };
         let grant = known.standing.grant.filter(|id| state.grants().holds(*id));
-        let rules = known.standing.rules.iter().filter(|rule| state.has_rule(rule)).cloned().collect();
-        (Standing { grant, rules }, known.asker.clone())
+        let holds = |rule: &&Arc<Rule>| {
+            state.has_rule(rule) && rule.process.as_ref().is_none_or(|process| process.0.alive())
+        };
+        let rules = known.standing.rules.iter().filter(holds).cloned().collect();
+        (Standing { grant, rules, cleared: None }, known.asker.clone())
     }
 
     fn is_current(&self, state: &State) -> bool {
@@ -150,15 +155,15 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing
         let name = lineage::file_name(&exe.path).to_owned();
         let uncovered = Some(Uncovered::Program);
         let exe = Some(exe.path.clone());
-        let asker = Asker { pid, name, exe, itself: true, uncovered, ..Asker::default() };
-        return Ok((Standing { grant: None, rules }, asker));
+        let asker = Asker { pid, name, exe, seen: true, itself: true, uncovered, ..Asker::default() };
+        return Ok((Standing { rules, ..Standing::default() }, asker));
     }
     let client = Member::of(pid).map_err(|_| Unattested::Gone { pid })?;
     let found = if peer.ours().is_some() {
         judge_caller(state, &client, stand.token().as_ref()).await?
     } else {
         let expected = kernel.exe.as_ref().map(|exe| (exe.dev, exe.ino));
-        judge(state, client, expected, None).await?
+        judge(state, client, expected, Came::Itself).await?
     };
     peer.still()?;
     Ok(found)
@@ -173,13 +178,23 @@ pub async fn judge_caller(
     client: &Member,
     token: Option<&Token>,
 ) -> Result<(Standing, Asker), Unjudged> {
-    let uncovered = match state.grants().covering(client, token) {
-        Ok(id) => return Ok((Standing { grant: Some(id), rules: Vec::new() }, Asker::default())),
-        Err(uncovered) => uncovered,
+    let (grant, uncovered) = match state.grants().covering(client, token) {
+        Ok(id) => {
+            let rules = state.rules();
+            let keeps_back = |rule: &&Arc<Rule>| rule.decision != Decision::Allow;
+            let strict: Vec<Arc<Rule>> = rules.iter().filter(keeps_back).cloned().collect();
+            // A grant widens nothing that a rule keeps back; few rules do, and fewer name a program.
+            if strict.iter().all(|rule| rule.is_about_anyone()) {
+                let standing = Standing { grant: Some(id), rules: strict, cleared: None };
+                return Ok((standing, Asker::default()));
+            }
+            (Some(id), None)
+        }
+        Err(uncovered) => (None, Some(uncovered)),
     };
     let Some(member) = lineage::ran(client) else {
         let (pid, name) = (client.stat.pid, client.stat.name.clone());
-        let asker = Asker { pid, name, uncovered: Some(uncovered), ..Asker::default() };
+        let asker = Asker { pid, name, uncovered, ..Asker::default() };
         return Ok((Standing::default(), asker));
     };
     let pid = member.stat.pid;
@@ -191,11 +206,22 @@ pub async fn judge_caller(
     if member.stat.is_unrandomised() {
         return Err(Unattested::Unrandomised { pid }.into());
     }
-    judge(state, member, None, Some(uncovered)).await
+    let (standing, asker) = judge(state, member, None, Came::Ran(uncovered)).await?;
+    // What keeps back could not be compared with a program that cannot be told.
+    let grant = grant.filter(|_| asker.seen);
+    Ok((Standing { grant, ..standing }, asker))
 }
 
-/// Compares a process with the rules, on a thread of its own. `uncovered` says why no grant helps one
-/// that ran a program of ours, `expected` which executable it must still show.
+/// How whoever is judged came to ask.
+pub enum Came {
+    /// It connected itself.
+    Itself,
+    /// It ran a program of ours; if no grant covers that, this is why.
+    Ran(Option<Uncovered>),
+}
+
+/// Compares a process with the rules, on a thread of its own. `expected` says which executable it must
+/// still show.
 ///
 /// # Errors
 /// [`Unjudged`].
@@ -203,19 +229,24 @@ pub async fn judge(
     state: &Rc<State>,
     member: Member,
     expected: Option<(u64, u64)>,
-    uncovered: Option<Uncovered>,
+    came: Came,
 ) -> Result<(Standing, Asker), Unjudged> {
     let rules = state.rules();
     let look = move |until| {
         let (found, files) = matching::find(&member, expected, &rules, until);
-        (judged(found, &member, uncovered), files)
+        (judged(found, &member, came), files)
     };
     let (judged, files) = state.looks().run(look).await.map_err(Unjudged::late)?;
     state.set_rule_files(files);
     Ok(judged)
 }
 
-fn judged(found: Found, member: &Member, uncovered: Option<Uncovered>) -> (Standing, Asker) {
+fn judged(found: Found, member: &Member, came: Came) -> (Standing, Asker) {
+    let itself = matches!(came, Came::Itself);
+    let uncovered = match came {
+        Came::Itself => Some(Uncovered::Program),
+        Came::Ran(uncovered) => uncovered,
+    };
     let Found { rules, changed, program, by_first_line } = found;
     let program = program.as_ref();
     let exe = program.map(|program| lineage::file_name(&program.exe.path).to_owned());
@@ -226,12 +257,13 @@ fn judged(found: Found, member: &Member, uncovered: Option<Uncovered>) -> (Stand
         exe: program.filter(|_| !by_first_line).map(|program| program.exe.path.clone()),
         interpreter: program.is_some_and(|program| program.interpreter.is_some()),
         tty: member.stat.tty_name(),
-        itself: uncovered.is_none(),
+        seen: program.is_some(),
+        itself,
         line: line_of(member),
-        uncovered: Some(uncovered.unwrap_or(Uncovered::Program)),
+        uncovered,
         changed,
     };
-    (Standing { grant: None, rules }, asker)
+    (Standing { rules, ..Standing::default() }, asker)
 }
 
 /// Names from the leader of its session down to it.

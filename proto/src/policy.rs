@@ -37,7 +37,7 @@ pub enum Request<'a> {
     },
     /// What a rule would be; nothing is sealed.
     Draft(#[serde(borrow)] NewRule<'a>),
-    /// Seals a rule that allows.
+    /// Seals a rule.
     Allow {
         /// The master password, typed for this.
         #[serde(borrow)]
@@ -80,6 +80,8 @@ pub struct NewRule<'a> {
     /// What it shall be called; made up if nothing is given.
     #[serde(borrow)]
     pub id: Option<RuleId<'a>>,
+    /// What it shall say.
+    pub decision: Decision,
     /// Names that it covers.
     pub secrets: List<Glob, { limits::RULE_GLOBS }>,
     /// What may be done with them.
@@ -112,6 +114,8 @@ pub enum Whom<'a> {
         #[serde(borrow)]
         exe: PathText<'a>,
     },
+    /// Whatever asks: only of a rule that does not allow.
+    Anyone,
 }
 
 /// The files of a [`Answer::Draft`] that somebody has seen.
@@ -119,10 +123,40 @@ pub enum Whom<'a> {
 pub struct Shown<'a> {
     /// The executable.
     #[serde(borrow)]
-    pub exe: Pinned<'a>,
+    pub exe: Option<Pinned<'a>>,
     /// The script that it runs, if it is an interpreter.
     #[serde(borrow)]
     pub script: Option<Pinned<'a>>,
+}
+
+/// What a rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Decision {
+    /// Yes.
+    Allow,
+    /// The person decides, each time anew.
+    Ask,
+    /// No.
+    Deny,
+}
+
+impl Decision {
+    /// All of them; each goes before those in front of it.
+    pub const ALL: [Self; 3] = [Self::Allow, Self::Ask, Self::Deny];
+
+    /// The word that people type and logs record.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+
+    /// The decision of that name.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|decision| decision.name() == word)
+    }
 }
 
 /// What may be done with secrets.
@@ -183,19 +217,21 @@ pub enum Answer<'a> {
     Revoked,
 }
 
-/// A rule that allows.
+/// A sealed rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule<'a> {
     /// Its name.
     #[serde(borrow)]
     pub id: RuleId<'a>,
+    /// What it says.
+    pub decision: Decision,
     /// Names that it covers.
     pub secrets: List<Glob, { limits::RULE_GLOBS }>,
     /// What may be done with them.
     pub actions: List<Action, { limits::RULE_ACTIONS }>,
-    /// The executable.
+    /// The executable; nothing if it is about whatever asks.
     #[serde(borrow)]
-    pub exe: Pinned<'a>,
+    pub exe: Option<Pinned<'a>>,
     /// The script that it runs, if it is an interpreter.
     #[serde(borrow)]
     pub script: Option<Pinned<'a>>,

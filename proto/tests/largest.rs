@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use glassdome_proto::policy::{
-    Action, Answer as Policy, Claims, Exe, Grant, Ours, Picture, Pinned, Process, Rule, Script,
+    Action, Answer as Policy, Claims, Decision, Exe, Grant, Ours, Picture, Pinned, Process, Rule, Script,
 };
 use glassdome_proto::{
     Answer, Bytes, Glob, HEADER_LEN, List, Outcome, Reply, Text, decode, encode, limits, policy, session,
@@ -25,9 +25,10 @@ fn pinned() -> Pinned<'static> {
 fn rule() -> Rule<'static> {
     Rule {
         id: longest(),
+        decision: Decision::Allow,
         secrets: full(Glob::parse(&"x".repeat(limits::GLOB)).unwrap()),
         actions: full(Action::Remove),
-        exe: pinned(),
+        exe: Some(pinned()),
         script: Some(pinned()),
         made: u64::MAX,
     }
@@ -116,11 +117,12 @@ fn the_longest_rule_with_its_password_and_the_longest_token() {
         password: Bytes::new(&password).unwrap(),
         rule: policy::NewRule {
             id: Some(longest()),
+            decision: Decision::Allow,
             secrets: full(Glob::parse(&"x".repeat(limits::GLOB)).unwrap()),
             actions: full(Action::Remove),
             whom: policy::Whom::Script { script: longest(), exe: Some(longest()) },
         },
-        shown: Some(policy::Shown { exe: pinned(), script: Some(pinned()) }),
+        shown: Some(policy::Shown { exe: Some(pinned()), script: Some(pinned()) }),
     };
     let token = session::Request::Token { token: Bytes::new(&[0xff; limits::TOKEN]).unwrap() };
     for body in [Body::Policy(request), Body::Session(token)] {

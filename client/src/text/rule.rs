@@ -22,12 +22,14 @@ pub(crate) fn toml(rule: &Rule<'_>, style: Style) -> String {
     let actions = list(rule.actions.iter().map(|action| format!("\"{}\"", action.name())).collect());
     let mut rows = vec![
         ("id", toml_string(&rule.id), format!("made {}", time::date_time(rule.made))),
-        ("decision", "\"allow\"".to_owned(), String::new()),
+        ("decision", format!("\"{}\"", rule.decision.name()), String::new()),
         ("secrets", secrets, String::new()),
         ("actions", actions, String::new()),
-        ("exe", toml_string(&rule.exe.path), format!("weak: this file, {}", exe_bytes(&rule.exe))),
     ];
-    rows.extend(digest("exe_sha256", &rule.exe));
+    if let Some(exe) = &rule.exe {
+        rows.push(("exe", toml_string(&exe.path), format!("weak: this file, {}", exe_bytes(exe))));
+        rows.extend(digest("exe_sha256", exe));
+    }
     if let Some(script) = &rule.script {
         let comment = format!("weak: the program's own word, {}", script_bytes(script));
         rows.push(("script", toml_string(&script.path), comment));
@@ -64,7 +66,7 @@ pub(crate) struct Document<'a> {
     decision: &'static str,
     secrets: &'a [Glob],
     actions: Vec<&'static str>,
-    exe: File<'a>,
+    exe: Option<File<'a>>,
     script: Option<File<'a>>,
     strength: &'static str,
     made: u64,
@@ -79,10 +81,10 @@ struct File<'a> {
 pub(crate) fn document<'a>(rule: &'a Rule<'_>) -> Document<'a> {
     Document {
         id: &rule.id,
-        decision: "allow",
+        decision: rule.decision.name(),
         secrets: &rule.secrets,
         actions: rule.actions.iter().map(|action| action.name()).collect(),
-        exe: file(&rule.exe),
+        exe: rule.exe.as_ref().map(file),
         script: rule.script.as_ref().map(file),
         strength: "weak",
         made: rule.made,
@@ -95,7 +97,7 @@ fn file<'a>(pinned: &'a Pinned<'_>) -> File<'a> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use glassdome_proto::policy::Action;
+    use glassdome_proto::policy::{Action, Decision};
     use glassdome_proto::{List, Text};
 
     use super::*;
@@ -103,10 +105,11 @@ pub(crate) mod tests {
     pub(crate) fn rule() -> Rule<'static> {
         Rule {
             id: Text::new("deploy").unwrap(),
+            decision: Decision::Allow,
             secrets: List::new(vec![Glob::parse("aws/prod/*").unwrap(), Glob::parse("db\"").unwrap()])
                 .unwrap(),
             actions: List::new(vec![Action::Get, Action::List]).unwrap(),
-            exe: Pinned { path: Text::new("/usr/bin/python3.13").unwrap(), sha256: None },
+            exe: Some(Pinned { path: Text::new("/usr/bin/python3.13").unwrap(), sha256: None }),
             script: Some(Pinned { path: Text::new("/home/u/deploy.py").unwrap(), sha256: Some([0xab; 32]) }),
             made: 1_795_348_800,
         }

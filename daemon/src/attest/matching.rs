@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::Exe;
 use super::lineage::Member;
 use super::program::{self, FileFacts, Program, Want};
+use crate::policy::Decision;
 use crate::policy::rule::{Pinned, Rule};
 
 /// What was found.
@@ -54,16 +55,21 @@ impl Files {
         if now.saturating_duration_since(self.at) > FRESH {
             return None;
         }
-        let about = |rule: &&Arc<Rule>| {
-            let file = self.seen.get(&rule.exe.path).and_then(Option::as_ref);
-            file.is_some_and(|file| (file.dev, file.ino) == (exe.dev, exe.ino))
+        let seen = |pinned: &Pinned| self.seen.get(&pinned.path).and_then(Option::as_ref);
+        // Which process it is, is not known from its file.
+        if rules.iter().any(|rule| rule.process.is_some()) {
+            return None;
+        }
+        let about = |rule: &&Arc<Rule>| match &rule.exe {
+            Some(pinned) => seen(pinned).is_some_and(|file| (file.dev, file.ino) == (exe.dev, exe.ino)),
+            None => true,
         };
         let candidates: Vec<&Arc<Rule>> = rules.iter().filter(about).collect();
         let plain = |rule: &Rule| {
-            let file = self.seen.get(&rule.exe.path).and_then(Option::as_ref);
-            rule.script.is_none() && rule.exe.sha256.is_none() && file.is_some_and(|file| !file.writable)
+            let bare = |exe: &Pinned| exe.sha256.is_none() && seen(exe).is_some_and(|file| !file.writable);
+            rule.script.is_none() && rule.exe.as_ref().is_none_or(bare)
         };
-        let at_once = !candidates.is_empty()
+        let at_once = candidates.iter().any(|rule| rule.exe.is_some())
             && program::known_interpreter(&exe.path).is_none()
             && candidates.iter().all(|rule| plain(rule));
         at_once.then(|| candidates.into_iter().cloned().collect())
@@ -85,29 +91,37 @@ pub fn find(
     until: Instant,
 ) -> (Found, Files) {
     let mut files = Files::none(Instant::now());
-    let candidates: Vec<&Arc<Rule>> = match member.exe() {
+    let (plain, about_files): (Vec<&Arc<Rule>>, Vec<&Arc<Rule>>) =
+        rules.iter().partition(|rule| rule.exe.is_none());
+    let candidates: Vec<(&Arc<Rule>, &Pinned)> = match member.exe() {
         Some(exe) => {
-            let about = |rule: &&Arc<Rule>| files.of(&rule.exe.path, until) == Some((exe.dev, exe.ino));
-            rules.iter().filter(about).collect()
+            let named = about_files.into_iter().filter_map(|rule| Some((rule, rule.exe.as_ref()?)));
+            named.filter(|(_, own)| files.of(&own.path, until) == Some((exe.dev, exe.ino))).collect()
         }
         None => Vec::new(),
     };
     // Where no rule comes into question the script is still read: a refusal names it.
-    let want = Want { exe_digest: candidates.iter().any(|rule| rule.exe.sha256.is_some()), script: true };
+    let want = Want { exe_digest: candidates.iter().any(|(_, exe)| exe.sha256.is_some()), script: true };
     let mut found = Found::default();
+    // Whatever cannot be read of it: what is about anyone is about it, too.
+    let is_it = |rule: &&&Arc<Rule>| rule.process.as_ref().is_none_or(|process| process.0.is(&member.stat));
+    found.rules.extend(plain.iter().filter(is_it).map(|rule| Arc::clone(rule)));
     match program::read(member.dir.as_fd(), want, until) {
         // Last: whoever left our namespaces to show another executable cannot come back.
         Ok(_) if !member.is_in_our_namespaces() => {}
         Ok(program) if expected.is_some_and(|exe| exe != (program.exe.dev, program.exe.ino)) => {}
         Ok(program) => {
-            for rule in candidates {
-                match judge(rule, &program, &mut files, until) {
+            for (rule, exe) in candidates {
+                match judge(rule, exe, &program, &mut files, until) {
                     Fit::About => found.rules.push(rule.clone()),
+                    // What keeps back holds whatever became of the bytes.
+                    Fit::Changed if rule.decision != Decision::Allow => found.rules.push(rule.clone()),
                     Fit::Changed => found.changed = Some(rule.clone()),
                     Fit::Other => {}
                 }
             }
-            found.by_first_line = found.rules.is_empty() && by_first_line(&program, until);
+            found.by_first_line =
+                !found.rules.iter().any(|rule| rule.exe.is_some()) && by_first_line(&program, until);
             found.program = Some(program);
         }
         Err(error) => tracing::debug!("the program of pid {} cannot be told: {error}", member.stat.pid),
@@ -129,11 +143,11 @@ enum Fit {
     Other,
 }
 
-fn judge(rule: &Rule, program: &Program, files: &mut Files, until: Instant) -> Fit {
-    if files.of(&rule.exe.path, until) != Some((program.exe.dev, program.exe.ino)) {
+fn judge(rule: &Rule, exe: &Pinned, program: &Program, files: &mut Files, until: Instant) -> Fit {
+    if files.of(&exe.path, until) != Some((program.exe.dev, program.exe.ino)) {
         return Fit::Other;
     }
-    let exe = holds(&rule.exe, &program.exe);
+    let exe = holds(exe, &program.exe);
     let script = match (&rule.script, &program.script, program.interpreter) {
         (None, _, None) => true,
         (Some(pinned), Some(script), Some(_)) => {
@@ -157,6 +171,7 @@ fn holds(pinned: &Pinned, file: &FileFacts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::rule::Origin;
     use glassdome_proto::Glob;
     use glassdome_proto::policy::Action;
     use std::fs;
@@ -173,7 +188,17 @@ mod tests {
 
     fn rule(exe: Pinned, script: Option<Pinned>) -> Arc<Rule> {
         let secrets = vec![Glob::parse("**").unwrap()];
-        Arc::new(Rule { id: "r".into(), secrets, actions: vec![Action::Get], exe, script, made: 0 })
+        Arc::new(Rule {
+            id: "r".into(),
+            origin: Origin::Sealed,
+            decision: Decision::Allow,
+            secrets,
+            actions: vec![Action::Get],
+            exe: Some(exe),
+            script,
+            process: None,
+            made: 0,
+        })
     }
 
     /// A shell script that waits to be ended.

@@ -4,18 +4,19 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
-use glassdome_proto::policy::{self as wire, Action};
+use glassdome_proto::policy::{self as wire, Action, Decision};
 use glassdome_proto::{Code, Glob, Refusal, Text, limits};
 
 use crate::attest::lineage::{self, Member};
 use crate::attest::program::{self, FileFacts, Interpreter, Unreadable, Want};
 use crate::looks::Looks;
-use crate::policy::rule::{Pinned, Rule};
+use crate::policy::rule::{Origin, Pinned, Rule};
 use crate::{clock, refuse};
 
 /// A rule to be made, as it was asked for.
 pub struct Wanted {
     id: Option<String>,
+    decision: Decision,
     secrets: Vec<Glob>,
     actions: Vec<Action>,
     whom: Whom,
@@ -25,6 +26,7 @@ enum Whom {
     Like(i32),
     Script { script: String, exe: Option<String> },
     Exe(String),
+    Anyone,
 }
 
 impl From<wire::NewRule<'_>> for Wanted {
@@ -34,6 +36,7 @@ impl From<wire::NewRule<'_>> for Wanted {
         actions.dedup();
         Self {
             id: rule.id.map(Text::into_owned),
+            decision: rule.decision,
             secrets: rule.secrets.into_vec(),
             actions,
             whom: match rule.whom {
@@ -42,6 +45,7 @@ impl From<wire::NewRule<'_>> for Wanted {
                     Whom::Script { script: script.into_owned(), exe: exe.map(Text::into_owned) }
                 }
                 wire::Whom::Exe { exe } => Whom::Exe(exe.into_owned()),
+                wire::Whom::Anyone => Whom::Anyone,
             },
         }
     }
@@ -49,14 +53,14 @@ impl From<wire::NewRule<'_>> for Wanted {
 
 /// The files that a rule was shown with to whoever types the password.
 pub struct Shown {
-    exe: Pinned,
+    exe: Option<Pinned>,
     script: Option<Pinned>,
 }
 
 impl From<wire::Shown<'_>> for Shown {
     fn from(shown: wire::Shown<'_>) -> Self {
         let pinned = |file: wire::Pinned<'_>| Pinned { path: file.path.into_owned(), sha256: file.sha256 };
-        Self { exe: pinned(shown.exe), script: shown.script.map(pinned) }
+        Self { exe: shown.exe.map(pinned), script: shown.script.map(pinned) }
     }
 }
 
@@ -83,27 +87,50 @@ impl Shown {
 /// # Errors
 /// The refusal to send.
 pub async fn make(looks: &Looks, owner: u32, wanted: Wanted) -> Result<Rule, Refusal<'static>> {
-    let Wanted { id, secrets, actions, whom } = wanted;
+    let Wanted { id, decision, secrets, actions, whom } = wanted;
     if secrets.is_empty() || actions.is_empty() {
         return Err(refuse::usage("a rule names at least one glob and one action"));
     }
+    let mut rule = Rule {
+        id: id.unwrap_or_default(),
+        origin: Origin::Sealed,
+        decision,
+        secrets,
+        actions,
+        exe: None,
+        script: None,
+        process: None,
+        made: clock::now().wall.as_secs(),
+    };
+    if matches!(whom, Whom::Anyone) {
+        return match decision {
+            Decision::Allow => {
+                Err(refuse::usage("a rule that allows says whom: --like PID, --script F or --exe F"))
+            }
+            Decision::Ask | Decision::Deny => Ok(rule),
+        };
+    }
     let (exe, script, interpreter) = looks.run(move |until| look(whom, owner, until)).await??;
-    if interpreter.is_some() && script.is_none() {
+    if interpreter.is_some() && script.is_none() && decision == Decision::Allow {
         let message = format!(
             "{} runs whatever it is given: a rule for it would be a rule for every program. Name the script: --script F",
             lineage::file_name(&exe.path)
         );
         return Err(refuse::usage(message));
     }
-    // What root alone can change may be upgraded; what others can change is pinned.
-    let exe = Pinned { sha256: exe.sha256.filter(|_| exe.writable), path: exe.path };
-    let script = script.map(|script| Pinned { path: script.path, sha256: script.sha256 });
+    // What root alone can change may be upgraded; what others can change is pinned. What keeps back
+    // holds whatever becomes of the bytes.
+    let pinned = decision == Decision::Allow;
+    let exe = Pinned { sha256: exe.sha256.filter(|_| exe.writable && pinned), path: exe.path };
+    let script = script.map(|script| Pinned { path: script.path, sha256: script.sha256.filter(|_| pinned) });
     for path in [Some(&exe), script.as_ref()].into_iter().flatten().map(|file| &file.path) {
         if path.len() > limits::PATH || path.contains(char::REPLACEMENT_CHARACTER) || path.contains('\0') {
             return Err(refuse::usage("the path of the program or script is too long, or not UTF-8"));
         }
     }
-    Ok(Rule { id: id.unwrap_or_default(), secrets, actions, exe, script, made: clock::now().wall.as_secs() })
+    rule.exe = Some(exe);
+    rule.script = script;
+    Ok(rule)
 }
 
 type Looked = (FileFacts, Option<FileFacts>, Option<Interpreter>);
@@ -166,6 +193,7 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
             let interpreter = program::known_interpreter(&exe.path);
             Ok((exe, None, interpreter))
         }
+        Whom::Anyone => Err(refuse::usage("whoever asks has no files")),
     }
 }
 
@@ -186,7 +214,8 @@ pub fn name(rule: &mut Rule, taken: impl Fn(&str) -> bool) -> Result<(), Refusal
         }
         return Ok(());
     }
-    let path = rule.script.as_ref().map_or(&rule.exe.path, |script| &script.path);
+    let file = rule.script.as_ref().or(rule.exe.as_ref());
+    let path = file.map_or(rule.decision.name(), |file| file.path.as_str());
     let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
     let stem: String = stem.chars().filter(|c| plain(*c)).take(48).collect();
     let stem = if stem.is_empty() { "rule".to_owned() } else { stem };
@@ -204,14 +233,24 @@ mod tests {
     }
 
     fn rule(exe: Pinned, script: Option<Pinned>) -> Rule {
-        Rule { id: String::new(), secrets: vec![], actions: vec![], exe, script, made: 0 }
+        Rule {
+            id: String::new(),
+            origin: Origin::Sealed,
+            decision: Decision::Allow,
+            secrets: vec![],
+            actions: vec![],
+            exe: Some(exe),
+            script,
+            process: None,
+            made: 0,
+        }
     }
 
     #[test]
     fn what_was_not_shown_is_refused() {
         let python = || file("/bin/python3", None);
         let script = |byte| Some(file("/a.py", Some([byte; 32])));
-        let shown = Shown { exe: python(), script: script(1) };
+        let shown = Shown { exe: Some(python()), script: script(1) };
         assert!(shown.check(&rule(python(), script(1))).is_ok());
         let elsewhere = Some(file("/b.py", Some([1; 32])));
         for (exe, script, what) in [
@@ -227,7 +266,7 @@ mod tests {
             assert_eq!(refusal.code, Code::Conflict);
             assert!(refusal.message.starts_with(what), "{}", refusal.message);
         }
-        let shown = Shown { exe: python(), script: None };
+        let shown = Shown { exe: Some(python()), script: None };
         assert!(shown.check(&rule(python(), None)).is_ok());
         assert!(shown.check(&rule(python(), script(1))).is_err());
     }

@@ -13,7 +13,7 @@ use crate::attest::lineage::{self, Member};
 use crate::attest::program::{self, FileFacts, Program, Want};
 use crate::attest::{self, Ours};
 use crate::policy::Standing;
-use crate::standing::{self, Asker};
+use crate::standing::{self, Asker, Came};
 use crate::{clock, refuse};
 
 /// The picture of the process that asks, or of another.
@@ -52,7 +52,7 @@ async fn other(asking: &Asking, pid: i32) -> Result<Picture<'static>, Refusal<'s
     let client = member.exe().filter(attest::is_client_file).map(|_| Ours::File);
     let judged = match client {
         Some(_) => standing::judge_caller(&asking.state, &member, None).await,
-        None => standing::judge(&asking.state, member, None, None).await,
+        None => standing::judge(&asking.state, member, None, Came::Itself).await,
     };
     let (standing, asker) = judged.map_err(|unjudged| unjudged.refusal)?;
     let line = line(asking, pid).await?;

@@ -203,15 +203,18 @@ fn sent(rule: &Rule) -> Option<wire::Rule<'static>> {
         |file: &Pinned| Some(wire::Pinned { path: Text::new(file.path.clone())?, sha256: file.sha256 });
     Some(wire::Rule {
         id: Text::new(rule.id.clone())?,
+        decision: rule.decision,
         secrets: List::new(rule.secrets.clone())?,
         actions: List::new(rule.actions.clone())?,
-        exe: pinned(&rule.exe)?,
-        script: match &rule.script {
-            Some(script) => Some(pinned(script)?),
-            None => None,
-        },
+        exe: sendable(rule.exe.as_ref().map(pinned))?,
+        script: sendable(rule.script.as_ref().map(pinned))?,
         made: rule.made,
     })
+}
+
+/// Nothing to send can be sent.
+fn sendable<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    value.map_or(Some(None), |value| value.map(Some))
 }
 
 fn unsendable() -> Refusal<'static> {

@@ -7,6 +7,7 @@ use super::ONLY_GRANTED;
 use super::words::{path, quoted, secrets, shown, shown_file, shown_secret};
 use crate::attest::program::{self, Interpreter};
 use crate::grants::Uncovered;
+use crate::policy::rule::Rule;
 use crate::policy::{Action, Question};
 use crate::standing::Asker;
 
@@ -24,6 +25,19 @@ pub fn denied(question: Question<'_>, asker: &Asker) -> Refusal<'static> {
         }
     };
     Refusal::new(Code::Denied, fitting(&format!("denied {what}: "), &missing(asker, &allow)))
+}
+
+/// A rule keeps it back, or nobody could be asked.
+pub fn kept_back(question: Question<'_>, asker: &Asker, rule: Option<&Rule>) -> Refusal<'static> {
+    let Some(rule) = rule else { return denied(question, asker) };
+    let what = match question {
+        Question::Secret(Action::Get, name) => shown_secret(name),
+        Question::Secret(action, name) => format!("{} {}", action.name(), shown_secret(name)),
+        Question::Names | Question::Sealed => "list".to_owned(),
+    };
+    let id = quoted(&rule.id).filter(|_| shown(&rule.id) != rule.id).unwrap_or_else(|| shown(&rule.id));
+    let message = format!("denied {what}: the sealed rule {id} says so. Take it away: ctl policy rm {id}");
+    Refusal::new(Code::Denied, message)
 }
 
 /// What is missing for anything to be given.

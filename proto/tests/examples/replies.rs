@@ -1,7 +1,7 @@
 //! Replies.
 
 use glassdome_proto::policy::{
-    self, Action, Claims, Exe, Grant, Ours, Picture, Pinned, Process, Rule, Script,
+    self, Action, Claims, Decision, Exe, Grant, Ours, Picture, Pinned, Process, Rule, Script,
 };
 use glassdome_proto::secrets::{self, Change, Entry, FieldInfo, Info, Stored, Version};
 use glassdome_proto::session::{
@@ -187,11 +187,13 @@ fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
         id: text("deploy"),
         secrets: list(vec![Glob::parse("aws/prod/*").unwrap()]),
         actions: list(vec![Action::Get, Action::List]),
-        exe: Pinned { path: text("/usr/bin/python3.13"), sha256: None },
+        decision: Decision::Allow,
+        exe: Some(Pinned { path: text("/usr/bin/python3.13"), sha256: None }),
         script: Some(Pinned { path: text("/home/u/deploy.py"), sha256: Some(NONCE) }),
         made: THEN,
     };
     let program = Rule { script: None, ..rule() };
+    let anyone = Rule { decision: Decision::Deny, exe: None, ..program.clone() };
     let grant = Grant {
         id: 300,
         pid: 4700,
@@ -205,7 +207,7 @@ fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
     vec![
         ("of a program", Policy::Picture(picture_of_a_program())),
         ("of a client", Policy::Picture(picture_of_a_client())),
-        ("", Policy::Rules { rules: list(vec![rule(), program]), more: true }),
+        ("", Policy::Rules { rules: list(vec![rule(), program, anyone]), more: true }),
         ("", Policy::Draft(rule())),
         ("", Policy::Allowed(rule())),
         ("", Policy::RuleRemoved),

@@ -1,6 +1,6 @@
 //! Requests.
 
-use glassdome_proto::policy::{self, Action, NewRule, Pinned, Shown, Whom};
+use glassdome_proto::policy::{self, Action, Decision, NewRule, Pinned, Shown, Whom};
 use glassdome_proto::secrets::{self, Expect, Item};
 use glassdome_proto::session;
 use glassdome_proto::settings;
@@ -148,6 +148,7 @@ fn policy_requests() -> Vec<(&'static str, policy::Request<'static>)> {
     let password = || bytes(PASSWORD);
     let new_rule = |id, secrets: &[&str], actions, whom| NewRule {
         id,
+        decision: Decision::Allow,
         secrets: list(secrets.iter().map(|glob| Glob::parse(glob).unwrap()).collect()),
         actions: list(actions),
         whom,
@@ -158,9 +159,11 @@ fn policy_requests() -> Vec<(&'static str, policy::Request<'static>)> {
     let by_shebang = Whom::Script { script: text("/home/u/deploy.py"), exe: None };
     let by_shebang = new_rule(None, &["db"], vec![Action::Set, Action::Remove], by_shebang);
     let shown = Shown {
-        exe: Pinned { path: text("/usr/bin/python3.13"), sha256: None },
+        exe: Some(Pinned { path: text("/usr/bin/python3.13"), sha256: None }),
         script: Some(Pinned { path: text("/home/u/deploy.py"), sha256: Some(NONCE) }),
     };
+    let anyone =
+        NewRule { decision: Decision::Deny, ..new_rule(None, &["bait/**"], vec![Action::Get], Whom::Anyone) };
     let exe = new_rule(None, &["db"], vec![Action::Get], Whom::Exe { exe: text("/usr/bin/psql") });
     vec![
         ("", Policy::WhoAmI { pid: None, proof: None }),
@@ -170,6 +173,7 @@ fn policy_requests() -> Vec<(&'static str, policy::Request<'static>)> {
         ("like a process", Policy::Draft(like)),
         ("of a script", Policy::Draft(by_shebang)),
         ("of a program", Policy::Draft(exe)),
+        ("of anyone", Policy::Draft(anyone)),
         ("", Policy::Allow { password: password(), rule: script.clone(), shown: None }),
         ("", Policy::RemoveRule { password: password(), id: text("deploy") }),
         ("", Policy::Grants { proof: None }),

@@ -10,7 +10,7 @@
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::{Path, PathBuf};
 
-use glassdome_proto::policy::{Action, NewRule, PathText, Shown, Whom};
+use glassdome_proto::policy::{Action, Decision, NewRule, PathText, Shown, Whom};
 use glassdome_proto::{Glob, List, limits};
 
 use super::rm::rule_id;
@@ -86,6 +86,7 @@ impl Allow {
         };
         Ok(NewRule {
             id: self.id.clone().map(rule_id).transpose()?,
+            decision: Decision::Allow,
             secrets: List::new(globs).ok_or_else(|| too_many("globs", limits::RULE_GLOBS))?,
             actions: List::new(actions).ok_or_else(|| too_many("actions", limits::RULE_ACTIONS))?,
             whom,
