@@ -134,13 +134,13 @@ pub(crate) fn glassdome_start_parser() -> Parser {
 /// Connects to the daemon, and shows the shell's token if one was given.
 ///
 /// # Errors
-/// As [`Connection::open`].
+/// As [`as_ourselves`] and [`Connection::open`].
 pub(crate) fn connect() -> Result<Connection, Error> {
-    with_token(connect_as_anyone()?)
+    as_ourselves(connect_as_anyone)
 }
 
-/// Connects to the daemon without a token, for what it does for any process of the owner: trouble with
-/// a token keeps nobody from locking.
+/// Connects to the daemon for what it does for any process of the owner, without a token and with or
+/// without a stamp: trouble with a token keeps nobody from locking.
 ///
 /// # Errors
 /// As [`Connection::open`].
@@ -148,11 +148,17 @@ pub(crate) fn connect_as_anyone() -> Result<Connection, Error> {
     Connection::open(&SocketPath::find()?.path)
 }
 
-/// Shows the shell's token on a fresh connection, if one was given.
+/// Opens a connection that secrets may travel on: by a program that wears what it was installed with,
+/// since it knows the daemon by that. Shows the shell's token, if one was given.
 ///
 /// # Errors
-/// [`Error::Encode`].
-pub(crate) fn with_token(mut connection: Connection) -> Result<Connection, Error> {
+/// [`Error::Withheld`], before anything is opened; what `open` says; [`Error::Encode`].
+pub(crate) fn as_ourselves(open: impl FnOnce() -> Result<Connection, Error>) -> Result<Connection, Error> {
+    let own = |source| Error::ReadFile { path: "/proc/self/exe".into(), source };
+    if Stamp::withheld().map_err(own)? {
+        return Err(Error::Withheld);
+    }
+    let mut connection = open()?;
     if let Some(token) = shell_token::given() {
         connection.show_token(token)?;
     }

@@ -51,6 +51,13 @@ pub enum Error {
     /// Something listens, and it cannot be trusted.
     #[error("{0}")]
     NotOurs(#[from] Distrust),
+    /// This program was started without the stamp that its file has.
+    #[error(
+        "this program was started without its stamp (by a debugger, without new privileges, in a \
+         namespace of its own, or from a file system mounted nosuid), and cannot tell the daemon from \
+         another program: it sends nothing. Start it from an ordinary shell"
+    )]
+    Withheld,
     /// The socket cannot be reached.
     #[error("cannot connect to {}: {source}", socket.display())]
     Connect {

@@ -100,6 +100,7 @@ impl From<&Error> for Exit {
             }
             Error::NoDaemon { .. }
             | Error::NotOurs(_)
+            | Error::Withheld
             | Error::Connect { .. }
             | Error::NoProgram { .. }
             | Error::Closed
@@ -188,6 +189,7 @@ mod tests {
             (Error::NoDaemon { socket: path() }, 6),
             (Error::NotOurs(Distrust::Peer { uid: 1 }), 6),
             (Error::NotOurs(Distrust::Unstamped { pid: 1 }), 6),
+            (Error::Withheld, 6),
             (Error::Connect { socket: path(), source: broken() }, 6),
             (Error::NoProgram { path: path() }, 6),
             (Error::Closed, 6),

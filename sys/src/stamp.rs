@@ -18,7 +18,11 @@
 
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
+
+/// The mode of a program whose group goes to whoever executes it (inode(7)).
+const SETGID: u32 = 0o2010;
 
 /// For setresgid(2): this one stays as it is.
 const KEEP: u32 = u32::MAX;
@@ -54,6 +58,17 @@ impl Stamp {
     /// What [`Stamp::take`] found; `None` also in a process that never called it.
     pub fn taken() -> Option<Self> {
         TAKEN.get().copied().flatten()
+    }
+
+    /// Whether this program's file has a stamp to give, and [`Stamp::take`] found none: execve(2) withheld it, for one
+    /// of the reasons above. Then the program is not in its user's hand alone, and cannot tell the daemon from another
+    /// program. Whoever gave it a mount namespace could show it another file here, and could as well have given it
+    /// other bytes.
+    ///
+    /// # Errors
+    /// What stat(2) says of `/proc/self/exe`.
+    pub fn withheld() -> io::Result<bool> {
+        Ok(Self::taken().is_none() && std::fs::metadata("/proc/self/exe")?.mode() & SETGID == SETGID)
     }
 
     /// The group's id.

@@ -1,6 +1,7 @@
 """A process of the user's own around an honest program, or instead of it.
 
     steered.py traced PROGRAM WORDS…               runs it, held by a tracer
+    steered.py traced-until-exec PROGRAM WORDS…    as a debugger that lets go of it once it is executed
     steered.py words SCRIPT OTHER WORDS…           runs SCRIPT with WORDS, and has its own command line say
                                                    that it runs OTHER
     steered.py crowd COUNT STOP SCRIPTS SOCKET NAME   once it made the file STOP, asks in so many processes at
@@ -18,6 +19,7 @@ import os  # noqa: E402
 import signal  # noqa: E402
 import time  # noqa: E402
 
+TRACEME = 0
 WALL = 0x40000000  # wait(2), __WALL
 CONT = 7
 
@@ -41,6 +43,18 @@ def traced(program, *words):
         stop = os.WSTOPSIG(status)
         # What is told of an exec is no signal of the program's.
         syscalls.libc.ptrace(CONT, child, 0, 0 if stop == signal.SIGTRAP else stop)
+
+
+def traced_until_exec(program, *words):
+    sys.path.insert(0, HERE)
+    import syscalls
+    child = os.fork()
+    if child == 0:
+        syscalls.ptrace(TRACEME, 0)
+        os.execvp(program, [program, *words])
+    assert os.WIFSTOPPED(os.waitpid(child, 0)[1]), "it stops when it is executed"
+    syscalls.ptrace(syscalls.PTRACE_DETACH, child)
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def words(script, other, *rest):
@@ -82,4 +96,5 @@ def crowd(count, stop, scripts, path, name):
 
 
 if __name__ == "__main__":
-    {"traced": traced, "words": words, "crowd": crowd}[sys.argv[1]](*sys.argv[2:])
+    ways = {"traced": traced, "traced-until-exec": traced_until_exec, "words": words, "crowd": crowd}
+    ways[sys.argv[1]](*sys.argv[2:])

@@ -6,7 +6,7 @@ use std::time::Duration;
 use glassdome_proto::session::{self, State};
 use glassdome_proto::{Answer, Body};
 
-use crate::cli::{Command, print, with_token};
+use crate::cli::{Command, as_ourselves, print};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -34,7 +34,8 @@ impl Command for CompleteNames {
 }
 
 fn names() -> Result<String, Error> {
-    let mut connection = with_token(Connection::open_within(&SocketPath::find()?.path, PATIENCE)?)?;
+    let socket = SocketPath::find()?;
+    let mut connection = as_ourselves(|| Connection::open_within(&socket.path, PATIENCE))?;
     let mut names = String::new();
     if let Answer::Session(session::Answer::Status(status)) =
         connection.call(Body::Session(session::Request::Status))?

@@ -13,7 +13,7 @@
 use glassdome_proto::session::{Answer as SessionAnswer, Lifetime, Request, State, VaultState};
 use glassdome_proto::{Answer, Body, Code, span};
 
-use crate::cli::{Command, with_token};
+use crate::cli::{Command, as_ourselves};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -58,7 +58,7 @@ impl Command for Unlock {
         if !socket.default {
             notice::remind(&format!("another socket is in use: {}", socket.path.display()));
         }
-        let mut connection = with_token(connect_or_start(&socket.path)?)?;
+        let mut connection = as_ourselves(|| connect_or_start(&socket.path))?;
         let (opened, (expires_at, left_s)) = self.open_session(&mut connection)?;
         if !self.quiet {
             let end = time::session_end(expires_at, left_s, time::now());

@@ -36,6 +36,7 @@ fn an_ordinary_process_has_none() {
         let before = ids();
         assert_eq!(Stamp::take().unwrap(), None);
         assert_eq!((Stamp::taken(), ids()), (None, before));
+        assert!(!Stamp::withheld().unwrap(), "its file has none to give");
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::Dumpable, "left as it is");
     });
 }
@@ -44,7 +45,9 @@ fn an_ordinary_process_has_none() {
 fn taken_it_is_not_on_files() {
     alone_with_stamp("stamp::tests::taken_it_is_not_on_files", || {
         assert_eq!(ids(), (USER, STAMP, STAMP), "control: the kernel gave it");
+        assert!(Stamp::withheld().unwrap(), "a file like this, and nothing in hand");
         let stamp = Stamp::take().unwrap().unwrap();
+        assert!(!Stamp::withheld().unwrap());
         assert_eq!((stamp.gid(), ids()), (STAMP, (USER, USER, STAMP)));
         assert_eq!((Stamp::taken(), Stamp::take().unwrap()), (Some(stamp), Some(stamp)));
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -4,13 +4,16 @@
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
-use glassdome_tests::programs;
+use glassdome_tests::{Started, World, programs, wait_until};
 use rustix::fs::{FlockOperation, flock};
 
 /// Root's alone, and passable for every user, down from the root of the file system.
 const BELOW: &str = "/opt";
 const PREFIX: &str = "glassdome-test-install";
+/// How long a test may need its daemon.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The group of the stamp.
 pub const GROUP: &str = "glassdome";
@@ -51,6 +54,13 @@ impl Install {
     /// Where one of the programs lies.
     pub fn program(&self, name: &str) -> PathBuf {
         self.prefix.join("bin").join(name)
+    }
+
+    /// Its daemon, which listens.
+    pub fn listening(&self, world: &World) -> Started {
+        let daemon = world.program(&self.program("glassdomed"), &[]).within(PATIENCE).start();
+        assert!(wait_until(|| world.socket().exists(), Duration::from_secs(20)), "it listens");
+        daemon
     }
 
     /// The group's id.

@@ -2,9 +2,10 @@
 //! copy, not one that is traced or started with less than its due, and no daemon but the installed one.
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
-#[path = "support/install.rs"]
+#[path = "../support/install.rs"]
 mod install;
-#[path = "support/scripts.rs"]
+mod phishing;
+#[path = "../support/scripts.rs"]
 mod scripts;
 
 use std::fs::{self, Permissions};
@@ -12,9 +13,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use glassdome_tests::{
-    PASSWORD, Run, Started, User, World, left_out_without_root, programs, text, wait_until,
-};
+use glassdome_tests::{PASSWORD, Run, User, World, left_out_without_root, programs, text, wait_until};
 use install::{GROUP, Install, gid, make, said};
 use rustix::process::Signal;
 use serde_json::{Map, Value};
@@ -30,13 +29,6 @@ fn mode(path: &Path) -> (u32, u32, u32) {
 fn told(world: &World, script: &str, args: &[&str]) -> Map<String, Value> {
     let script = scripts::scripts(world).join(script);
     serde_json::from_slice(&world.python(&script, args).ok()).expect("it prints JSON")
-}
-
-/// The installed daemon, which listens.
-fn listening(world: &World, install: &Install) -> Started {
-    let daemon = world.program(&install.program("glassdomed"), &[]).within(Duration::from_secs(120)).start();
-    assert!(wait_until(|| world.socket().exists(), Duration::from_secs(20)), "it listens");
-    daemon
 }
 
 /// What `ctl doctor` says of one protection.
@@ -154,7 +146,7 @@ fn the_daemon_shows_the_stamp_and_keeps_nothing_of_it() {
         return;
     }
     let (install, world) = (Install::new(), World::new());
-    let running = listening(&world, &install);
+    let running = install.listening(&world);
     let shown = told(&world, "stamps.py", &["listener", text(&world.socket())]);
     assert_eq!(shown["listener"], install.gid());
 
@@ -270,7 +262,7 @@ fn neither_side_is_in_reach_of_the_user_who_runs_it() {
         let start = u64::from_str_radix(maps.split('-').next().unwrap(), 16).unwrap();
         told(&world, "spy.py", &["reach", &pid.to_string(), &start.to_string(), "64"])
     };
-    let running = listening(&world, &install);
+    let running = install.listening(&world);
     let daemon = reach(running.pid());
     // Connected, and waiting for a daemon that does not greet: a client that has not hardened itself yet.
     running.signal(Signal::STOP);
@@ -308,81 +300,4 @@ fn an_installed_client_talks_to_the_installed_daemon_only() {
     assert_eq!(world.status()["state"], "unlocked", "control: nothing reached it");
     let (level, why) = protection(world.ctl(&["doctor", "--json"]), "install");
     assert!(level == "degraded" && why.contains("sudo make install"), "{level}: {why}");
-}
-
-/// Something of the user's own that listens at `socket` and asks for passwords.
-fn phisher(world: &World, socket: &Path) -> Started {
-    let script = scripts::scripts(world).join("phisher.py");
-    let phisher = world.python(&script, &[text(socket)]).start();
-    let listens = || fs::read_to_string("/proc/net/unix").unwrap().contains(&format!("{}.new", text(socket)));
-    assert!(wait_until(|| listens() && !socket.with_extension("sock.new").exists(), Duration::from_secs(20)));
-    phisher
-}
-
-/// What it was told.
-fn heard(phisher: Started) -> Vec<u8> {
-    phisher.signal(Signal::TERM);
-    phisher.output().ok()
-}
-
-#[test]
-fn no_fake_daemon_is_told_a_password() {
-    if left_out_without_root("installing for everybody") {
-        return;
-    }
-    let (install, world) = (Install::new(), World::new());
-    let running = listening(&world, &install);
-    running.signal(Signal::KILL);
-    assert_eq!(running.output().code, 128 + 9);
-
-    let elsewhere = world.home("fake");
-    fs::create_dir_all(elsewhere.join("glassdome")).unwrap();
-    for directory in [&elsewhere, &elsewhere.join("glassdome")] {
-        fs::set_permissions(directory, Permissions::from_mode(0o700)).unwrap();
-        User::A.own(directory).unwrap();
-    }
-    let named = elsewhere.join("glassdome/daemon.sock");
-    let places = [
-        (world.socket(), None),
-        (named.clone(), Some(("GLASSDOME_SOCKET", named.clone()))),
-        (named.clone(), Some(("XDG_RUNTIME_DIR", elsewhere.clone()))),
-    ];
-    let has_password = |heard: &[u8]| heard.windows(PASSWORD.len()).any(|bytes| bytes == PASSWORD.as_bytes());
-    for (socket, variable) in &places {
-        let start = |program: &Path| {
-            let run = world.program(program, &["--password-stdin"]).stdin(format!("{PASSWORD}\n"));
-            let run = variable.iter().fold(run, |run, (key, value)| run.env(key, value));
-            run.output()
-        };
-        let prompted = |program: &Path, words: &str| {
-            let set = variable.iter().map(|(key, value)| format!("{key}={} ", value.display()));
-            let mut terminal = world.terminal(&format!("{}exec {}", set.collect::<String>(), text(program)));
-            terminal.expect(words);
-            terminal.send("\x04");
-            (terminal.end(), terminal.shown().contains("password:"))
-        };
-        let fake = phisher(&world, socket);
-        let out = start(&install.program("glassdome_start"));
-        assert_eq!(out.code, 6, "{}", out.stderr);
-        assert!(
-            out.stderr.contains("is not the daemon that was installed with this program"),
-            "{}",
-            out.stderr
-        );
-        assert_eq!(prompted(&install.program("glassdome_start"), "run glassdome_start"), (6, false));
-        for args in [&["unlock"][..], &["get", "a"], &["passwd"]] {
-            assert_eq!(
-                world.program(&install.program("ctl"), args).env("GLASSDOME_SOCKET", socket).output().code,
-                6
-            );
-        }
-        assert_eq!(heard(fake), b"", "not a byte: {}", socket.display());
-
-        let fake = phisher(&world, socket);
-        let out = start(&programs().join("glassdome_start"));
-        assert_eq!(out.code, 7, "control: {}", out.stderr);
-        let (code, asked) = prompted(&programs().join("glassdome_start"), "Master password: ");
-        assert_eq!((code, asked), (13, true), "control: one that is not installed asks");
-        assert!(has_password(&heard(fake)), "control: and tells it");
-    }
 }
