@@ -28,18 +28,19 @@ pub fn ctl() -> ExitCode {
     }
     let args = match shell_token::receive(args_os().collect()) {
         Ok(args) => args,
-        Err(error) => return end("ctl", Err(error)),
+        Err(error) => return end("ctl", Exit::of, Err(error)),
     };
     let named = args.get(1).and_then(|name| name.to_str());
     let entry = command::ALL.iter().find(|entry| Some(entry.name) == named);
+    let exit = entry.map_or(Exit::of as fn(&Error) -> Exit, |entry| entry.exit);
     if let Some(outcome) = entry.and_then(|entry| entry.at_once(&args[2..])) {
-        return end("ctl", outcome);
+        return end("ctl", exit, outcome);
     }
     let parser = match entry {
         Some(entry) => ctl_frame().subcommand(entry.parser()),
         None => ctl_parser(),
     };
-    finish("ctl", parser.try_get_matches_from(args), |matches| {
+    finish("ctl", exit, parser.try_get_matches_from(args), |matches| {
         let (name, matches) = matches.subcommand().expect("the parser requires a command");
         let entry = command::ALL.iter().find(|entry| entry.name == name);
         (entry.expect("the parser knows the commands of this table only").run)(matches)
@@ -53,9 +54,10 @@ pub fn glassdome_start() -> ExitCode {
     }
     match shell_token::receive(args_os().collect()) {
         Ok(args) => {
-            finish("glassdome_start", glassdome_start_parser().try_get_matches_from(args), run::<Unlock>)
+            let matches = glassdome_start_parser().try_get_matches_from(args);
+            finish("glassdome_start", Exit::of, matches, run::<Unlock>)
         }
-        Err(error) => end("glassdome_start", Err(error)),
+        Err(error) => end("glassdome_start", Exit::of, Err(error)),
     }
 }
 
@@ -77,6 +79,11 @@ pub(crate) trait Command: Args {
         None
     }
 
+    /// With which number it ends that failed so, where that is not everybody's.
+    fn exit(error: &Error) -> Exit {
+        Exit::of(error)
+    }
+
     /// Does it.
     fn run(self) -> Result<Exit, Error>;
 }
@@ -89,6 +96,7 @@ pub(crate) struct Entry {
     hidden: bool,
     augment: fn(Parser) -> Parser,
     at_once: fn(&[&str]) -> Option<Result<Exit, Error>>,
+    exit: fn(&Error) -> Exit,
     run: fn(&ArgMatches) -> Result<Exit, Error>,
 }
 
@@ -101,6 +109,7 @@ impl Entry {
             hidden: C::HIDDEN,
             augment: C::augment_args,
             at_once: |words| C::at_once(words).map(C::run),
+            exit: C::exit,
             run: run::<C>,
         }
     }
@@ -218,11 +227,12 @@ fn run<C: Command>(matches: &ArgMatches) -> Result<Exit, Error> {
 
 /// First of all: until its stamp is in hand, a stamped program's group is not the user's.
 fn begin(program: &str) -> Result<(), ExitCode> {
-    Stamp::take().map(drop).map_err(|error| end(program, Err(Error::Harden(error))))
+    Stamp::take().map(drop).map_err(|error| end(program, Exit::of, Err(Error::Harden(error))))
 }
 
 fn finish(
     program: &str,
+    exit: impl FnOnce(&Error) -> Exit,
     matches: Result<ArgMatches, clap::Error>,
     run: impl FnOnce(&ArgMatches) -> Result<Exit, Error>,
 ) -> ExitCode {
@@ -236,13 +246,13 @@ fn finish(
         }
         Err(error) => Err(Error::Usage(one_line(&error))),
     };
-    end(program, outcome)
+    end(program, exit, outcome)
 }
 
-fn end(program: &str, outcome: Result<Exit, Error>) -> ExitCode {
+fn end(program: &str, exit: impl FnOnce(&Error) -> Exit, outcome: Result<Exit, Error>) -> ExitCode {
     let exit = outcome.unwrap_or_else(|error| {
         notice::failed(program, &error);
-        Exit::from(&error)
+        exit(&error)
     });
     exit.into()
 }

@@ -1,8 +1,10 @@
 //! Reads from stdin and from descriptors that the caller named, straight into buffers that are
 //! wiped: the standard library's own buffers are not.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::io::{Errno, read};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
@@ -86,6 +88,18 @@ pub(crate) fn read_all(
     Ok(bytes)
 }
 
+/// A whole file, at most `max` bytes.
+///
+/// # Errors
+/// [`Error::ReadFile`], and [`Error::TooLong`] when there is more.
+pub(crate) fn read_file(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let failed = |source| Error::ReadFile { path: path.to_owned(), source };
+    match read_all(File::open(path).map_err(failed)?, "the file", max) {
+        Err(Error::ReadInput(source)) => Err(failed(source)),
+        other => other,
+    }
+}
+
 /// Writes all of `bytes`.
 ///
 /// # Errors
@@ -104,7 +118,6 @@ pub(crate) fn write_all(descriptor: impl AsFd, mut bytes: &[u8]) -> io::Result<(
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::io::Write;
     use std::os::fd::AsRawFd;
 

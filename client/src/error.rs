@@ -155,6 +155,19 @@ pub enum Error {
     /// The standard output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[source] io::Error),
+    /// A program could not be started.
+    #[error("cannot run {program}: {}", match source.kind() {
+        io::ErrorKind::NotFound => "no such program".to_owned(),
+        io::ErrorKind::ArgumentListTooLong => "its arguments and environment are too large: one variable takes \
+                                               128 KiB at most".to_owned(),
+        _ => source.to_string(),
+    })]
+    Run {
+        /// Its name, fit for a terminal.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The connection failed underneath.
     #[error("the connection to the daemon failed: {0}")]
     Exchange(#[source] io::Error),

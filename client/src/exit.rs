@@ -36,9 +36,16 @@ pub enum Exit {
     Storage = 12,
     /// A password or a value is needed, and there is nothing to take it from.
     NoInput = 13,
+    /// `ctl run` started nothing, for a reason of its own: as env(1) and timeout(1) have it.
+    NotRun = 125,
+    /// `ctl run` found a program that cannot be run.
+    CannotRun = 126,
+    /// `ctl run` found no such program.
+    NoProgram = 127,
 }
 
 impl Exit {
+    /// Those that any program of ours may end with.
     const ALL: [Exit; 14] = [
         Self::Ok,
         Self::Error,
@@ -59,6 +66,11 @@ impl Exit {
     /// The number that the shell sees.
     pub fn number(self) -> u8 {
         self as u8
+    }
+
+    /// What a program ends with that failed so.
+    pub fn of(error: &Error) -> Self {
+        error.into()
     }
 
     /// The meaning of another program's number, if it keeps to this table; [`Exit::Error`] if not.
@@ -114,6 +126,8 @@ impl From<&Error> for Exit {
             | Error::Unexpected => Self::Protocol,
             Error::WriteFile { .. } => Self::Storage,
             Error::NoInput(_) => Self::NoInput,
+            Error::Run { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Self::NoProgram,
+            Error::Run { .. } => Self::CannotRun,
             Error::Harden(_)
             | Error::StartDaemon(_)
             | Error::Random(_)
@@ -210,6 +224,8 @@ mod tests {
             (Error::ReadFile { path: path(), source: broken() }, 1),
             (Error::Output(broken()), 1),
             (Error::Exchange(broken()), 1),
+            (Error::Run { program: "x".into(), source: broken() }, 126),
+            (Error::Run { program: "x".into(), source: io::ErrorKind::NotFound.into() }, 127),
         ];
         for (error, number) in errors {
             assert_eq!(Exit::from(&error).number(), number, "{error:?}");

@@ -10,12 +10,12 @@
 //! | `daemon_check` | whether it is ours that listens there |
 //! | `connection`, `wire_buffer` | the handshake; one request, one reply; the wiped buffers of both |
 //! | `shell_token` | what only the shell knows in which a command was typed |
-//! | `session`, `policy`, `transfer`, `listing`, `bulk` | questions of more than one message: state, large values, all pages, many values |
+//! | `session`, `policy`, `transfer`, `listing`, `bulk`, `gather` | questions of more than one message: state, large values, all pages, many values in and out |
 //! | `start` | starting the daemon that lies beside us |
 //! | `error`, `exit` | what can go wrong, and the number that scripts see |
 //! | `terminal`, `line_editor`, `descriptor`, `password` | hidden input, wiped input, and where the master password comes from |
 //! | `proof` | asking for it where a command needs it besides an open session |
-//! | `import/` | files of other programs |
+//! | `import/`, `reference` | files of other programs, and how they name secrets |
 //! | `random_value`, `private_file` | made-up values, and files for values |
 //! | `cli`, `command/` | the command line, and one file a command |
 //! | `text/` | how things look to a person |
@@ -45,6 +45,7 @@ mod daemon_check;
 mod descriptor;
 mod error;
 mod exit;
+mod gather;
 mod import;
 mod line_editor;
 mod listing;
@@ -53,6 +54,7 @@ mod policy;
 mod private_file;
 mod proof;
 mod random_value;
+mod reference;
 mod session;
 mod shell_token;
 mod socket_path;

@@ -9,9 +9,11 @@
 //! only come on stdin, `M` is what stdin was.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 
 use glassdome_proto::{Bytes, limits};
+use glassdome_sys::close_on_exec;
 use rustix::stdio::dup2_stdin;
 use zeroize::Zeroizing;
 
@@ -49,15 +51,25 @@ pub(crate) fn given() -> Option<&'static ShellToken> {
 pub(crate) fn receive(mut args: Vec<OsString>) -> Result<Vec<OsString>, Error> {
     let Some(from) = option(&mut args, "--token-fd")? else { return Ok(args) };
     let stdin = option(&mut args, "--stdin-fd")?;
-    let token = read_all(inherited(from)?, "a shell's token", limits::TOKEN)?;
+    let token = read_all(taken(from)?, "a shell's token", limits::TOKEN)?;
     // A shell that lost its token has none to show.
     if !token.is_empty() {
         GIVEN.get_or_init(|| ShellToken(token));
     }
     if let Some(number) = stdin {
-        dup2_stdin(inherited(number)?).map_err(|error| Error::ReadInput(error.into()))?;
+        dup2_stdin(taken(number)?).map_err(|error| Error::ReadInput(error.into()))?;
     }
     Ok(args)
+}
+
+/// The descriptor `number`, which was for us alone: it is not there for what `ctl run` becomes.
+fn taken(number: u32) -> Result<OwnedFd, Error> {
+    let descriptor = inherited(number)?;
+    // 0 to 2 are everybody's. There is a descriptor of that number, or none could have been taken.
+    if let Some(number) = i32::try_from(number).ok().filter(|number| *number > 2) {
+        close_on_exec(number).map_err(Error::ReadInput)?;
+    }
+    Ok(descriptor)
 }
 
 /// Takes the option `name` and its value off, if it stands right behind the program's name.
@@ -81,7 +93,7 @@ fn descriptor_number(text: &str) -> Option<u32> {
 mod tests {
     use std::fs::File;
     use std::io::Write;
-    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::fd::AsRawFd;
 
     use super::*;
 

@@ -59,6 +59,8 @@ pub const PAGE: usize = 100;
 pub const VERSIONS: usize = 16;
 /// Secrets stored by one request.
 pub const BATCH: usize = 256;
+/// Values asked for by one request; a request with the longest names still fits a frame.
+pub const MANY: usize = 64;
 /// Lines of the daemon's report on its own protections.
 pub const PROTECTIONS: usize = 32;
 /// Requests in flight on one connection.

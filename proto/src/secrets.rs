@@ -88,6 +88,23 @@ pub enum Request<'a> {
         /// Which version.
         version: u64,
     },
+    /// Many values at once: all or none.
+    GetMany {
+        /// Which, at least one.
+        #[serde(borrow)]
+        items: List<Wanted<'a>, { limits::MANY }>,
+    },
+}
+
+/// One of many that are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted<'a> {
+    /// Which secret.
+    #[serde(borrow)]
+    pub name: Name<'a>,
+    /// Which field; the main value if none.
+    #[serde(borrow)]
+    pub field: Option<Field<'a>>,
 }
 
 /// Where a page of a listing ended.
@@ -153,6 +170,26 @@ pub enum Answer<'a> {
     Moved,
     /// To [`Request::History`], newest first.
     History(List<Version, { limits::VERSIONS }>),
+    /// To [`Request::GetMany`], in the order of the items. The values have [`limits::CHUNK`] bytes at most
+    /// together.
+    Values(#[serde(borrow)] List<Found<'a>, { limits::MANY }>),
+}
+
+/// One of many that were asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Found<'a> {
+    /// It travels with the others.
+    Here {
+        /// The version that this is.
+        version: u64,
+        /// When it should be replaced, in seconds since the epoch.
+        expires: Option<u64>,
+        /// All of it.
+        #[serde(borrow)]
+        value: Bytes<'a, { limits::CHUNK }>,
+    },
+    /// It is there, and the others left no room for it: [`Request::Get`] brings it.
+    Alone,
 }
 
 /// A secret in a listing.

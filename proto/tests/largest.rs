@@ -6,7 +6,8 @@ use glassdome_proto::policy::{
     Action, Answer as Policy, Claims, Decision, Exe, Grant, Ours, Picture, Pinned, Process, Rule, Script,
 };
 use glassdome_proto::{
-    Answer, Bytes, Glob, HEADER_LEN, List, Outcome, Reply, Text, decode, encode, limits, policy, session,
+    Answer, Bytes, Field, Glob, HEADER_LEN, List, Name, Outcome, Reply, Text, decode, encode, limits, policy,
+    secrets, session,
 };
 use glassdome_proto::{Body, Request};
 
@@ -129,5 +130,33 @@ fn the_longest_rule_with_its_password_and_the_longest_token() {
         let mut buffer = vec![0; HEADER_LEN + limits::FRAME];
         let len = encode(&Request { id: u32::MAX, body }, &mut buffer).expect("it fits a frame");
         decode::<Request<'_>>(&buffer[HEADER_LEN..len]).unwrap();
+    }
+}
+
+#[test]
+fn the_most_values_that_are_asked_for_at_once() {
+    let wanted = secrets::Wanted {
+        name: Name::parse("x".repeat(limits::NAME)).unwrap(),
+        field: Some(Field::parse("x".repeat(limits::FIELD)).unwrap()),
+    };
+    let mut buffer = vec![0; HEADER_LEN + limits::FRAME];
+    let body = Body::Secrets(secrets::Request::GetMany { items: full(wanted) });
+    let len = encode(&Request { id: u32::MAX, body }, &mut buffer).expect("it fits a frame");
+    decode::<Request<'_>>(&buffer[HEADER_LEN..len]).unwrap();
+
+    // As many bytes as may travel together, in one value and in all of them.
+    let bytes = [7; limits::CHUNK];
+    for first in [0, limits::CHUNK / limits::MANY, limits::CHUNK] {
+        let others = (limits::CHUNK - first) / (limits::MANY - 1);
+        let here = |len| secrets::Found::Here {
+            version: u64::MAX,
+            expires: Some(u64::MAX),
+            value: Bytes::new(&bytes[..len]).unwrap(),
+        };
+        let found = (0..limits::MANY).map(|i| here(if i == 0 { first } else { others })).collect();
+        let values = Answer::Secrets(secrets::Answer::Values(List::new(found).unwrap()));
+        let reply = Reply { id: u32::MAX, outcome: Outcome::Ok(values) };
+        let len = encode(&reply, &mut buffer).expect("it fits a frame");
+        decode::<Reply<'_>>(&buffer[HEADER_LEN..len]).unwrap();
     }
 }

@@ -6,7 +6,7 @@
 //! | who connected? | [`peer_creds`], [`peer_pidfd`], [`pidfd_info`] |
 //! | does it still live, and as the same program? | [`pidfd_alive`], [`AddressSpace`] |
 //! | who sent these bytes? | [`pass_credentials`], [`recv`] |
-//! | how does a descriptor travel, and how is it kept out? | [`send_with_fd`], [`recv_with_fd`], [`refuse_descriptors`] |
+//! | how does a descriptor travel, and how is it kept out? | [`send_with_fd`], [`recv_with_fd`], [`refuse_descriptors`], [`close_on_exec`] |
 //! | how is a process started and kept to itself? | [`spawn_detached`], [`harden_process`], [`set_no_new_privs`], [`raise_nofile`] |
 //! | is the program at the other end an installed one? | [`Stamp`] |
 //! | what must be put right before a signal ends us? | [`HeldSignals`] |
@@ -14,6 +14,7 @@
 
 mod address_space;
 mod creds;
+mod descriptor;
 mod detached;
 mod harden;
 mod held_signals;
@@ -28,6 +29,7 @@ mod testing;
 
 pub use address_space::AddressSpace;
 pub use creds::{Creds, peer_creds};
+pub use descriptor::close_on_exec;
 pub use detached::spawn_detached;
 pub use harden::{harden_process, raise_nofile, set_no_new_privs};
 pub use held_signals::HeldSignals;

@@ -10,7 +10,7 @@ use crate::descriptor::write_all;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::private_file::write_private;
-use crate::text::{notice, time};
+use crate::text::notice;
 use crate::transfer::Value;
 
 /// What can be typed behind `ctl get`.
@@ -56,7 +56,7 @@ impl Command for Get {
             }
             None => self.print(&value)?,
         }
-        self.remind(&value);
+        notice::expired(&self.name, value.expires);
         Ok(Exit::Ok)
     }
 }
@@ -77,13 +77,6 @@ impl Get {
             write_all(stdout(), b"\n").map_err(Error::Output)?;
         }
         Ok(())
-    }
-
-    fn remind(&self, value: &Value) {
-        if let Some(at) = value.expires.filter(|at| *at <= time::now()) {
-            let name = crate::error::printable(&self.name);
-            notice::remind(&format!("{name} expired on {}. Replace it: ctl set {name}", time::date(at)));
-        }
     }
 }
 

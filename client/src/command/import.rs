@@ -1,9 +1,7 @@
 //! `ctl import`: take over what another program kept in a file.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::stdin;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use glassdome_proto::Name;
@@ -12,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::bulk::{Entry, Manner};
 use crate::cli::{Command, connect, print_json};
-use crate::descriptor::read_all;
+use crate::descriptor::{read_all, read_file};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::import::{Item, Parsed, Place, Skipped, env_file, json_file};
@@ -80,12 +78,7 @@ impl Import {
         if self.file == Path::new("-") {
             return read_all(stdin(), "the input", FILE);
         }
-        let failed = |source| Error::ReadFile { path: self.file.clone(), source };
-        let file = File::open(&self.file).map_err(failed)?;
-        match read_all(file.as_fd(), "the file", FILE) {
-            Err(Error::ReadInput(source)) => Err(failed(source)),
-            other => other,
-        }
+        read_file(&self.file, FILE)
     }
 
     fn parse(&self, file: &[u8]) -> Result<Parsed, Error> {

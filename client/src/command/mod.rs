@@ -18,6 +18,7 @@ pub(crate) mod policy;
 pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod rm;
+pub(crate) mod run;
 pub(crate) mod set;
 pub(crate) mod settings;
 pub(crate) mod shell_init;
@@ -41,6 +42,7 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<history::History>(),
     Entry::of::<restore::Restore>(),
     Entry::of::<import::Import>(),
+    Entry::of::<run::Run>(),
     Entry::of::<whoami::WhoAmI>(),
     Entry::of::<policy::Policy>(),
     Entry::of::<grants::Grants>(),

@@ -69,16 +69,25 @@ fn entry(text: &[u8]) -> Result<(Option<Pair>, usize), &'static str> {
     }
 }
 
+/// Why a name is none.
+pub(crate) const NO_KEY: &str = "the name has other characters than letters, digits, _ . -";
+
+/// Whether a variable can be called that.
+pub(crate) fn is_key(name: &str) -> bool {
+    let is_first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    name.bytes().next().is_some_and(is_first)
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
 fn key(text: &[u8]) -> Result<String, &'static str> {
     let name = match text.strip_prefix(b"export") {
         Some(rest) if rest.first().is_some_and(|byte| is_blank(*byte)) => trim_start(rest),
         _ => text,
     };
-    let (first, rest) = name.split_first().ok_or("no name before =")?;
-    let first_fits = first.is_ascii_alphabetic() || *first == b'_';
-    let rest_fits = rest.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte));
-    let text = std::str::from_utf8(name).ok().filter(|_| first_fits && rest_fits);
-    Ok(text.ok_or("the name has other characters than letters, digits, _ . -")?.to_owned())
+    if name.is_empty() {
+        return Err("no name before =");
+    }
+    Ok(str::from_utf8(name).ok().filter(|name| is_key(name)).ok_or(NO_KEY)?.to_owned())
 }
 
 fn unquoted(text: &[u8]) -> Value {

@@ -5,7 +5,8 @@ use std::io::{Write, stderr};
 use glassdome_proto::Code;
 
 use super::style::Style;
-use crate::error::Error;
+use super::time;
+use crate::error::{Error, printable};
 
 /// Says what happened. A stderr that is closed is nobody who wants to know.
 pub(crate) fn say(line: &str) {
@@ -20,6 +21,14 @@ pub(crate) fn done(line: &str) {
 /// Says what is worth knowing beside the result.
 pub(crate) fn remind(line: &str) {
     say(&format!("{} {line}", Style::of(&stderr()).careful("note:")));
+}
+
+/// Says that a secret is past its day, if it is.
+pub(crate) fn expired(name: &str, expires: Option<u64>) {
+    if let Some(at) = expires.filter(|at| *at <= time::now()) {
+        let name = printable(name);
+        remind(&format!("{name} expired on {}. Replace it: ctl set {name}", time::date(at)));
+    }
 }
 
 /// Says why something was not done.

@@ -7,10 +7,11 @@
 //! | after the password | [`unlock`], [`password`], [`settings`] | the master password, throttled |
 //! | after a look at the program | [`picture`] | nothing, of oneself |
 //! | by a granted terminal or the password | [`policy`], [`picture`] | either |
-//! | by the policy | [`read`], [`change`], [`settings`] | a [`Permit`](crate::gate::Permit) |
+//! | by the policy | [`read`], [`many`], [`change`], [`settings`] | a [`Permit`](crate::gate::Permit) |
 
 mod change;
 mod doctor;
+mod many;
 mod new_rule;
 mod password;
 mod picture;
@@ -36,6 +37,7 @@ use crate::standing::{self, Stand};
 use crate::state::State;
 
 pub use change::Store;
+pub use many::Values;
 pub use read::Value;
 use turn::Turn;
 
@@ -114,6 +116,8 @@ pub enum Done {
     Answer(Answer<'static>),
     /// A value, in as many messages as it takes.
     Value(Value),
+    /// Many values, in one message.
+    Values(Values),
     /// The last one before the daemon ends.
     Last(Answer<'static>),
 }
@@ -196,6 +200,7 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
         Request::Get { name, field } => {
             read::get(asking, &name, field.as_deref()).map(|v| Work::Now(Done::Value(v)))
         }
+        Request::GetMany { items } => many::get_many(asking, items).map(|v| Work::Now(Done::Values(v))),
         Request::List { glob, after } => read::list(asking, glob.as_ref(), after).map(now),
         Request::Info { name } => read::info(asking, &name).map(now),
         Request::History { name } => read::history(asking, &name).map(now),

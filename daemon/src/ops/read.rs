@@ -4,7 +4,7 @@
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::secrets::{self, Cursor, Entry, FieldInfo, Info, Version};
 use glassdome_proto::{Answer, Code, Field, Glob, List, Name, Refusal, limits};
-use glassdome_vault::{self as vault, EntryId, Opened, VersionKind};
+use glassdome_vault::{self as vault, EntryId, Keys, Opened, Vault, VersionKind};
 
 use super::Asking;
 use crate::gate::{self, Permit};
@@ -41,25 +41,38 @@ impl Value {
 /// One value, or one field of it.
 pub fn get(asking: &Asking, name: &Name<'_>, field: Option<&str>) -> Result<Value, Refusal<'static>> {
     let permit = admit(asking, Event::Get, Action::Get, name)?;
-    let opened = vault_of(asking)?
-        .read(permit.keys(), name)
-        .map_err(|error| refuse::secret(&error, name))
-        .and_then(|opened| has(opened, name, field));
-    record(asking, permit, Event::Get, Some(name), opened)
-        .map(|opened| Value { opened, field: field.map(str::to_owned) })
+    let value = open(&*vault_of(asking)?, permit.keys(), name, field);
+    record(asking, permit, Event::Get, Some(name), value)
 }
 
-fn has(opened: Opened, name: &str, field: Option<&str>) -> Result<Opened, Refusal<'static>> {
-    let missing = match field {
-        Some(field) if opened.field(field).is_none() => {
-            format!("{name} has no field {field}. Fields: ctl info {name}")
-        }
-        None if opened.value().is_none() => {
-            format!("{name} has only fields. Fields: ctl info {name}, then ctl get {name} --field F")
-        }
-        _ => return Ok(opened),
+/// Opens a value, or one field of it.
+///
+/// # Errors
+/// The refusal to send: it is not there, or damaged.
+pub fn open(
+    vault: &Vault,
+    keys: &Keys,
+    name: &Name<'_>,
+    field: Option<&str>,
+) -> Result<Value, Refusal<'static>> {
+    let opened = vault.read(keys, name).map_err(|error| refuse::secret(&error, name))?;
+    let wanted = match field {
+        Some(field) => opened.field(field),
+        None => opened.value(),
     };
-    Err(Refusal::new(Code::NotFound, missing))
+    match wanted {
+        Some(_) => Ok(Value { opened, field: field.map(str::to_owned) }),
+        None => Err(without(name, field)),
+    }
+}
+
+/// What a secret is not got for that has no such field, or no value beside its fields.
+pub fn without(name: &Name<'_>, field: Option<&str>) -> Refusal<'static> {
+    let missing = match field {
+        Some(field) => format!("{name} has no field {field}. Fields: ctl info {name}"),
+        None => format!("{name} has only fields. Fields: ctl info {name}, then ctl get {name} --field F"),
+    };
+    Refusal::new(Code::NotFound, missing)
 }
 
 /// A page of names.

@@ -293,6 +293,10 @@ impl Connection {
         match done {
             Ok(Done::Answer(answer)) => self.reply(id, Outcome::Ok(answer)).await,
             Ok(Done::Value(value)) => self.send_value(id, &value).await,
+            Ok(Done::Values(values)) => {
+                let mut locks = self.asking.state.locks();
+                self.reply_unless_locked(&mut locks, id, values.answer()).await
+            }
             Ok(Done::Last(answer)) => {
                 let sent = self.reply(id, Outcome::Ok(answer)).await;
                 self.asking.state.stop();

@@ -3,7 +3,7 @@
 use glassdome_proto::policy::{
     self, Action, Claims, Decision, Exe, Grant, Ours, Picture, Pinned, Process, Rule, Script,
 };
-use glassdome_proto::secrets::{self, Change, Entry, FieldInfo, Info, Stored, Version};
+use glassdome_proto::secrets::{self, Change, Entry, FieldInfo, Found, Info, Stored, Version};
 use glassdome_proto::session::{
     self, Keyring, Level, LockReason, Memory, Protection, State, Status, VaultState,
 };
@@ -13,7 +13,7 @@ use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Refusal};
 use super::{CURSOR, NONCE, THEN, bytes, field, list, name, text};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 26] = [
+pub const REPLIES: [&str; 27] = [
     "status",
     "doctor",
     "unlocked",
@@ -40,6 +40,7 @@ pub const REPLIES: [&str; 26] = [
     "rule-removed",
     "grants",
     "revoked",
+    "values",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
@@ -66,6 +67,7 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Secrets(Secrets::Removed) => "removed",
         Answer::Secrets(Secrets::Moved) => "moved",
         Answer::Secrets(Secrets::History(_)) => "history",
+        Answer::Secrets(Secrets::Values(_)) => "values",
         Answer::Settings(settings::Answer::All(_)) => "settings-all",
         Answer::Settings(settings::Answer::Set(_)) => "settings-set",
         Answer::More(_) => "more",
@@ -90,6 +92,9 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     all.push(("", Outcome::Ok(Answer::Session(session::Answer::TokenTaken))));
     let answers = policy_answers().into_iter();
     all.extend(answers.map(|(detail, answer)| (detail, Outcome::Ok(Answer::Policy(answer)))));
+    let here = Found::Here { version: 1, expires: Some(THEN), value: bytes(b"\x00\xff\n") };
+    let values = secrets::Answer::Values(list(vec![here, Found::Alone]));
+    all.push(("", Outcome::Ok(Answer::Secrets(values))));
     all
 }
 

@@ -1,7 +1,7 @@
 //! Requests.
 
 use glassdome_proto::policy::{self, Action, Decision, NewRule, Pinned, Shown, Whom};
-use glassdome_proto::secrets::{self, Expect, Item};
+use glassdome_proto::secrets::{self, Expect, Item, Wanted};
 use glassdome_proto::session;
 use glassdome_proto::settings;
 use glassdome_proto::{Body, Chunk, Glob};
@@ -9,7 +9,7 @@ use glassdome_proto::{Body, Chunk, Glob};
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 28] = [
+pub const REQUESTS: [&str; 29] = [
     "status",
     "doctor",
     "create",
@@ -38,6 +38,7 @@ pub const REQUESTS: [&str; 28] = [
     "remove-rule",
     "grants",
     "revoke",
+    "get-many",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -63,6 +64,7 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Secrets(Secrets::Move { .. }) => "move",
         Body::Secrets(Secrets::History { .. }) => "history",
         Body::Secrets(Secrets::Restore { .. }) => "restore",
+        Body::Secrets(Secrets::GetMany { .. }) => "get-many",
         Body::Settings(settings::Request::Show) => "settings-show",
         Body::Settings(settings::Request::Set { .. }) => "settings-set",
         Body::More(_) => "more",
@@ -140,6 +142,9 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
         ("", Body::Session(Session::Token { token: bytes(NONCE.as_slice()) })),
     ]);
     all.extend(policy_requests().into_iter().map(|(detail, request)| (detail, Body::Policy(request))));
+    let wanted = |at, field| Wanted { name: name(at), field };
+    let items = list(vec![wanted("aws/prod/key", None), wanted("db", Some(field("user")))]);
+    all.push(("", Body::Secrets(Secrets::GetMany { items })));
     all
 }
 
