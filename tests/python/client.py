@@ -1,7 +1,8 @@
 """A client in another language, written from docs/protocol.md alone, with nothing but the standard
 library: it proves that the page is exact, and the attackers of the tests are built from it.
 
-    client.py SOCKET status | unlock | create | get NAME [FIELD] | set NAME | list [GLOB] | lock | script
+    client.py SOCKET status | unlock | create | get NAME [FIELD] | get-many NAME… | set NAME | list [GLOB] |
+                     lock | script
 
 `unlock` and `create` read the password from stdin, `set` the value; `script` reads JSON requests, one
 a line, and answers each with a line, all on one connection.
@@ -242,6 +243,21 @@ class Connection:
             reader.end()
         return {"version": version, "expires": expires, "value": value}
 
+    def get_many(self, names):
+        """Values of names, or of (name, field), in their order; None for one that must be got alone."""
+        wanted = [(name, None) if isinstance(name, str) else name for name in names]
+        items = b"".join(blob(name) + option(field, blob) for name, field in wanted)
+        reader = self.call(b"\x01\x09" + varint(len(wanted)) + items, 1, 8)
+
+        def found():
+            if reader.varint() == 1:
+                return None
+            return {"version": reader.varint(), "expires": reader.option(reader.varint), "value": reader.blob()}
+
+        values = reader.list(found)
+        reader.end()
+        return values
+
     def set(self, name, value, field=None, expires=None, expect=b"\x00"):
         body = b"\x01\x03" + blob(name) + option(field, blob) + option(expires) + expect
         number = self.ask(body + varint(len(value)) + blob(value[:CHUNK]))
@@ -292,6 +308,9 @@ def main(path, command, *arguments):
         print(json.dumps(getattr(connection, command)(sys.stdin.buffer.read())))
     elif command == "get":
         sys.stdout.buffer.write(connection.get(*arguments)["value"])
+    elif command == "get-many":
+        values = connection.get_many(arguments)
+        print(json.dumps([value and base64.b64encode(value["value"]).decode() for value in values]))
     elif command == "set":
         print(connection.set(*arguments, sys.stdin.buffer.read()))
     elif command in ("status", "list", "lock"):

@@ -112,6 +112,15 @@ fn python_speaks_to_the_daemon_from_the_page() {
     }
     world.set("ours", binary(300_000));
     assert_eq!(client(&["get", "ours"]).ok(), binary(300_000), "ours to Python");
+    let together = told(&["get-many", "empty", "a chunk", "ours", "empty"]);
+    let values: Vec<_> =
+        together.as_array().expect("a list").iter().map(|v| v.as_str().map(str::len)).collect();
+    assert_eq!(values, [Some(0), Some(60 * 1024 / 3 * 4), None, Some(0)], "in base64; what fits one message");
+    assert!(client(&["get-many", "empty", "absent"]).output().stderr.contains("refused: not-found"));
+    assert!(client(&["get-many"]).output().stderr.contains("refused: usage"));
+    let names = [&["get-many"], &["empty"; 65][..]].concat();
+    assert!(client(&names).output().stderr.contains("refused: protocol"), "64 at most");
+    assert_eq!(told(&names[..65]).as_array().map(Vec::len), Some(64));
     assert!(client(&["get", "absent"]).output().stderr.contains("refused: not-found"));
 
     let many: String = (0..230).map(|n| format!("N{n}=v{n}\n")).collect();

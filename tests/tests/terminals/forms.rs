@@ -6,7 +6,7 @@ use glassdome_tests::{Pane, Tmux};
 use crate::shells::{BASH, DASH, FISH, Shell, ZSH, grant, grant_first, mine, served, world};
 
 /// In every shell.
-const EVERYWHERE: [&str; 8] = [
+const EVERYWHERE: [&str; 9] = [
     "ctl get a",
     "by_alias",
     "eval 'ctl get a'",
@@ -15,6 +15,7 @@ const EVERYWHERE: [&str; 8] = [
     "true | ctl get a | cat",
     "ctl get a &\nwait",
     "ctl status | grep -q unlocked && ctl get a",
+    "ctl run --env A=a printenv A",
 ];
 /// Of shells that speak `sh`.
 const SH: [&str; 11] = [
