@@ -2,19 +2,13 @@
 //! on: its process, its signals, its streams, its exit code.
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
-#[path = "support/askers.rs"]
-mod askers;
-#[path = "support/scripts.rs"]
-mod scripts;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use askers::{allow, recorded, runner};
-use glassdome_tests::{Out, Run, World, text, wait_until};
+use glassdome_tests::{Out, PASSWORD, Run, World, text, wait_until};
 use rustix::process::Signal;
 
 /// What the program found in its environment.
@@ -221,12 +215,15 @@ fn one_that_is_refused_refuses_all() {
     for name in ["db/a", "db/b", "other"] {
         world.set(name, name);
     }
-    let (program, marker): (PathBuf, PathBuf) = (runner(&world, "deploy"), world.home("started"));
+    let (program, marker): (PathBuf, PathBuf) = (world.home("deploy"), world.home("started"));
+    world.shell("cp /usr/bin/xargs deploy").ok();
     let run = |names| run_by(&world, &program, &marker, names);
-    allow(&world, &["--secrets", "db/*", "--exe", text(&program)]).ok();
+    let rule = ["policy", "allow", "--secrets", "db/*", "--exe", text(&program), "--password-stdin"];
+    world.ctl(&rule).stdin(format!("{PASSWORD}\n")).ok();
     assert_eq!(run("db/a db/b").code, 0);
     assert!(marker.exists(), "control");
-    assert_eq!(recorded(&world, "get", "allowed")["by"], "rule:deploy");
+    let last = world.audit().into_iter().rfind(|record| record["event"] == "get").expect("it is recorded");
+    assert_eq!((&last["by"], &last["judged"]["name"]), (&"rule:deploy".into(), &"deploy".into()));
 
     let before = gets(&world).len();
     for names in ["db/a other", "other db/a", "db/none other"] {
@@ -295,9 +292,8 @@ fn no_descriptor_of_ours_goes_along() {
 
     // Nor what the shell's function handed over; what the caller opened does.
     let script = format!(
-        "eval \"$(ctl shell-init bash)\"; glassdome_start --quiet --password-fd 3 3<<<'{}' || exit
-         ctl run --env A=a -- sh -c '{look}' 7</dev/null; :",
-        glassdome_tests::PASSWORD
+        "eval \"$(ctl shell-init bash)\"; glassdome_start --quiet --password-fd 3 3<<<'{PASSWORD}' || exit
+         ctl run --env A=a -- sh -c '{look}' 7</dev/null; :"
     );
     let run = world.program(Path::new("/bin/bash"), &["-c", &script]);
     let more: Vec<String> = listed(run).difference(&without).cloned().collect();
