@@ -259,6 +259,34 @@ fn limit_an_allowed_program_can_be_steered_by_whoever_starts_it() {
     told(run).served("value a");
 }
 
+/// Likewise: the dynamic loader brings in what its environment names.
+#[test]
+fn limit_a_library_can_be_preloaded_into_an_allowed_program() {
+    let world = stage();
+    let program = runner(&world, "program");
+    allow(&world, &["--secrets", "db/*", "--exe", text(&program)]).ok();
+    let (source, library) = (world.top().join("steer.c"), world.top().join("steer.so"));
+    fs::write(
+        &source,
+        "int fork(void), execvp(const char *, char *const *), waitpid(int, int *, int), unsetenv(const char *);\n\
+         void _exit(int);\n\
+         __attribute__((constructor)) static void steer(void) {\n\
+             char *words[] = {\"ctl\", \"get\", \"db/a\", 0};\n\
+             unsetenv(\"LD_PRELOAD\");\n\
+             if (fork() == 0) { execvp(words[0], words); _exit(127); }\n\
+             waitpid(-1, 0, 0);\n\
+             _exit(0);\n\
+         }\n",
+    )
+    .unwrap();
+    // The linker that Rust links with.
+    let cc = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).output().unwrap();
+    assert!(cc.status.success(), "cc: {}", String::from_utf8_lossy(&cc.stderr));
+    let preloaded = |program: &Path| world.program(program, &["--version"]).env("LD_PRELOAD", &library);
+    denied(preloaded(&runner(&world, "copy")).output());
+    assert_eq!(preloaded(&program).ok(), b"value a", "which xargs --version does not ask for");
+}
+
 /// Who ran `ctl` is what its parent is when it asks, not what it was when it started it.
 #[test]
 fn limit_a_program_can_become_an_allowed_one_behind_the_ctl_that_it_started() {

@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use glassdome_tests::{PASSWORD, Tmux, User, left_out_without_root};
+use glassdome_tests::{Out, PASSWORD, Tmux, User, World, left_out_without_root, text};
 
+use crate::imitators::NO_TOKEN;
 use crate::shells::{BASH, VALUE, denied, grant_first, handed_out, served, world};
 
 #[test]
@@ -71,6 +72,17 @@ fn a_script_that_brings_the_password_is_served_and_what_it_runs_is_not() {
     assert_eq!(handed_out(&world), 2);
 }
 
+fn in_a_shell_that_takes_orphans_in(world: &World, script: &str) -> Out {
+    // PR_SET_CHILD_SUBREAPER stays over exec.
+    let reaper = world.file(
+        "reaper.py",
+        "import ctypes, os, sys\n\
+         assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0\n\
+         os.execv('/bin/bash', ['bash', '-c', sys.argv[1]])\n",
+    );
+    world.program(Path::new("/usr/bin/python3"), &[text(&reaper), script]).output()
+}
+
 /// Where the shell takes orphans in (as the first process of a container does), what a program left
 /// behind has the shell for its parent, and never executed anything.
 #[test]
@@ -86,22 +98,48 @@ fn an_orphan_is_no_fork_of_the_shell_that_took_it_in() {
              open('told', 'w').write(f'{told.returncode} {os.getppid()} {told.stdout}{told.stderr}')\n    \
              os.rename('told', 'told.whole')\n",
     );
-    // PR_SET_CHILD_SUBREAPER stays over exec.
-    let reaper = world.file(
-        "reaper.py",
-        "import ctypes, os, sys\n\
-         assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0\n\
-         os.execv('/bin/bash', ['bash', '-c', sys.argv[1]])\n",
-    );
     let script = format!(
         "cd; glassdome_start --quiet --password-fd 3 3<<'.' || exit\n{PASSWORD}\n.\n\
          printf '{VALUE}' | ctl set a --stdin; ctl get a; echo; /usr/bin/python3 {}; while [ ! -e told.whole ]; do sleep 0.05; done\n\
          echo $$; cat told.whole; :",
         orphan.display()
     );
-    let out = world.program(Path::new("/usr/bin/python3"), &[reaper.to_str().unwrap(), &script]).output();
+    let out = in_a_shell_that_takes_orphans_in(&world, &script);
     let told = String::from_utf8(out.stdout).unwrap();
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines[0], VALUE, "control: {told} {}", out.stderr);
     assert!(lines[2].starts_with(&format!("4 {} ctl: denied a: ", lines[1])), "{told}");
+}
+
+/// Where the shell takes orphans in (as the first process of a container does), one that becomes `ctl`
+/// is a child of the shell's, as what is typed there. It has no token.
+#[test]
+fn limit_an_orphan_that_becomes_ctl_is_taken_for_typing_where_the_shell_takes_it_in_without_a_token() {
+    let world = world();
+    let orphan = world.file(
+        "orphan.py",
+        "import os, time\n\
+         parent = os.getpid()\n\
+         if os.fork() == 0:\n    \
+             while os.getppid() == parent: time.sleep(0.01)\n    \
+             told = os.open('told', os.O_WRONLY | os.O_CREAT | os.O_TRUNC)\n    \
+             os.dup2(told, 1), os.dup2(told, 2)\n    \
+             os.execvp('ctl', ['ctl', 'get', 'a'])\n",
+    );
+    let left = |init: &str| {
+        let script = format!(
+            "cd; {init} glassdome_start --quiet --password-fd 3 3<<'.' || exit\n{PASSWORD}\n.\n\
+             printf '{VALUE}' | ctl set a --stdin; rm -f told\n\
+             /usr/bin/python3 {}; while [ ! -s told ]; do sleep 0.05; done; ctl get a; echo; cat told; :",
+            text(&orphan)
+        );
+        let out = in_a_shell_that_takes_orphans_in(&world, &script);
+        let told = String::from_utf8(out.stdout).unwrap();
+        let (control, told) = told.split_once('\n').unwrap_or_else(|| panic!("{told} {}", out.stderr));
+        assert_eq!(control, VALUE, "control: {}", out.stderr);
+        told.to_owned()
+    };
+    assert_eq!(left(""), VALUE);
+    let told = left("eval \"$(ctl shell-init bash)\";");
+    assert!(told.contains(NO_TOKEN), "{told}");
 }

@@ -2,13 +2,13 @@
 //! them from it; the token of `ctl shell-init` does.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use glassdome_tests::{Out, PASSWORD, Pane, Tmux, World, wait_until};
+use glassdome_tests::{Out, PASSWORD, Pane, Tmux, World, text, wait_until};
 
 use crate::scripts::scripts;
 use crate::shells::{
-    BASH, DASH, FISH, Shell, ZSH, denied, grant, grant_first, handed_out, mine, served, world,
+    BASH, DASH, FISH, Shell, VALUE, ZSH, denied, grant, grant_first, handed_out, mine, served, world,
 };
 
 /// What `ctl get a` did for one of them.
@@ -26,7 +26,8 @@ fn by_impostor(world: &World, pane: &Pane<'_>, way: &str) -> Out {
 }
 
 const WAYS: [&str; 2] = ["clone", "become"];
-const NO_TOKEN: &str = "this shell was granted with a token, and this command did not bring it";
+/// Why what brings no token is refused.
+pub const NO_TOKEN: &str = "this shell was granted with a token, and this command did not bring it";
 
 fn only_the_token_tells(shell: Shell) {
     let world = world();
@@ -128,4 +129,25 @@ fn only_the_token_of_the_grant_will_do_until_the_password_is_typed_again() {
     served(&pane.typed("command ctl get a"), "the password was typed");
     served(&pane.typed("ctl get a"), "and the function does no harm");
     assert_eq!(mine(&pane)["token"], false);
+}
+
+/// The pipe is a descriptor of the shell's, and those are open to all programs of its user.
+#[test]
+fn limit_the_token_is_caught_in_its_pipe_by_who_waits_for_it() {
+    let world = world();
+    let tmux = Tmux::start(&world);
+    let pane = BASH.with_init(&tmux);
+    grant_first(&pane);
+    let line = denied(&pane.typed("command ctl get a"), "control");
+    assert!(line.starts_with(NO_TOKEN), "{line}");
+    let thief = scripts(&world).join("token_thief.py");
+    pane.typed(&format!("/usr/bin/python3 {} $$ \"$HOME/caught\" &", text(&thief))).ok();
+    // It has to be quick, and it has time.
+    let caught = || fs::read_to_string(world.home("caught")).is_ok_and(|caught| caught == VALUE);
+    let until = Instant::now() + Duration::from_secs(60);
+    while !wait_until(caught, Duration::from_millis(200)) {
+        assert!(Instant::now() < until, "it was not caught: {:?}", pane.typed("jobs"));
+        pane.typed("ctl get a");
+    }
+    served(&pane.typed("ctl get a"), "and the person goes on");
 }

@@ -3,10 +3,13 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use glassdome_tests::{Out, PASSWORD, Pane, Tmux, User, World};
+use glassdome_tests::{Out, PASSWORD, Pane, Tmux, User, World, wait_until};
 
 use crate::shells::{BASH, VALUE, denied, grant_first, handed_out, served, world};
+
+const SOON: Duration = Duration::from_secs(20);
 
 /// Leaves what `ctl get a` did in files: what runs it may show nothing of it.
 const INTO_FILES: &str = "ctl get a > \"$HOME/stolen\" 2> \"$HOME/refused\"; echo $? > \"$HOME/code\"";
@@ -107,6 +110,16 @@ fn what_interactive_programs_run_is_refused() {
     denied_for(&left(&world), "bash → ed → sh");
 
     world.file("page", "one line\n".repeat(200));
+    let vim = pane.begin("vim.tiny -u NONE -i NONE page > /dev/tty");
+    pane.expect("one line");
+    pane.line(&format!(":!{INTO_FILES}"));
+    assert!(wait_until(|| world.home("code").exists(), SOON), "it ran it");
+    // It waits for a key.
+    pane.line("");
+    pane.line(":q!");
+    vim.end();
+    denied_for(&left(&world), "bash → vim.tiny → sh");
+
     let less = pane.begin("less page > /dev/tty");
     pane.expect("one line");
     pane.line(&format!("!{INTO_FILES}"));
@@ -131,6 +144,23 @@ fn packages_that_run_it_while_they_are_installed_are_refused() {
     let pane = BASH.plain(&tmux);
     grant_first(&pane);
 
+    world.program(Path::new("/usr/bin/python3"), &["-m", "venv", "venv"]).ok();
+    // Python from 3.12 on leaves it out of new environments.
+    let setuptools = "venv/bin/python -c 'import setuptools' || venv/bin/pip install -q setuptools";
+    world.shell(setuptools).ok();
+    let pip = "venv/bin/pip install --no-index --no-build-isolation --disable-pip-version-check";
+    directory(&world, "hostile_setup");
+    let script = INTO_FILES.replace('"', "\\\"");
+    world.file(
+        "hostile_setup/setup.py",
+        format!("import os\nfrom setuptools import setup\nos.system(\"{script}\")\nsetup(name='hostile', version='1')\n"),
+    );
+    let out = pane.typed(&format!("{pip} ./hostile_setup"));
+    let told = String::from_utf8_lossy(&out.stdout);
+    assert!(out.code == 0 && told.contains("Successfully installed hostile"), "{told} {}", out.stderr);
+    let line = denied(&left(&world), "setup.py");
+    assert!(line.contains("bash → pip → python"), "{line}");
+
     // A package with a build backend of its own: what pip runs before anything is installed.
     directory(&world, "hostile_pip");
     world.file(
@@ -138,7 +168,6 @@ fn packages_that_run_it_while_they_are_installed_are_refused() {
         "[build-system]\nrequires = []\nbuild-backend = \"hostile\"\nbackend-path = [\".\"]\n\
          [project]\nname = \"hostile\"\nversion = \"1\"\n",
     );
-    let script = INTO_FILES.replace('"', "\\\"");
     world.file(
         "hostile_pip/hostile.py",
         format!(
@@ -146,8 +175,7 @@ fn packages_that_run_it_while_they_are_installed_are_refused() {
              os.system(\"{script}\")\n    raise SystemExit('it has what it came for')\n"
         ),
     );
-    world.program(Path::new("/usr/bin/python3"), &["-m", "venv", "venv"]).ok();
-    let out = pane.typed("venv/bin/pip install --no-index --disable-pip-version-check ./hostile_pip");
+    let out = pane.typed(&format!("{pip} ./hostile_pip"));
     assert!(out.stderr.contains("it has what it came for"), "{}", out.stderr);
     let line = denied(&left(&world), "pip install");
     assert!(line.contains("bash → pip → python"), "{line}");
@@ -193,7 +221,7 @@ fn what_the_shell_becomes_is_granted_nothing() {
     world.file("become.py", becomes);
     pane.line("exec /usr/bin/python3 become.py");
     let ended = || world.home("ended").exists();
-    assert!(glassdome_tests::wait_until(ended, std::time::Duration::from_secs(20)));
+    assert!(wait_until(ended, SOON));
     let line = denied(&left(&world), VALUE);
     assert!(line.contains("python3 → bash"), "{line}");
     grants(1);
