@@ -94,7 +94,8 @@ impl Stand {
         (Standing { grant, rules, cleared: None }, known.asker.clone())
     }
 
-    fn is_current(&self, state: &State) -> bool {
+    /// Whether that is known, and nothing came or went since that could change it.
+    pub fn is_current(&self, state: &State) -> bool {
         let known = self.known.borrow();
         known.as_ref().is_some_and(|known| {
             known.generation == state.generation()

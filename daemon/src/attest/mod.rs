@@ -4,8 +4,8 @@
 //! The attacker is a process of the same user that wants to be taken for another program. The order
 //! of the handshake answers it: the identity is read first, through handles that die with the
 //! process ([`Identity`]); then the nonce travels; only the process that was read can send it back
-//! under its own pid; and each later message is checked against the same handles ([`Peer::sent`],
-//! [`Peer::still`]).
+//! under its own pid; and each later message must come from that process ([`Peer::sent`]), which must live as the
+//! same program ([`Peer::still`]).
 
 mod digest;
 mod file;
@@ -210,16 +210,17 @@ impl Peer {
         self.ours
     }
 
-    /// Whether bytes that came with `sender` are this peer's, and it is still the program it was.
+    /// Whether bytes that came with `sender` came from this peer's process. Whether that is still the program
+    /// that it was is asked with [`Peer::still`], before anything is done about them.
     ///
     /// # Errors
     /// [`Unattested`] says what does not fit; the connection must end.
     pub fn sent(&self, sender: Option<Creds>) -> Result<(), Unattested> {
-        linux::sent(&self.evidence.kernel, sender)?;
-        self.still()
+        linux::sent(&self.evidence.kernel, sender)
     }
 
-    /// Whether it is still the program it was: asked again before a plaintext leaves.
+    /// Whether it is still the program it was: asked when a request is there, and again before anything leaves.
+    /// The answer goes from yes to no once and never back, so a yes holds for all that was before.
     ///
     /// # Errors
     /// [`Unattested::Gone`]; the connection must end.

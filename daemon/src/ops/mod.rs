@@ -72,6 +72,13 @@ impl Asking {
         self.state.record(Entry { event, outcome, secret, by: Some(by), peer }).map(drop)
     }
 
+    /// Whether `body` changes nothing and is judged by what is known: then a peer that is found to be as it was
+    /// before the answer leaves need not be looked at when its request comes. What is done for one that is not
+    /// is a lookup, a decryption, and a line in the log; it is told nothing.
+    pub fn only_looks(&self, body: &Body<'_>) -> bool {
+        matches!(body, Body::Secrets(secrets::Request::Get { .. })) && self.stand.is_current(&self.state)
+    }
+
     /// Finds out what speaks for the peer, where `body` is a request that the policy judges.
     ///
     /// # Errors

@@ -134,13 +134,30 @@ impl Connection {
             let deadline = upload.as_ref().map(|upload| upload.until).or(until);
             let request = self.next(&mut inbox, deadline).await;
             let served = match request {
-                Ok(Request { id, body: Body::More(part) }) => self.add(&mut upload, id, part).await,
-                Ok(Request { id, body }) => self.begin(&mut upload, id, body, shared, kind).await,
+                Ok(request) => self.serve_one(&mut upload, request, shared, kind).await,
                 Err(ended) => Err(ended),
             };
             if let Err(ended) = served {
                 return ended;
             }
+        }
+    }
+
+    async fn serve_one(
+        self: &Rc<Self>,
+        upload: &mut Option<Upload>,
+        Request { id, body }: Request<'_>,
+        shared: &Shared,
+        kind: Kind,
+    ) -> Result<(), Ended> {
+        // Before each answer it is asked once more, and that answers for now too: see `Peer::still`. Where it is
+        // no longer who it was, the connection ends and is recorded the same, now or then.
+        if !self.asking.only_looks(&body) {
+            self.peer().still()?;
+        }
+        match body {
+            Body::More(part) => self.add(upload, id, part).await,
+            body => self.begin(upload, id, body, shared, kind).await,
         }
     }
 
@@ -153,6 +170,7 @@ impl Connection {
         match decode(payload) {
             Ok(request) => Ok(request),
             Err(error) => {
+                self.peer().still()?;
                 // What follows cannot be told apart from more of the same: one answer, and the end.
                 let refusal = refuse::protocol(format!("{error}. Are both sides of one version?"));
                 self.refuse(0, refusal).await?;
