@@ -223,6 +223,7 @@ async fn serve(state: Rc<State>, listener: Listener, background: Option<File>) -
     note(&state, Event::Start);
     spawn_local(watch::clock::watch(state.clone()));
     spawn_local(watch::disk::watch(state.clone()));
+    spawn_local(watch::vault::watch(state.clone()));
     if let Some(log) = background {
         let_go(&log)?;
     }

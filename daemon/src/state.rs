@@ -44,6 +44,7 @@ pub struct State {
     journal: Journal,
     locks: watch::Sender<u64>,
     opened: Notify,
+    changed: Notify,
     stop: Notify,
     rules: RefCell<Arc<[Arc<Rule>]>>,
     rule_files: RefCell<Files>,
@@ -97,6 +98,7 @@ impl State {
             journal: found.journal,
             locks: watch::Sender::new(0),
             opened: Notify::new(),
+            changed: Notify::new(),
             stop: Notify::new(),
             rules: RefCell::new(Arc::new([])),
             rule_files: RefCell::new(Files::none(Instant::now())),
@@ -281,6 +283,16 @@ impl State {
     /// A vault has been created.
     pub fn adopt(&self, vault: Arc<Vault>) {
         *self.vault.borrow_mut() = Some(vault);
+    }
+
+    /// A change is on the disk.
+    pub fn note_change(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Waits until a change is on the disk.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// A check found the vault damaged.

@@ -114,6 +114,36 @@ fn what_was_acknowledged_survives_kills_under_load() {
     assert!(!world.daemon_log().contains("damaged"), "{}", world.daemon_log());
 }
 
+#[test]
+fn a_change_survives_a_kill_before_it_is_settled_and_after() {
+    let world = World::unlocked();
+    world.set("settled", b"1");
+    let redo = world.data().join("glassdome/vault.redo");
+    // Until it is settled, the change is a record beside the vault's file.
+    let vault = world.data().join("glassdome/vault");
+    let before = fs::read(&vault).unwrap();
+    assert!(wait_until(|| fs::read(&vault).unwrap() != before, Duration::from_secs(10)), "it is settled");
+    for round in 0..3 {
+        world.set("new", format!("{round}").into_bytes());
+        world.daemon().expect("a daemon runs").kill();
+        assert!(redo.exists());
+        world.start(PASSWORD);
+        assert_eq!(world.ctl(&["get", "new"]).ok(), format!("{round}").into_bytes());
+        assert_eq!(world.ctl(&["get", "settled"]).ok(), b"1");
+    }
+    assert_sound(&world);
+    // A lock does not wait for its second.
+    world.set("new", b"last".to_vec());
+    let before = fs::read(&vault).unwrap();
+    world.ctl(&["lock"]).ok();
+    let settled = || fs::read(&vault).unwrap() != before;
+    assert!(wait_until(settled, Duration::from_millis(700)));
+    world.ctl(&["stop"]).ok();
+    assert!(wait_until(|| !redo.exists(), Duration::from_secs(10)), "a vault that is closed is one file");
+    world.start(PASSWORD);
+    assert_eq!(world.ctl(&["get", "new"]).ok(), b"last");
+}
+
 fn available(directory: &Path) -> u64 {
     let found = rustix::fs::statvfs(directory).unwrap();
     found.f_bavail * found.f_bsize

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | [`kdf::derive`], [`kdf::calibrate`], [`strength::estimate`] | the password | half a second |
 //! | [`Vault::unwrap`], [`Vault::read`], [`Vault::info`], [`Vault::page`], [`Draft`], [`Check`] | [`Keys`] | microseconds |
-//! | [`Vault::commit`], [`Vault::store_throttle`] | ciphertext only | a disk's time |
+//! | [`Vault::commit`], [`Vault::settle`], [`Vault::store_throttle`] | ciphertext only | a disk's time |
 //!
 //! The format is written down in `docs/vault-format.md`.
 #![forbid(unsafe_code)]
@@ -33,6 +33,7 @@ mod overlay;
 mod page;
 mod pages;
 mod record;
+mod redo;
 mod rows;
 mod seal;
 mod setting;

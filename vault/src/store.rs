@@ -1,5 +1,8 @@
-//! The tables, and the only file that speaks to redb: reading through snapshots, one durable transaction
-//! for each change, and no panic of redb's past this file (a damaged file can make it panic).
+//! The tables, and the only file that speaks to redb: reading through snapshots, one transaction for each
+//! change, and no panic of redb's past this file (a damaged file can make it panic).
+//!
+//! A small change is on the disk as a record beside the vault's file ([`Redo`]) when it is acknowledged, and in
+//! redb's memory, where it is read. The next durable transaction brings all of them into the file.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,13 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use redb::backends::FileBackend;
 use redb::{
     AccessGuard, CommitError, Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase,
-    ReadableTableMetadata, RepairSession, StorageBackend, StorageError, TableDefinition, TableError,
-    TransactionError,
+    ReadableTableMetadata, RepairSession, SetDurabilityError, StorageBackend, StorageError, TableDefinition,
+    TableError, TransactionError, WriteTransaction,
 };
 
 use crate::checked::Checked;
 use crate::overlay::Overlay;
-use crate::{Damage, Error};
+use crate::redo::Redo;
+use crate::{Damage, Error, state};
 
 /// What redb may keep of the file in memory, in bytes.
 const CACHE: usize = 1024 * 1024;
@@ -72,9 +76,6 @@ pub(crate) type Op = (Table, Vec<u8>, Option<Vec<u8>>);
 /// A row as it lies in the store.
 pub(crate) type Row = AccessGuard<'static, &'static [u8]>;
 
-/// A row that a transaction demands to find as it is: table, key, row.
-pub(crate) struct Expected<'a>(pub Table, pub &'a [u8], pub &'a [u8]);
-
 /// How big the store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
@@ -88,9 +89,14 @@ pub struct Stats {
 pub(crate) struct Store {
     path: PathBuf,
     /// `None` between an I/O error and the next call.
-    database: RwLock<Option<Database>>,
+    open: RwLock<Option<Open>>,
     /// The newest snapshot. Dropped by each commit, so that it is never behind.
     newest: Mutex<Option<Arc<Reader>>>,
+}
+
+struct Open {
+    database: Database,
+    redo: Mutex<Redo>,
 }
 
 impl Store {
@@ -104,7 +110,7 @@ impl Store {
         })?;
         Ok(Self {
             path: path.to_owned(),
-            database: RwLock::new(Some(open_database(path)?)),
+            open: RwLock::new(Some(Open::new(path)?)),
             newest: Mutex::new(None),
         })
     }
@@ -115,7 +121,9 @@ impl Store {
             let backend = FileBackend::new(file).map_err(opening)?;
             let database =
                 Database::builder().set_cache_size(CACHE).create_with_backend(backend).map_err(opening)?;
-            transact(&database, None, rows)?;
+            let mut transaction = begin(&database, Durability::Immediate)?;
+            write(&mut transaction, None, &rows)?;
+            transaction.commit().map_err(committing)?;
             database.close().map_err(opening)
         })
     }
@@ -126,19 +134,37 @@ impl Store {
         if let Some(reader) = &*newest {
             return Ok(Arc::clone(reader));
         }
-        let reader = Arc::new(self.with_database(Reader::new)?);
+        let reader = Arc::new(self.with_open(|open| Reader::new(&open.database))?);
         *newest = Some(Arc::clone(&reader));
         Ok(reader)
     }
 
-    /// Writes and deletes rows in one transaction that is on the disk when this returns.
-    pub fn commit(&self, expected: Option<Expected<'_>>, ops: Vec<Op>) -> Result<(), Error> {
-        let result = self.with_database(|database| transact(database, expected, ops));
+    /// Writes and deletes rows in one step on top of the sealed state `base`. On the disk when this returns.
+    pub fn change(&self, base: &[u8], ops: Vec<Op>) -> Result<(), Error> {
+        self.write(|open| open.change(base, &ops))
+    }
+
+    /// Writes and deletes rows in one step, whatever is there. On the disk when this returns.
+    pub fn put(&self, ops: Vec<Op>) -> Result<(), Error> {
+        self.write(|open| open.settle(None, &ops))
+    }
+
+    /// Brings everything into the file.
+    pub fn settle(&self) -> Result<(), Error> {
+        if self.with_open(|open| Ok(open.redo().is_empty()))? {
+            return Ok(());
+        }
+        self.write(|open| open.settle(None, &[]))
+    }
+
+    fn write(&self, run: impl FnOnce(&Open) -> Result<(), Error>) -> Result<(), Error> {
+        let result = self.with_open(run);
         *self.newest() = None;
         if !matches!(result, Ok(()) | Err(Error::Conflict)) {
             // redb serves nothing more after an I/O error. Closed, the file is opened again by the next call.
-            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-            close(database.take());
+            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            // What could not be written is recorded beside it, if it was acknowledged.
+            let _ = open.take().map(Open::close);
         }
         result
     }
@@ -149,20 +175,20 @@ impl Store {
         Ok(Stats { file_bytes, entries: self.reader()?.count(Table::Values)? })
     }
 
-    fn with_database<T>(&self, run: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {
-        let mut database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        if database.is_none() {
-            drop(database);
-            let mut closed = self.database.write().unwrap_or_else(PoisonError::into_inner);
+    fn with_open<T>(&self, run: impl FnOnce(&Open) -> Result<T, Error>) -> Result<T, Error> {
+        let mut open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        if open.is_none() {
+            drop(open);
+            let mut closed = self.open.write().unwrap_or_else(PoisonError::into_inner);
             if closed.is_none() {
-                *closed = Some(open_database(&self.path)?);
+                *closed = Some(Open::new(&self.path)?);
             }
             drop(closed);
-            database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         }
-        // A commit that failed in between closed it again.
-        let database = database.as_ref().ok_or_else(|| Error::Storage(io::ErrorKind::Interrupted.into()))?;
-        guarded(|| run(database))
+        // A change that failed in between closed it again.
+        let open = open.as_ref().ok_or_else(|| Error::Storage(io::ErrorKind::Interrupted.into()))?;
+        guarded(|| run(open))
     }
 
     fn newest(&self) -> MutexGuard<'_, Option<Arc<Reader>>> {
@@ -174,7 +200,71 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         *self.newest() = None;
-        close(self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Ok(redo)) = open.map(Open::close) {
+            redo.remove();
+        }
+    }
+}
+
+impl Open {
+    /// Opens the file, and makes once more what was recorded and is not in it.
+    fn new(path: &Path) -> Result<Self, Error> {
+        guarded(|| {
+            let file = FileBackend::new(open_file(path)?).map_err(opening)?;
+            let database = open_checked(file)?;
+            let mut redo = Redo::of(path);
+            redo.replay(|change| {
+                let mut transaction = begin(&database, Durability::None)?;
+                match write(&mut transaction, Some(&change.base), &change.ops) {
+                    Err(Error::Conflict) => Ok(false),
+                    written => written.and_then(|()| transaction.commit().map_err(committing)).map(|()| true),
+                }
+            })?;
+            Ok(Self { database, redo: Mutex::new(redo) })
+        })
+    }
+
+    fn change(&self, base: &[u8], ops: &[Op]) -> Result<(), Error> {
+        let mut record = self.redo().prepare(base, ops);
+        if record.is_none() && !self.redo().is_empty() {
+            // Then there is room: in the record's file, and where something was removed.
+            self.settle(None, &[])?;
+            record = self.redo().prepare(base, ops);
+        }
+        let Some(record) = record else { return self.settle(Some(base), ops) };
+        let mut transaction = begin(&self.database, Durability::None)?;
+        write(&mut transaction, Some(base), ops)?;
+        let mut redo = self.redo();
+        let made = redo.record(&record).and_then(|()| transaction.commit().map_err(committing));
+        if made.is_ok() {
+            redo.keep()
+        } else {
+            redo.drop_last()
+        }
+        made
+    }
+
+    /// Brings everything into the file, and `ops` with it, on top of the sealed state `base` if there is one.
+    fn settle(&self, base: Option<&[u8]>, ops: &[Op]) -> Result<(), Error> {
+        let mut transaction = begin(&self.database, Durability::Immediate)?;
+        write(&mut transaction, base, ops)?;
+        transaction.commit().map_err(committing)?;
+        self.redo().reset();
+        Ok(())
+    }
+
+    /// Brings everything into the file, which writes, and so can panic if that is damaged. Gives what is needless
+    /// from then on.
+    fn close(self) -> Result<Redo, Error> {
+        let Self { database, redo } = self;
+        guarded(|| database.close().map_err(opening))?;
+        Ok(redo.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn redo(&self) -> MutexGuard<'_, Redo> {
+        // Where it ends is one number, also after a panic.
+        self.redo.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -242,10 +332,6 @@ impl Reader {
     }
 }
 
-fn open_database(path: &Path) -> Result<Database, Error> {
-    guarded(|| open_checked(FileBackend::new(open_file(path)?).map_err(opening)?))
-}
-
 fn open_file(path: &Path) -> Result<File, Error> {
     OpenOptions::new().read(true).write(true).open(path).map_err(Error::Storage)
 }
@@ -260,43 +346,35 @@ fn open_checked(file: impl StorageBackend) -> Result<Database, Error> {
         .map_err(opening)
 }
 
-/// Closing writes, and so can panic on a damaged file. What it could not write is repaired at the next
-/// opening: every commit was complete before.
-fn close(database: Option<Database>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+/// A transaction. One that is durable brings with it all before that were not.
+fn begin(database: &Database, durable: Durability) -> Result<WriteTransaction, Error> {
+    let mut transaction = database.begin_write().map_err(beginning)?;
+    // Two phases, and an opening after an unclean end that reads no more than a clean one.
+    transaction.set_quick_repair(matches!(durable, Durability::Immediate));
+    transaction.set_durability(durable).map_err(durability)?;
+    Ok(transaction)
 }
 
-fn transact(database: &Database, expected: Option<Expected<'_>>, ops: Vec<Op>) -> Result<(), Error> {
-    let mut transaction = database.begin_write().map_err(beginning)?;
-    transaction
-        .set_durability(Durability::Immediate)
-        .map_err(|error| Error::Storage(io::Error::other(error)))?;
-    // Both syncs, and an opening after an unclean end that reads no more than a clean one.
-    transaction.set_two_phase_commit(true);
-    transaction.set_quick_repair(true);
-    {
-        let mut tables = Vec::with_capacity(Table::ALL.len());
-        for table in Table::ALL {
-            tables.push(transaction.open_table(table.definition()).map_err(opening_table)?);
-        }
-        if let Some(Expected(table, key, row)) = expected {
-            let found = redb::ReadableTable::get(&tables[table as usize], key).map_err(storage)?;
-            if found.is_none_or(|found| found.value() != row) {
-                return Err(Error::Conflict);
-            }
-        }
-        for (table, key, row) in ops {
-            let table = &mut tables[table as usize];
-            match row {
-                Some(row) => table.insert(key.as_slice(), row.as_slice()).map_err(storage)?,
-                None => table.remove(key.as_slice()).map_err(storage)?,
-            };
+/// Writes and deletes rows, on top of the sealed state `base` if there is one.
+fn write(transaction: &mut WriteTransaction, base: Option<&[u8]>, ops: &[Op]) -> Result<(), Error> {
+    let mut tables = Vec::with_capacity(Table::ALL.len());
+    for table in Table::ALL {
+        tables.push(transaction.open_table(table.definition()).map_err(opening_table)?);
+    }
+    if let Some(base) = base {
+        let found = redb::ReadableTable::get(&tables[Table::Sealed as usize], state::KEY).map_err(storage)?;
+        if found.is_none_or(|found| found.value() != base) {
+            return Err(Error::Conflict);
         }
     }
-    transaction.commit().map_err(|error| match error {
-        CommitError::Storage(error) => storage(error),
-        _ => Damage::Store.into(),
-    })
+    for (table, key, row) in ops {
+        let table = &mut tables[*table as usize];
+        match row {
+            Some(row) => table.insert(key.as_slice(), row.as_slice()).map_err(storage)?,
+            None => table.remove(key.as_slice()).map_err(storage)?,
+        };
+    }
+    Ok(())
 }
 
 /// Runs redb. Its panics mean that the file is damaged.
@@ -310,6 +388,17 @@ fn opening(error: DatabaseError) -> Error {
         DatabaseError::Storage(error) => storage(error),
         _ => Damage::Store.into(),
     }
+}
+
+fn committing(error: CommitError) -> Error {
+    match error {
+        CommitError::Storage(error) => storage(error),
+        _ => Damage::Store.into(),
+    }
+}
+
+fn durability(error: SetDurabilityError) -> Error {
+    Error::Storage(io::Error::other(error))
 }
 
 fn beginning(error: TransactionError) -> Error {

@@ -18,8 +18,8 @@ use crate::keys::Keys;
 use crate::page::{self, Page};
 use crate::record::Opened;
 use crate::slot::{self, Slot};
-use crate::state::{self, State};
-use crate::store::{Expected, Reader, Stats, Store, Table};
+use crate::state::State;
+use crate::store::{Reader, Stats, Store, Table};
 use crate::throttle::{self, Throttle};
 use crate::{Damage, EntryId, Error, create, name, setting};
 
@@ -130,7 +130,7 @@ impl Vault {
     /// [`Error::Storage`].
     pub fn store_throttle(&self, throttle: &Throttle) -> Result<(), Error> {
         let op = (Table::Plain, throttle::KEY.to_vec(), Some(throttle.to_row()));
-        self.store.commit(None, vec![op])
+        self.store.put(vec![op])
     }
 
     /// The current version of a secret, value and fields, in one decryption.
@@ -201,7 +201,17 @@ impl Vault {
         if change.ops.is_empty() {
             return Ok(());
         }
-        self.store.commit(Some(Expected(Table::Sealed, state::KEY, &change.base)), change.ops)
+        self.store.change(&change.base, change.ops)
+    }
+
+    /// Brings into the vault's own file what [`Vault::commit`] has left on the disk beside it. To be called soon
+    /// after, though not after each one, and after [`Vault::open`]: nothing is ever lost without it, but the file
+    /// alone is not the whole vault. Does nothing if there is nothing to do; dropping the vault does it too.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the disk is full, read-only or broken.
+    pub fn settle(&self) -> Result<(), Error> {
+        self.store.settle()
     }
 
     /// How many changes the vault has seen: what an outside anchor remembers, to notice an older file.

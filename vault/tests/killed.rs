@@ -61,6 +61,78 @@ fn what_was_acknowledged_survives_a_kill() {
     }
 }
 
+/// A vault as the disk has it at this moment, with or without what lies beside it.
+fn as_it_lies(path: &Path, with_redo: bool) -> (tempfile::TempDir, std::path::PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let copy = directory.path().join("vault");
+    std::fs::copy(path, &copy).unwrap();
+    if with_redo {
+        std::fs::copy(path.with_file_name("vault.redo"), copy.with_file_name("vault.redo")).unwrap();
+    }
+    (directory, copy)
+}
+
+#[test]
+fn a_change_lies_beside_the_file_until_it_is_settled() {
+    let it = fresh();
+    it.set("s", b"one");
+    it.vault.settle().unwrap();
+    it.set("s", b"two");
+    it.set("t", b"more");
+    let value = |path: &Path, name| {
+        let vault = present(path);
+        let value = vault.read(&it.keys, name).ok().map(|opened| opened.value().unwrap().to_vec());
+        assert!(matches!(vault.check(&it.keys).unwrap().step(&it.keys, 1000), Ok(CheckStep::Sound { .. })));
+        value
+    };
+    let (_one, alone) = as_it_lies(&it.path, false);
+    assert_eq!((value(&alone, "s"), value(&alone, "t")), (Some(b"one".to_vec()), None), "control");
+    let (_two, whole) = as_it_lies(&it.path, true);
+    for _ in 0..2 {
+        assert_eq!((value(&whole, "s"), value(&whole, "t")), (Some(b"two".into()), Some(b"more".into())));
+        assert!(!whole.with_file_name("vault.redo").exists(), "closed, it is one file");
+    }
+    // Killed a second time before anything was settled.
+    let (_three, twice) = as_it_lies(&it.path, true);
+    let again = present(&twice);
+    let (_four, again_copied) = as_it_lies(&twice, true);
+    assert_eq!(value(&again_copied, "t"), Some(b"more".into()));
+    drop(again);
+
+    it.vault.settle().unwrap();
+    let (_five, settled) = as_it_lies(&it.path, false);
+    assert_eq!(value(&settled, "s"), Some(b"two".into()));
+    // What is in the vault already, or of another state of it, is not made again.
+    it.set("s", b"three");
+    it.vault.settle().unwrap();
+    let (_six, later) = as_it_lies(&it.path, true);
+    assert_eq!(value(&later, "s"), Some(b"three".into()));
+    let other = fresh();
+    other.set("s", b"other");
+    other.vault.settle().unwrap();
+    let (_seven, foreign) = as_it_lies(&other.path, false);
+    std::fs::copy(it.path.with_file_name("vault.redo"), foreign.with_file_name("vault.redo")).unwrap();
+    assert_eq!(present(&foreign).read(&other.keys, "s").unwrap().value(), Some(&b"other"[..]));
+}
+
+#[test]
+fn more_changes_than_there_is_room_for() {
+    let it = fresh();
+    for number in 0..200_u64 {
+        it.set(&format!("n{}", number % 7), &number.to_le_bytes());
+    }
+    it.set("large", &vec![7; 500_000]);
+    it.set("last", b"small");
+    let (_directory, copy) = as_it_lies(&it.path, true);
+    let vault = present(&copy);
+    for number in 193..200_u64 {
+        let name = format!("n{}", number % 7);
+        assert_eq!(vault.read(&it.keys, &name).unwrap().value(), Some(&number.to_le_bytes()[..]));
+    }
+    assert_eq!(vault.read(&it.keys, "large").unwrap().value().unwrap().len(), 500_000);
+    assert_eq!(vault.read(&it.keys, "last").unwrap().value(), Some(&b"small"[..]));
+}
+
 fn write_for_ever(path: &Path) {
     let vault = present(path);
     let keys = vault.unwrap(&derive(&vault.kdf_input().unwrap(), PASSWORD)).unwrap();
@@ -70,5 +142,8 @@ fn write_for_ever(path: &Path) {
         draft.set("s", value_edit(&number.to_le_bytes()), NOW).unwrap();
         vault.commit(draft.finish().unwrap()).unwrap();
         println!("written {number}");
+        if number % 5 == 0 {
+            vault.settle().unwrap();
+        }
     }
 }

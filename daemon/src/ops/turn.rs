@@ -55,6 +55,7 @@ impl Turn {
         let task = tokio::task::spawn_local(async move {
             let committed = asking.state.store.run(move || vault.commit(change)).await;
             if matches!(committed, Ok(Ok(()))) {
+                asking.state.note_change();
                 done(&asking);
             }
             drop(self);

@@ -1,7 +1,9 @@
 //! What watches the world beside the requests. Each watcher is one file and does one thing: it
-//! tells [`State`](crate::state::State) that the session must end, or keeps the log on disk.
+//! tells [`State`](crate::state::State) that the session must end, keeps the log on disk, or the vault
+//! settled.
 
 pub mod clock;
 pub mod disk;
 pub mod integrity;
 pub mod socket;
+pub mod vault;
