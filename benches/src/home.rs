@@ -13,7 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use glassdome_client::{Connection, Error as ClientError};
-use glassdome_proto::policy::{self, Action, NewRule, Whom};
+use glassdome_proto::policy::{self, Action, NewRule, PathText, Whom};
 use glassdome_proto::session::{self, Lifetime};
 use glassdome_proto::{Answer, Body, Bytes, Glob, List, Text};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -26,6 +26,8 @@ pub(crate) const PASSWORD: &str = "seven otters juggle plums";
 
 /// Under this name a client is known to the daemon beside it.
 const CLIENT: &str = "glassdome";
+/// And under this one, which is an interpreter's, by the script that it is given.
+const INTERPRETER: &str = "dash";
 const PROGRAMS: [&str; 3] = ["ctl", "glassdome_start", "glassdomed"];
 const FLOORS: [&str; 3] = ["floor_nothing", "floor_ask", "floor_echo"];
 const DIRECTORIES: [&str; 4] = ["data", "state", "config", "run"];
@@ -40,7 +42,9 @@ pub(crate) fn staged(programs: &Path) -> Result<Option<ExitStatus>, Error> {
     let beside = own.parent().unwrap_or(Path::new("/"));
     let copies = PROGRAMS.map(|name| (programs.join(name), name));
     let floors = FLOORS.map(|name| (beside.join(name), name));
-    for (from, name) in copies.into_iter().chain(floors).chain([(own.clone(), CLIENT)]) {
+    for (from, name) in
+        copies.into_iter().chain(floors).chain([(own.clone(), CLIENT), (own.clone(), INTERPRETER)])
+    {
         if !from.is_file() {
             return Err(Error::NotBuilt(from));
         }
@@ -54,6 +58,11 @@ pub(crate) fn staged(programs: &Path) -> Result<Option<ExitStatus>, Error> {
         }
     }
     Ok(Some(command.args(args).status().map_err(Error::system("start the measurement"))?))
+}
+
+/// Whether this is the copy that stands for an interpreter.
+pub(crate) fn is_interpreter() -> Result<bool, Error> {
+    Ok(own_program()?.file_name().is_some_and(|name| name == INTERPRETER))
 }
 
 /// Where the floors lie: beside this program.
@@ -163,15 +172,29 @@ impl Home {
 
     /// Seals a rule by which what this program starts may read values: nobody types a password for it.
     pub(crate) fn allow_what_we_start(&self) -> Result<(), Error> {
-        let unfit = || Error::Wrong("the rule");
         let own = own_program()?;
-        let exe = own.to_str().and_then(Text::new).ok_or_else(unfit)?;
+        self.allow(Whom::Exe { exe: words(&own)? })
+    }
+
+    /// Seals a rule: what this interpreter runs by that script may read values.
+    pub(crate) fn allow_script(&self, script: &Path) -> Result<(), Error> {
+        let interpreter = self.interpreter();
+        self.allow(Whom::Script { script: words(script)?, exe: Some(words(&interpreter)?) })
+    }
+
+    /// The copy of this program that stands for an interpreter.
+    pub(crate) fn interpreter(&self) -> PathBuf {
+        self.programs.join(INTERPRETER)
+    }
+
+    fn allow(&self, whom: Whom<'_>) -> Result<(), Error> {
+        let unfit = || Error::Wrong("the rule");
         let rule = NewRule {
             id: None,
             decision: policy::Decision::Allow,
             secrets: List::new(vec![Glob::parse("**").map_err(|_| unfit())?]).ok_or_else(unfit)?,
             actions: List::new(vec![Action::Get]).ok_or_else(unfit)?,
-            whom: Whom::Exe { exe },
+            whom,
         };
         let password = Bytes::new(PASSWORD.as_bytes()).ok_or(Error::Wrong("the password"))?;
         match self.connect()?.call(Body::Policy(policy::Request::Allow { password, rule, shown: None }))? {
@@ -237,6 +260,11 @@ pub(crate) fn unlock(connection: &mut Connection) -> Result<(), Error> {
         Answer::Session(session::Answer::Unlocked { opened: true, .. }) => Ok(()),
         _ => Err(Error::Wrong("unlocking")),
     }
+}
+
+/// A path as a rule names it.
+fn words(path: &Path) -> Result<PathText<'_>, Error> {
+    path.to_str().and_then(Text::new).ok_or(Error::Wrong("the rule"))
 }
 
 fn own_program() -> Result<PathBuf, Error> {

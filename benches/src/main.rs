@@ -54,6 +54,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Error> {
+    if home::is_interpreter()? {
+        return measure::script::measured();
+    }
     let (programs, form) = arguments(std::env::args_os().skip(1).map(PathBuf::from))?;
     if let Some(code) = home::staged(&programs)? {
         return if code.success() { Ok(()) } else { Err(Error::Staged(code)) };
@@ -83,6 +86,8 @@ fn run() -> Result<(), Error> {
         measure::vault::unlock(&home, &params, size, &mut table)?;
         measure::memory::unlocked(&home, &floors, size, &mut table)?;
     }
+    step(started, "connections of scripts");
+    measure::script::and_get(&home, &floors, &names, &mut table)?;
     step(started, "many connections");
     measure::throughput::of_get(&home, &floors, &names, &mut table)?;
     measure::memory::connections(&home, &names, &mut table)?;

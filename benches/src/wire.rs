@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use glassdome_proto::{
     Answer, Body, Challenge, HEADER_LEN, Hello, Name, Outcome, Range, Reply, Request, Text, decode, encode,
@@ -27,7 +28,12 @@ impl Wire {
     /// One that asks the daemon for a value.
     pub(crate) fn getting(home: &Home, name: &str) -> Result<Self, Error> {
         home.show_ourselves()?;
-        let accepted = connect(&home.socket())?;
+        Self::reaching(&home.socket(), name)
+    }
+
+    /// As [`Wire::getting`], of the daemon at that socket, in a process that never hid.
+    pub(crate) fn reaching(socket: &Path, name: &str) -> Result<Self, Error> {
+        let accepted = connect(socket)?;
         let mut frame = [0; 512];
         let (len, stream) = glassdome_sys::recv_with_fd(accepted.as_fd(), &mut frame)
             .map_err(Error::system("receive a challenge"))?;
@@ -56,7 +62,7 @@ impl Wire {
     }
 
     /// One that asks an echo server.
-    pub(crate) fn echoing(socket: &std::path::Path) -> Result<Self, Error> {
+    pub(crate) fn echoing(socket: &Path) -> Result<Self, Error> {
         let stream = connect(socket)?;
         Ok(Self { stream, _accepted: None, question: vec![b'?'; ASKED], answer: vec![b'!'; ANSWERED] })
     }
@@ -92,7 +98,7 @@ fn first_answer(stream: &mut UnixStream, name: &str) -> Result<Vec<u8>, Error> {
     }
 }
 
-fn connect(socket: &std::path::Path) -> Result<UnixStream, Error> {
+fn connect(socket: &Path) -> Result<UnixStream, Error> {
     UnixStream::connect(socket).map_err(Error::system("connect"))
 }
 

@@ -103,6 +103,13 @@ fn what_interactive_programs_run_is_refused() {
     let pane = BASH.plain(&tmux);
     grant_first(&pane);
 
+    // A shell that was started there is another one; its own password would grant it.
+    pane.line("bash --norc --noprofile -i");
+    let out = pane.typed("ctl get a");
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    denied_for(&out, "bash → bash");
+    pane.line("exit");
+
     let ed = pane.begin("ed -s");
     pane.line(&format!("!{INTO_FILES}"));
     pane.line("q");
