@@ -104,11 +104,13 @@ fn what_interactive_programs_run_is_refused() {
     grant_first(&pane);
 
     // A shell that was started there is another one; its own password would grant it.
-    pane.line("bash --norc --noprofile -i");
+    pane.line("PS1='nested ' bash --norc --noprofile -i");
+    pane.expect("\nnested ");
     let out = pane.typed("ctl get a");
     assert_eq!(out.code, 4, "{}", out.stderr);
     denied_for(&out, "bash → bash");
     pane.line("exit");
+    pane.expect("at-prompt ");
 
     let ed = pane.begin("ed -s");
     pane.line(&format!("!{INTO_FILES}"));
