@@ -178,11 +178,13 @@ impl Journal {
         line: &mut Vec<u8>,
     ) -> Result<(), audit::LineError> {
         let mut last = self.last_peer.borrow_mut();
-        let peer = match last.take() {
-            Some((of, peer)) if of == *evidence => last.insert((of, peer)),
-            _ => last.insert((evidence.clone(), WrittenPeer::of(&evidence.record())?)),
-        };
-        audit::write_by(record, &peer.1, line)
+        if let Some((of, peer)) = &*last
+            && of == evidence
+        {
+            return audit::write_by(record, peer, line);
+        }
+        let (_, peer) = last.insert((evidence.clone(), WrittenPeer::of(&evidence.record())?));
+        audit::write_by(record, peer, line)
     }
 
     fn append(&self, line: &[u8]) -> io::Result<()> {

@@ -121,6 +121,21 @@ impl<K> Session<K> {
         Self { state: State::Locked { last: Some(reason) }, locks: self.locks + 1 }
     }
 
+    /// Whether it is as it was: a look at the time would end nothing.
+    pub fn holds(&self, now: Now) -> bool {
+        match &self.state {
+            State::Unlocked(open) => open.over(now).is_none(),
+            State::Locked { .. } => true,
+        }
+    }
+
+    /// Moves the idle limit, as [`Input::Used`] does, of a session that [`Session::holds`].
+    pub fn touch(&mut self, now: Now) {
+        if let State::Unlocked(open) = &mut self.state {
+            open.idle_end = open.idle.map(|idle| now.boot + idle);
+        }
+    }
+
     /// The open session, if there is one. Whoever asks has stepped [`Input::Check`] before.
     pub fn open(&self) -> Option<&Unlocked<K>> {
         match &self.state {

@@ -41,6 +41,21 @@ fn it_ends_at_eight_hours_whatever_was_asked() {
 }
 
 #[test]
+fn a_look_that_ends_nothing_can_be_left_out() {
+    let idle = Some(Duration::from_secs(600));
+    let (five, nine) = (Duration::from_secs(5), Duration::from_secs(9));
+    let mut session = opened(HOUR, idle);
+    assert!(session.holds(at(five, five)) && Session::<u8>::default().holds(at(9 * HOUR, 9 * HOUR)));
+    assert!(!session.holds(at(five, HOUR)), "the wall clock");
+    assert!(!session.holds(at(2 * HOUR, five)), "the other");
+    session.touch(at(nine, nine));
+    let touched = opened(HOUR, idle).step(Input::Used, at(nine, nine)).0;
+    let left = |session: &Session<u8>| session.open().map(|open| open.left(at(nine, nine)));
+    assert_eq!(left(&session), left(&touched));
+    assert_eq!(left(&session), idle);
+}
+
+#[test]
 fn a_wall_clock_set_back_does_not_lengthen_it() {
     let session = ticked(opened(HOUR, None), HOUR);
     let back = Now { boot: START.boot + HOUR, wall: Duration::from_secs(0) };

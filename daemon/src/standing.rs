@@ -129,7 +129,7 @@ impl From<Unattested> for Unjudged {
 /// # Errors
 /// The refusal to send: it is gone or traced, or its files could not be looked at in time.
 pub async fn find_out(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(), Refusal<'static>> {
-    if !state.is_open(clock::now()) || stand.is_current(state) {
+    if stand.is_current(state) || !state.is_open(clock::now()) {
         return Ok(());
     }
     let generation = state.generation();

@@ -213,6 +213,8 @@ impl Connection {
             }
             Ok(Work::Now(done)) => self.finish(id, Ok(done)).await,
             Ok(Work::Later(work)) => {
+                // What takes its time is not begun for somebody who is gone.
+                self.peer().still()?;
                 self.spawn(id, work);
                 Ok(())
             }
