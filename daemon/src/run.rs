@@ -239,6 +239,8 @@ async fn serve(state: Rc<State>, listener: Listener, background: Option<File>) -
     state.lock(LockReason::Shutdown);
     // Nobody is to wait in the queue of a daemon that ends.
     drop(listener);
+    // The watch that does it otherwise may be in the middle of it, or not have begun.
+    watch::vault::settle(&state).await;
     note(&state, Event::Stop);
     tracing::info!("ended");
     Ok(())

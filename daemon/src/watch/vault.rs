@@ -14,15 +14,19 @@ pub async fn watch(state: Rc<State>) {
     let mut locks = state.locks();
     loop {
         // First for what an unclean end left.
-        if let Some(vault) = state.vault() {
-            match state.store.run(move || vault.settle()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!("the vault could not be settled: {error}"),
-                Err(lost) => tracing::error!("the vault could not be settled: {lost}"),
-            }
-        }
+        settle(&state).await;
         state.changed().await;
         // The sender lives as long as the state.
         let _ = tokio::time::timeout(GROUP, locks.changed()).await;
+    }
+}
+
+/// Brings everything that was acknowledged into the vault's file, behind what is being written.
+pub async fn settle(state: &State) {
+    let Some(vault) = state.vault() else { return };
+    match state.store.run(move || vault.settle()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!("the vault could not be settled: {error}"),
+        Err(lost) => tracing::error!("the vault could not be settled: {lost}"),
     }
 }
