@@ -13,13 +13,21 @@ use crate::{scripts, tools};
 /// What Python reads in the world's vault with this password; with the keys, if they are wanted.
 #[track_caller]
 pub fn decrypt(world: &World, password: &str, keys: bool) -> Value {
-    // A copy: the daemon has the vault's file to itself.
+    // A copy: the daemon has the vault's file to itself. First of what that may not have yet: what comes
+    // into it meanwhile is there twice, and does no harm.
     let copy = world.home("copy-of-the-vault");
+    let (redo, copy_of_redo) = (world.vault().with_extension("redo"), copy.with_extension("redo"));
+    if redo.exists() {
+        fs::copy(redo, &copy_of_redo).expect("it can be copied");
+        User::A.own(&copy_of_redo).expect("it can be given away");
+    }
     fs::copy(world.vault(), &copy).expect("the vault can be copied");
     User::A.own(&copy).expect("it can be given away");
     let rows = tools::tool(world, env!("CARGO_BIN_EXE_rows"));
     let rows = world.program(&rows, &[copy.to_str().expect("paths of tests are text")]).ok();
     fs::remove_file(&copy).expect("it is there");
+    // The reader may have removed it.
+    fs::remove_file(copy_of_redo).ok();
 
     let mut python = Command::new(interpreter());
     python.arg(scripts::scripts(world).join("decrypt_vault.py")).args(keys.then_some("--keys"));
