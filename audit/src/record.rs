@@ -98,6 +98,10 @@ pub enum Event {
     Grants,
     /// The grant of a terminal was ended by hand.
     Revoke,
+    /// A handle was made for a program.
+    Handle,
+    /// The handles were shown.
+    Handles,
     /// Another process than the one that asked was shown as the daemon sees it.
     WhoAmI,
     /// The check of the vault found records put back, changed or taken away.

@@ -19,6 +19,7 @@ use crate::error::{Error, printable};
 use crate::exit::Exit;
 use crate::shell_token;
 use crate::socket_path::SocketPath;
+use crate::tap::Tap;
 use crate::text::notice;
 
 /// The program `ctl`, which is also called `glassdome`.
@@ -146,6 +147,15 @@ pub(crate) fn glassdome_start_parser() -> Parser {
 /// As [`as_ourselves`] and [`Connection::open`].
 pub(crate) fn connect() -> Result<Connection, Error> {
     as_ourselves(connect_as_anyone)
+}
+
+/// Connects to the daemon for values: by the handle that this process was started with, if it was, and
+/// otherwise as [`connect`]. By a handle it says nothing but names, and needs no stamp for that.
+///
+/// # Errors
+/// [`Error::Usage`] for a handle that did not come along, or as [`Connection::open`].
+pub(crate) fn connect_for_values() -> Result<Connection, Error> {
+    Tap::given()?.map_or_else(connect, Connection::through)
 }
 
 /// Connects to the daemon for what it does for any process of the owner, without a token and with or

@@ -32,6 +32,7 @@ use rustix::net::{
 use crate::daemon_check::{Found, judge_peer, judge_place};
 use crate::error::{Error, Side};
 use crate::shell_token::ShellToken;
+use crate::tap::Tap;
 use crate::wire_buffer::WireBuffer;
 
 /// From the connection to the daemon's challenge.
@@ -52,6 +53,9 @@ pub struct Connection {
     token: Option<u32>,
     /// How long an answer may take.
     patience: Duration,
+    /// Whether a descriptor comes with the next answer.
+    expects_descriptor: bool,
+    descriptor: Option<OwnedFd>,
 }
 
 impl Connection {
@@ -76,6 +80,18 @@ impl Connection {
         let deadline = Instant::now() + patience;
         let accepted = reach(socket, patience)?;
         judge_peer(accepted.as_fd(), Stamp::taken()).map_err(Error::Exchange)??;
+        Self::greet(accepted, deadline)
+    }
+
+    /// Asks for a connection by a tap, and greets the daemon on it. Who is at the tap's other end is not
+    /// looked at: this process was started with it, and says nothing by it but names.
+    pub(crate) fn through(tap: Tap) -> Result<Self, Error> {
+        let mut connection = Self::greet(tap.ask()?, Instant::now() + HANDSHAKE)?;
+        connection.patience = limits::ANSWER;
+        Ok(connection)
+    }
+
+    fn greet(accepted: OwnedFd, deadline: Instant) -> Result<Self, Error> {
         let (challenge, wire) = receive_challenge(&accepted, left(deadline)?)?;
         // The daemon has seen it, and nothing that follows needs it.
         Stamp::taken().map_or(Ok(()), Stamp::give_up).map_err(Error::Harden)?;
@@ -92,6 +108,8 @@ impl Connection {
             last_id: 0,
             token: None,
             patience: left(deadline)?,
+            expects_descriptor: false,
+            descriptor: None,
         };
         // It waits in the outbox for the first request: both go out in one write.
         connection.put(&Hello {
@@ -207,6 +225,17 @@ impl Connection {
         }
     }
 
+    /// A descriptor comes with the next answer.
+    pub(crate) fn expect_descriptor(&mut self) {
+        self.expects_descriptor = true;
+    }
+
+    /// The descriptor that came.
+    pub(crate) fn take_descriptor(&mut self) -> Option<OwnedFd> {
+        self.expects_descriptor = false;
+        self.descriptor.take()
+    }
+
     /// Wipes what was received.
     pub(crate) fn forget(&mut self) {
         self.inbox.wipe();
@@ -249,14 +278,25 @@ impl Connection {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(exchange(error)),
             }
-            match recv(&self.wire, self.inbox.room(), RecvFlags::DONTWAIT) {
-                Ok((_, 0)) => return Err(Error::Closed),
-                Ok((_, len)) => self.inbox.advance(len),
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(error) => return Err(exchange(error)),
+            match self.receive() {
+                Ok(0) => return Err(Error::Closed),
+                Ok(len) => self.inbox.advance(len),
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error) => return Err(waited(error)),
             }
             wait = left(deadline)?;
         }
+    }
+
+    fn receive(&mut self) -> io::Result<usize> {
+        if !self.expects_descriptor {
+            return Ok(recv(&self.wire, self.inbox.room(), RecvFlags::DONTWAIT)?.1);
+        }
+        // There is something: nobody else reads here.
+        let (len, descriptor) = glassdome_sys::recv_with_fd(self.wire.as_fd(), self.inbox.room())?;
+        self.descriptor = descriptor.or(self.descriptor.take());
+        Ok(len)
     }
 }
 

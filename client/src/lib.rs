@@ -9,6 +9,7 @@
 //! | `socket_path` | where the daemon listens |
 //! | `daemon_check` | whether it is ours that listens there |
 //! | `connection`, `wire_buffer` | the handshake; one request, one reply; the wiped buffers of both |
+//! | `tap`, `handle` | asking by a handle, and for one |
 //! | `shell_token` | what only the shell knows in which a command was typed |
 //! | `session`, `policy`, `transfer`, `listing`, `bulk`, `gather` | questions of more than one message: state, large values, all pages, many values in and out |
 //! | `start` | starting the daemon that lies beside us |
@@ -46,6 +47,7 @@ mod descriptor;
 mod error;
 mod exit;
 mod gather;
+mod handle;
 mod import;
 mod line_editor;
 mod listing;
@@ -59,6 +61,7 @@ mod session;
 mod shell_token;
 mod socket_path;
 mod start;
+mod tap;
 mod terminal;
 mod text;
 mod transfer;

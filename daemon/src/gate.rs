@@ -60,10 +60,17 @@ pub fn admit<'s>(
         return Err(refused("locked", refuse::locked(state.last_lock())));
     }
     let (standing, asker) = stand.now(state);
-    let by = match policy::decide(&standing, question) {
+    let verdict = match stand.handle() {
+        Some(handle) => handle.decide(&standing, question, clock::now(), |rule| state.has_rule(rule)),
+        None => policy::decide(&standing, question),
+    };
+    let by = match verdict {
         Verdict::Allow(by) => by,
         Verdict::Ask(_) => return Err(refused("policy", refuse::denied(question, &asker))),
         Verdict::Deny(rule) => {
+            if let (None, Some(handle)) = (&rule, stand.handle()) {
+                return Err(refused(&By::Handle(handle.id()).word(), refuse::beyond(question, handle)));
+            }
             let word = rule.as_ref().map_or_else(|| "policy".to_owned(), |rule| rule.word());
             return Err(refused(&word, refuse::kept_back(question, &asker, rule.as_deref())));
         }

@@ -185,10 +185,16 @@ impl Grants {
         if list.len() >= limits::GRANTS {
             return Err(Ungranted::TooMany);
         }
-        let id = self.last.get().wrapping_add(1);
-        self.last.set(id);
+        let id = self.next_id();
         list.push(Grant { id, shell, multiplexer, token, since: now });
         Ok(id)
+    }
+
+    /// A number that no grant has, nor a handle: `revoke` takes either.
+    pub fn next_id(&self) -> u32 {
+        let id = self.last.get().wrapping_add(1);
+        self.last.set(id);
+        id
     }
 
     /// The grant that covers a command.

@@ -29,6 +29,7 @@ pub mod clock;
 pub mod config;
 pub mod gate;
 pub mod grants;
+pub mod handles;
 pub mod harden;
 pub mod journal;
 pub mod looks;

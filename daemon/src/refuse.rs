@@ -17,7 +17,7 @@ use crate::journal::Unwritable;
 use crate::settings::Unread;
 use crate::worker::Lost;
 
-pub use asker::{denied, kept_back, lacking};
+pub use asker::{beyond, denied, kept_back, lacking, ungiven};
 
 /// No session.
 pub fn locked(last: Option<LockReason>) -> Refusal<'static> {

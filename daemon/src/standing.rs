@@ -16,6 +16,7 @@ use crate::attest::matching::{self, Found};
 use crate::attest::{Peer, Unattested};
 use crate::clock;
 use crate::grants::{Token, Uncovered};
+use crate::handles::Handle;
 use crate::journal::{Entry, Who};
 use crate::policy::rule::Rule;
 use crate::policy::{Decision, Standing};
@@ -27,6 +28,8 @@ use crate::state::State;
 pub struct Stand {
     known: RefCell<Option<Known>>,
     token: RefCell<Option<Token>>,
+    /// What it came out of; then nothing else speaks for it.
+    handle: Option<Rc<Handle>>,
 }
 
 #[derive(Debug)]
@@ -65,6 +68,16 @@ pub struct Asker {
 }
 
 impl Stand {
+    /// Of a connection that came out of a handle.
+    pub fn by(handle: Rc<Handle>) -> Self {
+        Self { handle: Some(handle), ..Self::default() }
+    }
+
+    /// The handle that it came out of.
+    pub fn handle(&self) -> Option<&Rc<Handle>> {
+        self.handle.as_ref()
+    }
+
     /// The token that was handed over.
     pub fn bring(&self, token: Token) {
         *self.token.borrow_mut() = Some(token);
@@ -136,6 +149,14 @@ pub async fn find_out(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(
     match look(state, peer, stand).await {
         Ok((standing, asker)) => {
             *stand.known.borrow_mut() = Some(Known { generation, standing, asker: Rc::new(asker) });
+            Ok(())
+        }
+        // Whoever holds a tap may hide what it is. Then every rule that keeps something back may be about it.
+        Err(_) if stand.handle.is_some() => {
+            let keeps_back = |rule: &&Arc<Rule>| rule.decision != Decision::Allow;
+            let rules = state.rules().iter().filter(keeps_back).cloned().collect();
+            let standing = Standing { rules, ..Standing::default() };
+            *stand.known.borrow_mut() = Some(Known { generation, standing, asker: Rc::default() });
             Ok(())
         }
         Err(Unjudged { word, refusal }) => {

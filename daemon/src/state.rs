@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use crate::attest::matching::Files;
 use crate::clock::{self, Now};
 use crate::grants::Grants;
+use crate::handles::Handles;
 use crate::journal::{Entry, Journal, Recorded, Who};
 use crate::looks::Looks;
 use crate::policy::rule::Rule;
@@ -49,6 +50,7 @@ pub struct State {
     rules: RefCell<Arc<[Arc<Rule>]>>,
     rule_files: RefCell<Files>,
     grants: Grants,
+    handles: Handles,
     generation: Cell<u64>,
     looks: Looks,
     looks_on_request: Looks,
@@ -103,6 +105,7 @@ impl State {
             rules: RefCell::new(Arc::new([])),
             rule_files: RefCell::new(Files::none(Instant::now())),
             grants: Grants::default(),
+            handles: Handles::default(),
             generation: Cell::new(0),
             looks: Looks::new(LOOKS),
             looks_on_request: Looks::new(LOOKS_ON_REQUEST),
@@ -180,6 +183,7 @@ impl State {
         if let Some(reason) = ended {
             // They end with the session; rules rest sealed until the next.
             self.grants.clear();
+            self.handles.clear();
             self.set_rules(Vec::new());
             tracing::info!("locked: {}", reason.describe());
             let by = Some(reason.name());
@@ -248,6 +252,11 @@ impl State {
     /// The granted terminals.
     pub fn grants(&self) -> &Grants {
         &self.grants
+    }
+
+    /// The handles.
+    pub fn handles(&self) -> &Handles {
+        &self.handles
     }
 
     /// Counts what could change who may what.

@@ -110,6 +110,22 @@ impl Glob {
         at.has(self.end)
     }
 
+    /// Whether everything that `other` matches certainly matches too. Of two globs that only could be
+    /// compared by a closer look it says no.
+    pub fn contains(&self, other: &Self) -> bool {
+        const WILD: [char; 2] = ['*', '?'];
+        let plain = |text: &str| !text.contains(WILD);
+        // Behind the same plain text, `**` is anything, and `*` whatever has no slash.
+        let behind = |stars| {
+            let prefix = self.text.strip_suffix(stars).filter(|prefix| plain(prefix))?;
+            other.text.strip_prefix(prefix)
+        };
+        self.text == other.text
+            || plain(&other.text) && self.matches(&other.text)
+            || behind("**").is_some()
+            || behind("*").is_some_and(|rest| !rest.contains('/') && !rest.contains("**"))
+    }
+
     /// A star also matches nothing.
     fn pass_stars(&self, at: &mut Places) {
         let mut stars = at.and(&self.wild.any);
@@ -197,6 +213,26 @@ mod tests {
     }
 
     #[test]
+    fn what_contains_what() {
+        let contains = |one, other| Glob::parse(one).unwrap().contains(&Glob::parse(other).unwrap());
+        for (one, other) in [
+            ("a/*", "a/*"),
+            ("a/*", "a/b"),
+            ("a/*", "a/b?*"),
+            ("a/**", "a/*/c"),
+            ("**", "*/x"),
+            ("a?*b", "axb"),
+        ] {
+            assert!(contains(one, other), "{one} {other}");
+        }
+        for (one, other) in
+            [("a/*", "a/**"), ("a/*", "a/b/c"), ("a/*", "*"), ("a?", "a*"), ("a/b", "a/*"), ("*", "a/*")]
+        {
+            assert!(!contains(one, other), "{one} {other}");
+        }
+    }
+
+    #[test]
     fn globs_of_any_length_up_to_the_limit() {
         let longest = "a".repeat(limits::GLOB);
         assert!(glob(&longest, &longest) && !glob(&longest, &longest[1..]));
@@ -225,6 +261,19 @@ mod tests {
         fn it_matches_by_its_definition(pattern in "[ab/?*]{1,12}", name in "[ab/]{0,10}") {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();
             prop_assert_eq!(glob(&pattern, &name), by_definition(&chars(&pattern), &chars(&name)));
+        }
+
+        #[test]
+        fn what_contains_another_matches_all_that_it_matches(
+            one in "(a|ab/?){0,1}(b|\\?|\\*){0,2}(\\*|\\*\\*)?",
+            other in "[ab/?*]{1,6}",
+            name in "[ab/]{0,8}",
+        ) {
+            prop_assume!(!one.is_empty());
+            let [one, other] = [one, other].map(|text| Glob::parse(&text).unwrap());
+            if one.contains(&other) && other.matches(&name) {
+                prop_assert!(one.matches(&name), "{one} contains {other}, which matches {name}");
+            }
         }
 
         #[test]

@@ -51,6 +51,12 @@ pub const PROCESS_NAME: usize = 64;
 pub const TTY: usize = 32;
 /// Granted terminals.
 pub const GRANTS: usize = 128;
+/// Handles of a session.
+pub const HANDLES: usize = 64;
+/// Handles in one answer; a page of the longest still fits a frame.
+pub const HANDLES_PAGE: usize = 8;
+/// What allowed a handle, as text.
+pub const HANDLE_BY: usize = 256;
 /// The token that a shell keeps, in bytes.
 pub const TOKEN: usize = 64;
 /// Names in one page of a listing; a page of the longest names still fits a frame.

@@ -64,10 +64,25 @@ pub enum Request<'a> {
         #[serde(borrow)]
         proof: Option<Password<'a>>,
     },
-    /// Ends a grant.
+    /// Ends a grant, or a handle.
     Revoke {
         /// Which.
         id: u32,
+        /// Where no granted terminal asks.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
+    /// Makes a handle for the process that asks, and for what it becomes by `exec`.
+    Handle {
+        /// The names that it shall give, at least one glob.
+        secrets: List<Glob, { limits::RULE_GLOBS }>,
+        /// For how many seconds; until process or session end if nothing is given.
+        lasts_s: Option<u32>,
+    },
+    /// A page of the handles.
+    Handles {
+        /// How many to pass over.
+        skip: u16,
         /// Where no granted terminal asks.
         #[serde(borrow)]
         proof: Option<Password<'a>>,
@@ -215,6 +230,40 @@ pub enum Answer<'a> {
     Grants(#[serde(borrow)] List<Grant<'a>, { limits::GRANTS }>),
     /// To [`Request::Revoke`].
     Revoked,
+    /// To [`Request::Handle`]; its tap comes with the first byte, as a descriptor.
+    Handle {
+        /// Names it.
+        id: u32,
+    },
+    /// To [`Request::Handles`].
+    Handles {
+        /// One page of them, in the order in which they were made.
+        #[serde(borrow)]
+        handles: List<Handle<'a>, { limits::HANDLES_PAGE }>,
+        /// Whether there are more.
+        more: bool,
+    },
+}
+
+/// The right to a few secrets, for one program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle<'a> {
+    /// Names it; no grant has the same number.
+    pub id: u32,
+    /// The program that it was made for.
+    pub pid: u32,
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Text<'a, { limits::PROCESS_NAME }>,
+    /// What allowed it, as the log records it.
+    #[serde(borrow)]
+    pub by: Text<'a, { limits::HANDLE_BY }>,
+    /// The names that it gives.
+    pub secrets: List<Glob, { limits::RULE_GLOBS }>,
+    /// When it was made, in seconds since the epoch.
+    pub since: u64,
+    /// When it ends by itself, in seconds since the epoch.
+    pub ends: Option<u64>,
 }
 
 /// A sealed rule.

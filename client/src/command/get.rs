@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use glassdome_proto::{Field, Name};
 
-use crate::cli::{Command, connect};
+use crate::cli::{Command, connect_for_values};
 use crate::descriptor::write_all;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -48,7 +48,7 @@ impl Command for Get {
     fn run(self) -> Result<Exit, Error> {
         let name = Name::typed(&self.name)?;
         let field = self.field.as_deref().map(Field::typed).transpose()?;
-        let value = connect()?.get(name, field)?;
+        let value = connect_for_values()?.get(name, field)?;
         match &self.out {
             Some(path) => {
                 write_private(path, &value.bytes)?;

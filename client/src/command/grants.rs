@@ -1,8 +1,8 @@
-//! `ctl grants`: the terminals in which the master password was typed.
+//! `ctl grants`: the terminals in which the master password was typed, and the handles that programs have.
 
 use std::io::stdout;
 
-use glassdome_proto::policy::Grant;
+use glassdome_proto::policy::{Grant, Handle};
 
 use crate::cli::{Command, connect, json_line, print};
 use crate::error::Error;
@@ -24,30 +24,45 @@ pub(crate) struct Grants {
     password: PasswordArgs,
 }
 
-/// A grant for programs.
+/// A grant or a handle for programs.
 #[derive(serde::Serialize)]
-struct Document<'a> {
-    id: u32,
-    pid: u32,
-    name: &'a str,
-    tty: Option<&'a str>,
-    since: u64,
-    token: bool,
-    yours: bool,
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Document<'a> {
+    Terminal {
+        id: u32,
+        pid: u32,
+        name: &'a str,
+        tty: Option<&'a str>,
+        since: u64,
+        token: bool,
+        yours: bool,
+    },
+    Handle {
+        id: u32,
+        pid: u32,
+        name: &'a str,
+        by: &'a str,
+        secrets: Vec<String>,
+        since: u64,
+        ends: Option<u64>,
+    },
 }
 
 impl Command for Grants {
     const NAME: &'static str = "grants";
-    const ABOUT: &'static str = "List the terminals in which commands are served, until the session ends";
+    const ABOUT: &'static str =
+        "List the terminals in which commands are served, and the handles of programs";
     const EXAMPLES: &'static str = "ctl grants\nctl grants --json";
 
     fn run(self) -> Result<Exit, Error> {
         let (text, none) = with_proof(&mut connect()?, &self.password, |connection, proof| {
+            let handles = connection.handles(proof)?;
             let grants = connection.grants(proof)?;
             let text = if self.json {
-                json_line(&grants.iter().map(document).collect::<Vec<_>>())?
+                let terminals = grants.iter().map(document);
+                json_line(&terminals.chain(handles.iter().map(handle_document)).collect::<Vec<_>>())?
             } else {
-                table(&grants, Style::of(&stdout()))
+                table(&grants, Style::of(&stdout())) + &handle_table(&handles)
             };
             Ok((text, grants.is_empty()))
         })?;
@@ -61,7 +76,24 @@ impl Command for Grants {
 
 fn document<'a>(grant: &'a Grant<'_>) -> Document<'a> {
     let Grant { id, pid, ref name, ref tty, since, token, yours } = *grant;
-    Document { id, pid, name, tty: (!tty.is_empty()).then_some(tty), since, token, yours }
+    Document::Terminal { id, pid, name, tty: (!tty.is_empty()).then_some(tty), since, token, yours }
+}
+
+fn handle_document<'a>(handle: &'a Handle<'_>) -> Document<'a> {
+    let Handle { id, pid, ref name, ref by, ref secrets, since, ends } = *handle;
+    let secrets = secrets.iter().map(ToString::to_string).collect();
+    Document::Handle { id, pid, name, by, secrets, since, ends }
+}
+
+fn handle_table(handles: &[Handle<'_>]) -> String {
+    let row = |handle: &Handle<'_>| {
+        let names: Vec<String> = handle.secrets.iter().map(|glob| escaped(&glob.to_string())).collect();
+        let ends = handle.ends.map_or_else(String::new, |ends| format!("until {}", time::until(ends)));
+        let program = format!("{} ({})", escaped(&handle.name), handle.pid);
+        let (id, by) = (handle.id.to_string(), format!("by {}", escaped(&handle.by)));
+        vec![id, program, format!("handle to {}", names.join(", ")), by, ends]
+    };
+    columns(&handles.iter().map(row).collect::<Vec<_>>())
 }
 
 fn table(grants: &[Grant<'_>], style: Style) -> String {

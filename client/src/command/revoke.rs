@@ -1,4 +1,4 @@
-//! `ctl revoke`: commands of a granted terminal are served no longer.
+//! `ctl revoke`: commands of a granted terminal, or programs with a handle, are served no longer.
 
 use crate::cli::{Command, connect};
 use crate::error::Error;
@@ -10,7 +10,7 @@ use crate::text::notice;
 /// What can be typed behind `ctl revoke`.
 #[derive(clap::Args)]
 pub(crate) struct Revoke {
-    /// Which grant, by the number that `ctl grants` shows
+    /// Which grant or handle, by the number that `ctl grants` shows
     id: u32,
     #[command(flatten)]
     password: PasswordArgs,
@@ -18,12 +18,12 @@ pub(crate) struct Revoke {
 
 impl Command for Revoke {
     const NAME: &'static str = "revoke";
-    const ABOUT: &'static str = "End the grant of a terminal";
+    const ABOUT: &'static str = "End the grant of a terminal, or the handle of a program";
     const EXAMPLES: &'static str = "ctl revoke 3";
 
     fn run(self) -> Result<Exit, Error> {
         with_proof(&mut connect()?, &self.password, |connection, proof| connection.revoke(self.id, proof))?;
-        notice::done(&format!("grant {} has ended. Others: ctl grants", self.id));
+        notice::done(&format!("{} has ended. Others: ctl grants", self.id));
         Ok(Exit::Ok)
     }
 }

@@ -5,15 +5,20 @@ mod variables;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command as Process;
 
-use crate::cli::{Command, connect};
+use glassdome_proto::{Glob, GlobError, span};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use crate::cli::{Command, connect, connect_for_values};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::reference::Reference;
+use crate::tap;
 use crate::text::notice;
 use variables::{Source, Variables};
 
@@ -21,7 +26,7 @@ use variables::{Source, Variables};
 #[derive(clap::Args)]
 pub(crate) struct Run {
     /// Put the value of the secret NAME, or one field of it, into the variable VAR
-    #[arg(long, value_name = "VAR=NAME[#FIELD]", required_unless_present = "env_file")]
+    #[arg(long, value_name = "VAR=NAME[#FIELD]", required_unless_present_any = ["env_file", "grant"])]
     env: Vec<String>,
     /// Take variables from FILE: lines of VAR=glassdome://NAME[#FIELD], or VAR=value as it stands
     ///
@@ -29,6 +34,16 @@ pub(crate) struct Run {
     /// name the last counts.
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
+    /// Give the program a handle to the secrets of these names: ctl get in it, and in what it starts, gets
+    /// these and no others
+    ///
+    /// It inherits one descriptor (its number is in GLASSDOME_FD); whoever holds that has the right. It ends
+    /// with the program, with the session, or by ctl revoke.
+    #[arg(long, value_name = "GLOB", value_parser = parse_glob)]
+    grant: Vec<Glob>,
+    /// End the handle after so long
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_span, requires = "grant")]
+    lasts: Option<u32>,
     /// The program, and its arguments as they are
     #[arg(
         value_name = "CMD",
@@ -44,7 +59,8 @@ impl Command for Run {
     const ABOUT: &'static str = "Start a program with secrets in its environment, and exit as it does";
     const EXAMPLES: &'static str = "ctl run --env AWS_SECRET_ACCESS_KEY=aws/prod/key -- aws s3 ls\n\
                                     ctl run --env PGUSER=db#user --env PGPASSWORD=db -- psql\n\
-                                    ctl run --env-file .env -- make deploy";
+                                    ctl run --env-file .env -- make deploy\n\
+                                    ctl run --grant 'shop/test/*' --for 10m -- ./run-tests";
 
     /// As env(1) and timeout(1) have it: whatever is below 125 is the program's own.
     fn exit(error: &Error) -> Exit {
@@ -58,14 +74,20 @@ impl Command for Run {
         let mut variables = Variables::typed(&self.env)?;
         // Greets the daemon, and closes this process to its neighbours, before a file is read in which
         // secrets may stand.
-        let mut connection = connect()?;
+        // What a handle gives is values: whoever wants to make one asks itself, and by one connection, since
+        // a stamp is shown once.
+        let mut connection = if self.grant.is_empty() { connect_for_values() } else { connect() }?;
         for path in &self.env_file {
             variables.read(path)?;
         }
         let wanted: Vec<Reference> = variables.wanted().cloned().collect();
         let values = connection.get_many(&wanted)?;
-        // Nothing of ours goes along: neither this connection nor, since every descriptor of ours closes
-        // on exec, anything else.
+        let tap = match self.grant.as_slice() {
+            [] => None,
+            names => Some(connection.handle(names.to_vec(), self.lasts)?.1),
+        };
+        // Nothing of ours goes along but the tap: neither a connection nor, since every descriptor of ours
+        // closes on exec, anything else.
         drop(connection);
         let (program, args) = self.command.split_first().expect("the parser requires one");
         let mut process = Process::new(program);
@@ -84,9 +106,21 @@ impl Command for Run {
                 }
             };
         }
+        if let Some(tap) = &tap {
+            fcntl_setfd(tap, FdFlags::empty()).map_err(|error| Error::Exchange(error.into()))?;
+            process.env(tap::VARIABLE, tap.as_raw_fd().to_string());
+        }
         // What is left of values in this address space goes with it.
         Err(failed(program, process.exec()))
     }
+}
+
+fn parse_glob(text: &str) -> Result<Glob, GlobError> {
+    Glob::parse(text)
+}
+
+fn parse_span(text: &str) -> Result<u32, &'static str> {
+    span::parse(text).ok_or("not a span such as 8h, 90m or 1h30m")
 }
 
 fn binary(secret: &Reference) -> Error {

@@ -18,6 +18,7 @@ use std::sync::OnceLock;
 
 use glassdome_sys::{AddressSpace, Creds, peer_creds, peer_pidfd, pidfd_alive, pidfd_info, stream_pair};
 use rustix::fs::{AtFlags, OFlags, Statx, StatxFlags};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::process::{self, HIDDEN, Layout, Stat};
 use super::{Exe, Kernel, Ours, Unattested};
@@ -76,7 +77,41 @@ pub fn identify(socket: BorrowedFd<'_>, owner: u32, stamp: Option<u32>) -> Resul
     let dir = process::directory(pid).map_err(|_| Unattested::Gone { pid })?;
     let identity = match stamp {
         Some(stamp) if creds.gid == stamp => stamped(creds, pidfd, dir)?,
-        _ => looked_at(creds, pidfd, dir, stamp.is_none())?,
+        _ => looked_at(creds, pidfd, dir, stamp.is_none(), Where::Here)?,
+    };
+    identity.still()?;
+    Ok(identity)
+}
+
+/// Reads who holds a tap, by the credentials of what it sent there. What it has is the right that the tap
+/// gives to whoever holds it: it may live in other namespaces, and hide what it is. Not for the event loop,
+/// as [`identify`].
+///
+/// # Errors
+/// [`Unattested`]: another user, in no namespace below ours, gone, or held by a debugger.
+pub fn identify_holder(creds: Creds, owner: u32, stamp: Option<u32>) -> Result<Identity, Unattested> {
+    let Creds { pid, uid, gid } = creds;
+    if uid != owner {
+        return Err(Unattested::OtherUser { uid, owner });
+    }
+    let number = Pid::from_raw(pid).filter(|_| pid > 0);
+    let number = number.ok_or(Unattested::ForeignNamespace { pid, kind: "pid" })?;
+    let open = || {
+        let pidfd = pidfd_open(number, PidfdFlags::empty()).ok()?;
+        Some((pidfd, process::directory(pid).ok()?))
+    };
+    let (pidfd, dir) = open().ok_or(Unattested::Gone { pid })?;
+    let identity = match stamp {
+        Some(stamp) if gid == stamp => stamped(creds, pidfd, dir)?,
+        _ => match looked_at(creds, pidfd, dir, stamp.is_none(), Where::Anywhere) {
+            Err(Unattested::Hidden { .. }) => {
+                let (pidfd, dir) = open().ok_or(Unattested::Gone { pid })?;
+                let layout = Stat::read(dir.as_fd()).map_err(|_| Unattested::Gone { pid })?.layout;
+                let kernel = Kernel { pid, uid, gid, exe: None };
+                Identity { kernel, ours: None, pidfd, space: None, dir, layout }
+            }
+            looked => looked?,
+        },
     };
     identity.still()?;
     Ok(identity)
@@ -90,12 +125,27 @@ fn stamped(creds: Creds, pidfd: OwnedFd, dir: OwnedFd) -> Result<Identity, Unatt
     Ok(Identity { kernel, ours: Some(Ours::Stamp), pidfd, space: None, dir, layout: stat.layout })
 }
 
+/// In which namespaces a process may live.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Here,
+    Anywhere,
+}
+
 /// Any other program. Without a stamp anywhere, ours are told `by_file`.
-fn looked_at(creds: Creds, pidfd: OwnedFd, dir: OwnedFd, by_file: bool) -> Result<Identity, Unattested> {
+fn looked_at(
+    creds: Creds,
+    pidfd: OwnedFd,
+    dir: OwnedFd,
+    by_file: bool,
+    place: Where,
+) -> Result<Identity, Unattested> {
     let Creds { pid, uid, gid } = creds;
     let hidden = |what| move |source: io::Error| Unattested::Hidden { pid, what, source };
     let space = AddressSpace::open(dir.as_fd()).map_err(hidden("the address space"))?;
-    namespaces(pid, dir.as_fd())?;
+    if place == Where::Here {
+        namespaces(pid, dir.as_fd())?;
+    }
     let exe = executable(dir.as_fd()).map_err(hidden("the executable"))?;
     let stat = Stat::read(dir.as_fd()).map_err(hidden("the layout"))?;
     if process::status(dir.as_fd(), "TracerPid").map_err(hidden("the tracer"))? != "0" {

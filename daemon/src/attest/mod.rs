@@ -22,7 +22,7 @@ use std::os::fd::OwnedFd;
 use glassdome_audit as audit;
 use glassdome_sys::{AddressSpace, Creds};
 
-pub use linux::{Identity, identify, is_client_file, supported};
+pub use linux::{Identity, identify, identify_holder, is_client_file, supported};
 
 /// What the kernel says of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,7 +173,7 @@ impl Unattested {
 }
 
 /// A peer that sent the nonce back: known, and the same as the one that connected. Made only by
-/// [`Identity::confirmed`].
+/// [`Identity::confirmed`] and [`Identity::confirmed_holder`].
 #[derive(Debug)]
 pub struct Peer {
     pidfd: OwnedFd,
@@ -198,7 +198,25 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// As [`Identity::confirmed`], for the holder of a tap: it need not be seen to be still the same program,
+    /// since its right is that of whoever holds the tap.
+    ///
+    /// # Errors
+    /// [`Unattested::Gone`].
+    pub fn confirmed_holder(self, claims: Claims) -> Result<Peer, Unattested> {
+        self.still()?;
+        let Self { kernel, pidfd, space, ours, .. } = self;
+        Ok(Peer { pidfd, space, ours, evidence: Evidence { kernel, claims } })
+    }
+}
+
 impl Peer {
+    /// The process.
+    pub fn pidfd(&self) -> &OwnedFd {
+        &self.pidfd
+    }
+
     /// Everything known of it.
     pub fn evidence(&self) -> &Evidence {
         &self.evidence

@@ -7,10 +7,12 @@
 //! | after the password | [`unlock`], [`password`], [`settings`] | the master password, throttled |
 //! | after a look at the program | [`picture`] | nothing, of oneself |
 //! | by a granted terminal or the password | [`policy`], [`picture`] | either |
+//! | by whoever may get what it names | [`handle`] | a granted terminal, or a rule |
 //! | by the policy | [`read`], [`many`], [`change`], [`settings`] | a [`Permit`](crate::gate::Permit) |
 
 mod change;
 mod doctor;
+mod handle;
 mod many;
 mod new_rule;
 mod password;
@@ -32,11 +34,13 @@ use glassdome_proto::{Answer, Body, Refusal, policy as wire_policy, secrets, ses
 use zeroize::Zeroizing;
 
 use crate::attest::Peer;
+use crate::handles::Handle;
 use crate::journal::{Entry, Who};
 use crate::standing::{self, Stand};
 use crate::state::State;
 
 pub use change::Store;
+pub use handle::beyond as beyond_handle;
 pub use many::Values;
 pub use read::Value;
 use turn::Turn;
@@ -95,6 +99,7 @@ impl Asking {
                 | Request::WhoAmI { proof: Some(_), .. }
                 | Request::Rules { proof: Some(_), .. }
                 | Request::Grants { proof: Some(_) }
+                | Request::Handles { proof: Some(_), .. }
                 | Request::Revoke { proof: Some(_), .. },
             ) => Ok(()),
             Body::Secrets(_) | Body::Settings(_) | Body::Policy(_) => {
@@ -125,6 +130,8 @@ pub enum Done {
     Value(Value),
     /// Many values, in one message.
     Values(Values),
+    /// A handle, with its tap.
+    Handle(Rc<Handle>),
     /// The last one before the daemon ends.
     Last(Answer<'static>),
 }
@@ -197,6 +204,11 @@ fn rules_and_grants(asking: &Asking, request: wire_policy::Request<'_>) -> Resul
             later(policy::remove(asking, password::lock_in(password)?, id.into_owned()))
         }
         Request::Grants { proof: given } => later(policy::grants(asking, proof(given)?)),
+        Request::Handle { secrets, lasts_s } => {
+            let handle = handle::give(&asking, secrets.into_vec(), lasts_s)?;
+            Work::Now(Done::Handle(handle))
+        }
+        Request::Handles { skip, proof: given } => later(handle::handles(asking, skip, proof(given)?)),
         Request::Revoke { id, proof: given } => later(policy::revoke(asking, id, proof(given)?)),
     })
 }

@@ -146,15 +146,15 @@ pub async fn grants(asking: Asking, proof: Option<LockedBytes>) -> Result<Answer
     Ok(Answer::Policy(wire::Answer::Grants(grants)))
 }
 
-/// Ends a grant.
+/// Ends a grant, or a handle.
 pub async fn revoke(
     asking: Asking,
     id: u32,
     proof: Option<LockedBytes>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     right(&asking, Event::Revoke, proof).await?;
-    if !asking.state.grants().revoke(id) {
-        let message = "there is no grant of that number. Grants: ctl grants";
+    if !asking.state.grants().revoke(id) && !asking.state.handles().revoke(id) {
+        let message = "there is no grant or handle of that number. See: ctl grants";
         return Err(Refusal::new(Code::NotFound, message));
     }
     asking.state.policy_changed();

@@ -3,11 +3,13 @@
 //! person's answer. What no rule speaks about, the person is asked.
 
 pub mod rule;
+mod scope;
 
 use std::sync::Arc;
 
 pub use glassdome_proto::policy::{Action, Decision};
 use rule::Rule;
+pub use scope::Scope;
 
 /// What the policy is asked about.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +104,8 @@ pub enum By {
     Listing(Listing),
     /// A person's yes to this very request.
     Person(u32),
+    /// A handle.
+    Handle(u32),
 }
 
 /// Which names a listing shows.
@@ -156,6 +160,7 @@ impl By {
         match self {
             Self::Terminal(_) | Self::Person(_) => true,
             Self::Rule(rule) => rule.covers(Action::List, name),
+            Self::Handle(_) => false,
             Self::Listing(listing) => listing.shows(name),
         }
     }
@@ -166,6 +171,7 @@ impl By {
             Self::Terminal(id) => format!("terminal:{id}"),
             Self::Rule(rule) => rule.word(),
             Self::Person(id) => format!("person:{id}"),
+            Self::Handle(id) => format!("handle:{id}"),
             Self::Listing(Listing { all: Some(by), .. }) => by.word(),
             Self::Listing(Listing { allowed, .. }) => {
                 let words: Vec<String> = allowed.iter().map(|rule| rule.word()).collect();

@@ -1,12 +1,13 @@
 //! What is missing for whoever asks, in one line: who it is, why nothing speaks for it, and last the
 //! command that would allow it. People paste that command, and whoever asks chose the names around it.
 
-use glassdome_proto::{Code, Refusal, limits};
+use glassdome_proto::{Code, Glob, Refusal, limits};
 
 use super::ONLY_GRANTED;
 use super::words::{path, quoted, secrets, shown, shown_file, shown_secret};
 use crate::attest::program::{self, Interpreter};
 use crate::grants::Uncovered;
+use crate::handles::Handle;
 use crate::policy::rule::Rule;
 use crate::policy::{Action, Question};
 use crate::standing::Asker;
@@ -38,6 +39,29 @@ pub fn kept_back(question: Question<'_>, asker: &Asker, rule: Option<&Rule>) -> 
     let id = quoted(&rule.id).filter(|_| shown(&rule.id) != rule.id).unwrap_or_else(|| shown(&rule.id));
     let message = format!("denied {what}: the sealed rule {id} says so. Take it away: ctl policy rm {id}");
     Refusal::new(Code::Denied, message)
+}
+
+/// It came by a handle that does not give this, or has ended.
+pub fn beyond(question: Question<'_>, handle: &Handle) -> Refusal<'static> {
+    let id = handle.id();
+    let message = match question {
+        Question::Secret(Action::Get, name) => {
+            let name = shown_secret(name);
+            format!(
+                "denied {name}: handle {id} does not give it, or has ended. See ctl grants, ctl run --help"
+            )
+        }
+        _ => format!(
+            "denied: handle {id} gives values and nothing else. Without GLASSDOME_FD you ask yourself"
+        ),
+    };
+    Refusal::new(Code::Denied, message)
+}
+
+/// A handle to what whoever asks for it may not get itself.
+pub fn ungiven(glob: &Glob, asker: &Asker) -> Refusal<'static> {
+    let what = format!("denied handle to {}: ", shown_secret(&glob.to_string()));
+    Refusal::new(Code::Denied, fitting(&what, &missing(asker, "--secrets GLOB")))
 }
 
 /// What is missing for anything to be given.

@@ -9,18 +9,23 @@ use std::time::Duration;
 
 use glassdome_audit::{self as audit, Event};
 use glassdome_proto::secrets::Answer as Secrets;
-use glassdome_proto::{Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, decode, limits};
+use glassdome_proto::{
+    Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, decode, limits, policy, session,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::accept::Seat;
 use super::handshake::{Failed, Met, meet};
+use super::tap;
 use super::wire::{Ended, Inbox, Outbox, Wire, closed, send_last};
 use crate::attest::{Peer, Unattested};
 use crate::clock;
+use crate::handles::Handle;
 use crate::journal::{Entry, Recorded, Who};
 use crate::ops::{self, Asking, Done, Later, Store, Value, Work};
 use crate::refuse;
+use crate::standing::Stand;
 use crate::state::State;
 
 /// What all connections share.
@@ -44,54 +49,59 @@ pub enum Kind {
     Whole,
     /// What needs no permit, for a moment: it came past the limit.
     Short,
+    /// What a handle gives: it came out of its tap.
+    Handle,
 }
 
 /// Serves one connection to its end.
 pub async fn run(shared: Rc<Shared>, accepted: OwnedFd, kind: Kind, seat: Seat) {
     let _seat = seat;
-    let ended = match meet(&shared, accepted.as_fd()).await {
-        Ok(Met { peer, wire, inbox }) => {
-            let connection = Rc::new(Connection {
-                asking: Asking {
-                    state: shared.state.clone(),
-                    peer,
-                    stand: Rc::default(),
-                    listing: Rc::default(),
-                },
-                shared: shared.clone(),
-                wire,
-                in_flight: Cell::new(0),
-            });
+    match meet(&shared, accepted.as_fd()).await {
+        Ok(met) => {
+            let (connection, inbox) = Connection::of(&shared, met, Stand::default());
             let ended = tokio::select! {
                 ended = connection.clone().serve(inbox, &shared, kind) => ended,
                 // It carries nothing after the challenge: it is closed, or misused.
                 () = closed(accepted) => Ended::Closed,
             };
             connection.end(&ended);
-            return;
         }
-        Err(Failed::Unknown(reason)) => {
-            let who = match &reason {
+        Err(failed_to_meet) => {
+            failed(&shared, &failed_to_meet);
+            if let Failed::Unknown(reason) = failed_to_meet {
+                turn_away(accepted, &shared.outbox, &reason).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection that came out of a handle to its end, or to the handle's.
+pub async fn run_by(shared: Rc<Shared>, met: Met, handle: Rc<Handle>) {
+    let (connection, inbox) = Connection::of(&shared, met, Stand::by(handle.clone()));
+    let ended = tokio::select! {
+        ended = connection.clone().serve(inbox, &shared, Kind::Handle) => ended,
+        () = handle.ended() => Ended::Closed,
+    };
+    connection.end(&ended);
+}
+
+/// A handshake that failed, in the audit and in the diagnostics.
+pub fn failed(shared: &Shared, failed: &Failed) {
+    match failed {
+        Failed::Unknown(reason) => {
+            let who = match reason {
                 Unattested::OtherUser { uid, .. } => Who::User { uid: *uid, pid: None },
                 Unattested::NoPeer(_) => Who::Nobody,
                 // Whose user is looked at first.
                 other => Who::User { uid: shared.state.owner(), pid: other.pid() },
             };
-            refused(&shared.state, who, &reason);
-            turn_away(accepted, &shared.outbox, &reason).await;
-            return;
+            refused(&shared.state, who, reason);
         }
-        Err(Failed::Known(identity, ended)) => {
-            if let Ended::Unattested(reason) = &ended {
-                refused(&shared.state, Who::Process(identity.kernel()), reason);
-            }
-            ended
+        Failed::Known(identity, Ended::Unattested(reason)) => {
+            refused(&shared.state, Who::Process(identity.kernel()), reason);
         }
-        Err(Failed::Early(ended)) => ended,
-    };
-    match ended {
-        Ended::Closed => {}
-        other => tracing::debug!("a connection ended: {other}"),
+        Failed::Known(_, Ended::Closed) | Failed::Early(Ended::Closed) => {}
+        Failed::Known(_, ended) | Failed::Early(ended) => tracing::debug!("a connection ended: {ended}"),
     }
 }
 
@@ -127,6 +137,13 @@ struct Upload {
 }
 
 impl Connection {
+    fn of(shared: &Rc<Shared>, met: Met, stand: Stand) -> (Rc<Self>, Inbox) {
+        let Met { peer, wire, inbox } = met;
+        let (state, stand) = (shared.state.clone(), Rc::new(stand));
+        let asking = Asking { state, peer, stand, listing: Rc::default() };
+        (Rc::new(Self { asking, shared: shared.clone(), wire, in_flight: Cell::new(0) }), inbox)
+    }
+
     async fn serve(self: Rc<Self>, mut inbox: Inbox, shared: &Shared, kind: Kind) -> Ended {
         let until = (kind == Kind::Short).then(|| Instant::now() + limits::HANDSHAKE);
         let mut upload: Option<Upload> = None;
@@ -190,6 +207,12 @@ impl Connection {
         if kind == Kind::Short && !needs_no_permit(&body) {
             let message = format!("{} connections are open. Close some", limits::CONNECTIONS);
             return self.refuse(id, refuse::throttled(message, Duration::from_secs(1))).await;
+        }
+        if let (Kind::Handle, Some(handle)) = (kind, self.asking.stand.handle())
+            && !matches!(body, Body::Secrets(_) | Body::More(_) | Body::Session(session::Request::Status))
+        {
+            let refusal = ops::beyond_handle(&self.asking, handle);
+            return self.refuse(id, refusal).await;
         }
         if self.in_flight.get() >= limits::IN_FLIGHT {
             let message = format!("{} requests are in flight on this connection", limits::IN_FLIGHT);
@@ -317,6 +340,7 @@ impl Connection {
                 let mut locks = self.asking.state.locks();
                 self.reply_unless_locked(&mut locks, id, values.answer()).await
             }
+            Ok(Done::Handle(handle)) => self.hand_over(id, handle).await,
             Ok(Done::Last(answer)) => {
                 let sent = self.reply(id, Outcome::Ok(answer)).await;
                 self.asking.state.stop();
@@ -324,6 +348,17 @@ impl Connection {
             }
             Err(refusal) => self.refuse(id, refusal).await,
         }
+    }
+
+    /// Opens the tap of a handle, and sends it along with the answer.
+    async fn hand_over(&self, id: u32, handle: Rc<Handle>) -> Result<(), Ended> {
+        let tap = tap::open(&self.shared, handle.clone()).inspect_err(|_| handle.end())?;
+        let answer = Answer::Policy(policy::Answer::Handle { id: handle.id() });
+        let sent = self.wire.send_with(&Reply { id, outcome: Outcome::Ok(answer) }, tap.as_fd()).await;
+        if sent.is_err() {
+            handle.end();
+        }
+        sent
     }
 
     /// A value in as many parts as it takes. A lock in between ends it with a refusal, and so does

@@ -2,12 +2,15 @@
 //! one end of a fresh socket pair that nobody else ever held. See `docs/protocol.md` for the attack
 //! that each step answers.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
-use glassdome_proto::{Challenge, Code, Hello, Outcome, Range, Refusal, Reply, decode, encode, limits};
-use glassdome_sys::{pass_credentials, refuse_descriptors, send_with_fd, stream_pair};
+use glassdome_proto::{
+    Challenge, Code, Hello, Nonce, Outcome, Range, Refusal, Reply, decode, encode, limits,
+};
+use glassdome_sys::{Creds, pass_credentials, refuse_descriptors, send_with_fd, stream_pair};
 use subtle::ConstantTimeEq;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -39,22 +42,13 @@ pub enum Failed {
 /// Meets the peer behind `accepted`.
 pub async fn meet(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Met, Failed> {
     let early = |error: io::Error| Failed::Early(error.into());
-    let identity = identify(shared, accepted).await?;
-    let (ours, theirs) = stream_pair().map_err(early)?;
-    pass_credentials(ours.as_fd()).map_err(early)?;
-    refuse_descriptors(ours.as_fd()).map_err(early)?;
-    let mut nonce = [0; 32];
-    getrandom::fill(&mut nonce).map_err(|error| early(error.into()))?;
-    let challenge = Challenge { protocol: Range::OURS, nonce };
-    let mut frame = [0; 128];
-    let len = encode(&challenge, &mut frame).map_err(|error| Failed::Early(error.into()))?;
-    send_with_fd(accepted, &frame[..len], theirs.as_fd()).map_err(early)?;
-    drop(theirs);
-
-    rustix::io::ioctl_fionbio(&ours, true).map_err(|error| early(error.into()))?;
-    let wire = Wire::new(ours, shared.outbox.clone()).map_err(early)?;
+    let (owner, stamp) = (shared.state.owner(), shared.state.stamp());
+    let socket = accepted.try_clone_to_owned().map_err(early)?;
+    let identity = identify(shared, move || attest::identify(socket.as_fd(), owner, stamp)).await?;
+    let (wire, nonce) = challenge(shared, accepted).map_err(Failed::Early)?;
     let mut inbox = Inbox::new();
-    let hello = timeout(limits::HANDSHAKE, hello(&wire, &mut inbox, &identity, &nonce)).await;
+    let hello = hello(&wire, &mut inbox, |sender| identity.sent(sender), &nonce);
+    let hello = timeout(limits::HANDSHAKE, hello).await;
     match hello.unwrap_or(Err(Ended::TooSlow("answer the challenge"))) {
         Ok(claims) => match identity.confirmed(claims) {
             Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox }),
@@ -70,17 +64,60 @@ pub async fn meet(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Met, Fail
     }
 }
 
-async fn identify(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Identity, Failed> {
-    let early = |error: io::Error| Failed::Early(error.into());
+/// Meets whoever holds a tap, and sent a byte there as `creds`. Its peer is the process that greets first.
+pub async fn meet_holder(shared: &Shared, tap: BorrowedFd<'_>, creds: Option<Creds>) -> Result<Met, Failed> {
+    let (owner, stamp) = (shared.state.owner(), shared.state.stamp());
+    let asked = creds.ok_or(Failed::Unknown(Unattested::NoCredentials))?;
+    // Read now: our clients hide themselves before they greet.
+    let mut identity = identify(shared, move || attest::identify_holder(asked, owner, stamp)).await?;
+    let (wire, nonce) = challenge(shared, tap).map_err(Failed::Early)?;
+    let mut inbox = Inbox::new();
+    let first = Cell::new(None);
+    let from_one = |sender: Option<Creds>| {
+        let sender = sender.ok_or(Unattested::NoCredentials)?;
+        match first.replace(Some(sender)) {
+            Some(Creds { pid, .. }) if pid != sender.pid => {
+                Err(Unattested::OtherSender { pid, sender: sender.pid })
+            }
+            _ => Ok(()),
+        }
+    };
+    let hello = timeout(limits::HANDSHAKE, hello(&wire, &mut inbox, from_one, &nonce)).await;
+    let claims = match hello.unwrap_or(Err(Ended::TooSlow("answer the challenge"))) {
+        Ok(claims) => claims,
+        Err(ended) => return Err(Failed::Known(identity, ended)),
+    };
+    if let Some(greeted) = first.get().filter(|greeted| greeted.pid != asked.pid) {
+        identity = identify(shared, move || attest::identify_holder(greeted, owner, stamp)).await?;
+    }
+    let peer = identity.confirmed_holder(claims).map_err(Failed::Unknown)?;
+    Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox })
+}
+
+/// Sends the nonce, with one end of a fresh pair; our end and the nonce.
+fn challenge(shared: &Shared, to: BorrowedFd<'_>) -> Result<(Wire, Nonce), Ended> {
+    let (ours, theirs) = stream_pair()?;
+    pass_credentials(ours.as_fd())?;
+    refuse_descriptors(ours.as_fd())?;
+    let mut nonce = [0; 32];
+    getrandom::fill(&mut nonce).map_err(io::Error::from)?;
+    let mut frame = [0; 128];
+    let len = encode(&Challenge { protocol: Range::OURS, nonce }, &mut frame)?;
+    send_with_fd(to, &frame[..len], theirs.as_fd())?;
+    rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
+    Ok((Wire::new(ours, shared.outbox.clone())?, nonce))
+}
+
+async fn identify(
+    shared: &Shared,
+    read: impl FnOnce() -> Result<Identity, Unattested> + Send + 'static,
+) -> Result<Identity, Failed> {
     let late = || Failed::Early(Ended::TooSlow("be identified"));
     let until = Instant::now() + limits::HANDSHAKE;
     let room = timeout_at(until, shared.identifying.clone().acquire_owned()).await;
     let room = room.map_err(|_| late())?.map_err(|_| late())?;
-    let owner = shared.state.owner();
-    let stamp = shared.state.stamp();
-    let socket = accepted.try_clone_to_owned().map_err(early)?;
     let reading = tokio::task::spawn_blocking(move || {
-        let read = attest::identify(socket.as_fd(), owner, stamp);
+        let read = read();
         // Only now: a look that hangs keeps its place.
         drop(room);
         read
@@ -94,10 +131,10 @@ async fn identify(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Identity,
 async fn hello(
     wire: &Wire,
     inbox: &mut Inbox,
-    identity: &Identity,
-    nonce: &[u8; 32],
+    judge: impl Fn(Option<Creds>) -> Result<(), Unattested>,
+    nonce: &Nonce,
 ) -> Result<Claims, Ended> {
-    let payload = wire.receive(inbox, |sender| identity.sent(sender)).await?;
+    let payload = wire.receive(inbox, judge).await?;
     let answer = match decode::<Hello<'_>>(payload) {
         Ok(hello) if !Range::OURS.contains(hello.protocol) => Err(refuse::protocol(format!(
             "the client speaks protocol {}, this daemon {}: upgrade the {}",

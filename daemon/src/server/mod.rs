@@ -5,6 +5,7 @@ mod accept;
 mod connection;
 mod handshake;
 mod listen;
+mod tap;
 mod wire;
 
 pub use accept::serve;

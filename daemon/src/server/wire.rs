@@ -3,11 +3,11 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use glassdome_proto::{EncodeError, FrameError, HEADER_LEN, encode, limits, payload_len};
-use glassdome_sys::{Creds, Received, recv};
+use glassdome_sys::{Creds, Received, recv, send_with_fd};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, send, shutdown};
 use serde::Serialize;
 use tokio::io::Interest;
@@ -139,6 +139,27 @@ impl Wire {
             self.close();
         }
         sent
+    }
+
+    /// Sends one small message with a descriptor, at once or not at all.
+    ///
+    /// # Errors
+    /// As [`Wire::send`].
+    pub async fn send_with<T: Serialize>(
+        &self,
+        message: &T,
+        descriptor: BorrowedFd<'_>,
+    ) -> Result<(), Ended> {
+        let _turn = self.turn.lock().await;
+        let mut frame = [0; HEADER_LEN + 64];
+        let len = encode(message, &mut frame)?;
+        match send_with_fd(self.socket.as_fd(), &frame[..len], descriptor) {
+            Ok(sent) if sent == len => Ok(()),
+            sent => {
+                self.close();
+                Err(sent.map_or_else(Ended::Io, |_| Ended::TooSlow("read a reply")))
+            }
+        }
     }
 
     /// Ends the stream both ways: whoever waits to read or to write on it wakes up and fails.
