@@ -112,6 +112,21 @@ fn the_longest_grants() {
 }
 
 #[test]
+fn a_page_of_the_longest_handles() {
+    let handle = policy::Handle {
+        id: u32::MAX,
+        pid: u32::MAX,
+        name: longest(),
+        by: longest(),
+        secrets: full(Glob::parse(&"x".repeat(limits::GLOB)).unwrap()),
+        since: u64::MAX,
+        ends: Some(u64::MAX),
+    };
+    let len = fits(Policy::Handles { handles: full(handle), more: true });
+    assert!(len > limits::FRAME / 2, "{len}: the page could be larger");
+}
+
+#[test]
 fn the_longest_rule_with_its_password_and_the_longest_token() {
     let password = [b'x'; limits::PASSWORD];
     let request = policy::Request::Allow {

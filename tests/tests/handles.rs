@@ -337,3 +337,22 @@ def main(request, *words):
 
 main(*sys.argv[1:])
 "#;
+
+#[test]
+fn it_reaches_into_other_namespaces() {
+    let world = stage();
+    if world.program(Path::new("/usr/bin/unshare"), &["-Ur", "true"]).output().code != 0 {
+        println!("left out: this machine gives users no user namespaces");
+        return;
+    }
+    let elsewhere = "unshare --user --map-root-user --pid --fork --mount-proc";
+    let out =
+        granted(&world, &[], &format!("{elsewhere} sh -c 'ctl get shop/a; ctl get other; exit $?'")).output();
+    assert_eq!((out.stdout.as_slice(), out.code), (&b"value a"[..], 4), "{}", out.stderr);
+    assert!(out.stderr.contains("denied other: handle "), "{}", out.stderr);
+    // By the socket nobody there is served.
+    let out = world
+        .program(Path::new("/usr/bin/unshare"), &["-Upf", "--map-root-user", "ctl", "get", "shop/a"])
+        .output();
+    assert!(out.stdout.is_empty() && out.stderr.contains("namespace"), "control: {}", out.stderr);
+}

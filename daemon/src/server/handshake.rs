@@ -68,8 +68,9 @@ pub async fn meet(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Met, Fail
 pub async fn meet_holder(shared: &Shared, tap: BorrowedFd<'_>, creds: Option<Creds>) -> Result<Met, Failed> {
     let (owner, stamp) = (shared.state.owner(), shared.state.stamp());
     let asked = creds.ok_or(Failed::Unknown(Unattested::NoCredentials))?;
-    // Read now: our clients hide themselves before they greet.
-    let mut identity = identify(shared, move || attest::identify_holder(asked, owner, stamp)).await?;
+    // Read now: our clients hide themselves before they greet. What is wrong with it is said to whoever
+    // greets, since another may take this answer.
+    let read = identify(shared, move || attest::identify_holder(asked, owner, stamp)).await;
     let (wire, nonce) = challenge(shared, tap).map_err(Failed::Early)?;
     let mut inbox = Inbox::new();
     let first = Cell::new(None);
@@ -85,13 +86,31 @@ pub async fn meet_holder(shared: &Shared, tap: BorrowedFd<'_>, creds: Option<Cre
     let hello = timeout(limits::HANDSHAKE, hello(&wire, &mut inbox, from_one, &nonce)).await;
     let claims = match hello.unwrap_or(Err(Ended::TooSlow("answer the challenge"))) {
         Ok(claims) => claims,
-        Err(ended) => return Err(Failed::Known(identity, ended)),
+        Err(ended) => {
+            return Err(match read {
+                Ok(identity) => Failed::Known(identity, ended),
+                Err(_) => Failed::Early(ended),
+            });
+        }
     };
-    if let Some(greeted) = first.get().filter(|greeted| greeted.pid != asked.pid) {
-        identity = identify(shared, move || attest::identify_holder(greeted, owner, stamp)).await?;
+    let read = match first.get().filter(|greeted| greeted.pid != asked.pid) {
+        Some(greeted) => identify(shared, move || attest::identify_holder(greeted, owner, stamp)).await,
+        None => read,
+    };
+    let peer = match read {
+        Ok(identity) => identity.confirmed_holder(claims),
+        Err(Failed::Unknown(reason)) => Err(reason),
+        Err(failed) => return Err(failed),
+    };
+    match peer {
+        Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox }),
+        Err(reason) => {
+            let refusal = refuse::unattested(&reason);
+            // It is told if it still listens.
+            let _ = wire.send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
+            Err(Failed::Unknown(reason))
+        }
     }
-    let peer = identity.confirmed_holder(claims).map_err(Failed::Unknown)?;
-    Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox })
 }
 
 /// Sends the nonce, with one end of a fresh pair; our end and the nonce.

@@ -15,19 +15,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glassdome_proto::{Outcome, Reply, encode};
 use glassdome_sys::{Creds, pass_credentials, recv, refuse_descriptors};
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::{self, Shared};
-use super::handshake::{Failed, meet_holder};
+use super::handshake::meet_holder;
 use super::wire::watched;
 use crate::clock;
 use crate::handles::Handle;
-use crate::refuse;
 
 /// Connections out of one tap at one time, those included that are still greeting; further bytes wait.
 const CONNECTIONS: usize = 32;
@@ -107,26 +105,11 @@ async fn meet(
     seat: OwnedSemaphorePermit,
 ) {
     let met = meet_holder(&shared, tap.get_ref().as_fd(), creds).await;
+    // Not held for as long as a connection lives.
+    drop(tap);
     match met {
-        Ok(met) => {
-            // Descriptors of the tap are not held for as long as a connection lives.
-            drop(tap);
-            connection::run_by(shared, met, handle).await;
-        }
-        Err(failed) => {
-            if let Failed::Unknown(reason) = &failed {
-                tell(tap.get_ref(), &Reply { id: 0, outcome: Outcome::Err(refuse::unattested(reason)) });
-            }
-            connection::failed(&shared, &failed);
-        }
+        Ok(met) => connection::run_by(shared, met, handle).await,
+        Err(failed) => connection::failed(&shared, &failed),
     }
     drop(seat);
-}
-
-/// The holder may be gone, or not reading: it is told if it can be.
-fn tell(tap: &OwnedFd, reply: &Reply<'_>) {
-    let mut frame = [0; glassdome_proto::limits::MESSAGE + 64];
-    if let Ok(len) = encode(reply, &mut frame) {
-        let _ = send(tap, &frame[..len], SendFlags::NOSIGNAL);
-    }
 }

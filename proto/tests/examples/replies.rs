@@ -13,7 +13,7 @@ use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Refusal};
 use super::{CURSOR, NONCE, THEN, bytes, field, list, name, text};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 27] = [
+pub const REPLIES: [&str; 29] = [
     "status",
     "doctor",
     "unlocked",
@@ -41,6 +41,8 @@ pub const REPLIES: [&str; 27] = [
     "grants",
     "revoked",
     "values",
+    "handle",
+    "handles",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
@@ -78,6 +80,8 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Policy(Policy::RuleRemoved) => "rule-removed",
         Answer::Policy(Policy::Grants(_)) => "grants",
         Answer::Policy(Policy::Revoked) => "revoked",
+        Answer::Policy(Policy::Handle { .. }) => "handle",
+        Answer::Policy(Policy::Handles { .. }) => "handles",
     }
 }
 
@@ -95,6 +99,18 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     let here = Found::Here { version: 1, expires: Some(THEN), value: bytes(b"\x00\xff\n") };
     let values = secrets::Answer::Values(list(vec![here, Found::Alone]));
     all.push(("", Outcome::Ok(Answer::Secrets(values))));
+    all.push(("", Outcome::Ok(Answer::Policy(policy::Answer::Handle { id: 303 }))));
+    let handle = policy::Handle {
+        id: 303,
+        pid: 4711,
+        name: text("make"),
+        by: text("terminal:3"),
+        secrets: list(vec![Glob::parse("shop/*").unwrap()]),
+        since: THEN,
+        ends: Some(THEN + 600),
+    };
+    let handles = policy::Answer::Handles { handles: list(vec![handle]), more: false };
+    all.push(("", Outcome::Ok(Answer::Policy(handles))));
     all
 }
 

@@ -9,7 +9,7 @@ use glassdome_proto::{Body, Chunk, Glob};
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 29] = [
+pub const REQUESTS: [&str; 31] = [
     "status",
     "doctor",
     "create",
@@ -39,6 +39,8 @@ pub const REQUESTS: [&str; 29] = [
     "grants",
     "revoke",
     "get-many",
+    "handle",
+    "handles",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -75,6 +77,8 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Policy(Policy::RemoveRule { .. }) => "remove-rule",
         Body::Policy(Policy::Grants { .. }) => "grants",
         Body::Policy(Policy::Revoke { .. }) => "revoke",
+        Body::Policy(Policy::Handle { .. }) => "handle",
+        Body::Policy(Policy::Handles { .. }) => "handles",
     }
 }
 
@@ -145,6 +149,14 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     let wanted = |at, field| Wanted { name: name(at), field };
     let items = list(vec![wanted("aws/prod/key", None), wanted("db", Some(field("user")))]);
     all.push(("", Body::Secrets(Secrets::GetMany { items })));
+    let globs = || list(["shop/*", "db"].iter().map(|glob| Glob::parse(glob).unwrap()).collect());
+    let handles = [
+        ("", policy::Request::Handle { secrets: globs(), lasts_s: None }),
+        ("for 10 min", policy::Request::Handle { secrets: globs(), lasts_s: Some(600) }),
+        ("", policy::Request::Handles { skip: 0, proof: None }),
+        ("with the password", policy::Request::Handles { skip: 8, proof: Some(password()) }),
+    ];
+    all.extend(handles.map(|(detail, request)| (detail, Body::Policy(request))));
     all
 }
 

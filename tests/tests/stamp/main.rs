@@ -233,6 +233,37 @@ fn installed_both_sides_know_each_other_and_nobody_else() {
     assert_eq!(out.code, 4, "{}", out.stderr);
 }
 
+/// A handle is for programs that have no stamp, and the installed client asks by it with its own.
+#[test]
+fn a_handle_serves_with_the_stamp_and_without() {
+    if left_out_without_root("installing for everybody") {
+        return;
+    }
+    let (install, world) = (Install::new(), World::new());
+    let ctl = install.program("ctl");
+    let ctl = text(&ctl);
+    let stored = format!("printf 1 | {ctl} set shop/a --stdin && printf 2 | {ctl} set b --stdin");
+    granted(&world, &install, &stored).ok();
+    let by_handle = |command: &str| {
+        let script = format!("{command} get shop/a && {command} get b; exit $?");
+        granted(&world, &install, &format!("{ctl} run --grant 'shop/*' -- sh -c '{script}'; exit $?"))
+            .output()
+    };
+    let last = || world.audit().into_iter().rfind(|record| record["event"] == "get").unwrap();
+    let stamped = by_handle(ctl);
+    assert_eq!((stamped.stdout.as_slice(), stamped.code), (&b"1"[..], 4), "{}", stamped.stderr);
+    assert_eq!(last()["peer"]["kernel"]["gid"], install.gid(), "{}", last());
+    assert!(last()["by"].as_str().unwrap().starts_with("handle:"), "{}", last());
+    // What the kernel gives no stamp is refused at the socket (below), and served by the handle.
+    for start in ["setpriv --no-new-privs", "unshare --user --map-root-user --pid --fork"] {
+        let out = by_handle(&format!("{start} {ctl}"));
+        assert_eq!((out.stdout.as_slice(), out.code), (&b"1"[..], 4), "{start}: {}", out.stderr);
+        assert_ne!(last()["peer"]["kernel"]["gid"], install.gid(), "{}", last());
+        let out = granted(&world, &install, &format!("{start} {ctl} get shop/a; exit $?")).output();
+        assert!(out.code != 0 && out.stdout.is_empty(), "control: {start}: {}", out.stderr);
+    }
+}
+
 /// A line of `sh` behind the master password, typed into the installed program by that shell.
 fn granted(world: &World, install: &Install, line: &str) -> Run {
     let start = install.program("glassdome_start");
