@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::session::LockReason;
-use glassdome_sys::{DirError, Stamp, private_dir};
+use glassdome_sys::{DirError, Stamp, private_dir, share_one_heap};
 use glassdome_vault::{self as vault, Vault};
 use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
@@ -121,6 +121,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(options: Options, stamp: Option<Stamp>) -> Result<(), Error> {
+    // One thread does nearly everything: what the others have freed is to be of use to it.
+    share_one_heap();
     attest::supported().map_err(Error::Kernel)?;
     let config = Config::resolve()?;
     let _alone = hold_vault(&config.vault)?;

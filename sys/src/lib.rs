@@ -10,6 +10,7 @@
 //! | how is a process started and kept to itself? | [`spawn_detached`], [`harden_process`], [`set_no_new_privs`], [`raise_nofile`] |
 //! | is the program at the other end an installed one? | [`Stamp`] |
 //! | what must be put right before a signal ends us? | [`HeldSignals`] |
+//! | how much memory do threads keep? | [`share_one_heap`] |
 //! | is this directory ours alone? | [`private_dir()`] |
 
 mod address_space;
@@ -17,6 +18,7 @@ mod creds;
 mod descriptor;
 mod detached;
 mod harden;
+mod heap;
 mod held_signals;
 mod message;
 mod pidfd;
@@ -32,6 +34,7 @@ pub use creds::{Creds, peer_creds};
 pub use descriptor::close_on_exec;
 pub use detached::spawn_detached;
 pub use harden::{harden_process, raise_nofile, set_no_new_privs};
+pub use heap::share_one_heap;
 pub use held_signals::HeldSignals;
 pub use message::{Received, recv, recv_with_fd, send_with_fd};
 pub use pidfd::{PidInfo, peer_pidfd, pidfd_alive, pidfd_info};
