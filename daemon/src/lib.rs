@@ -13,6 +13,7 @@
 //! | [`attest`] | who a peer is, and that it stays so | `/proc`, pidfds |
 //! | [`session`] | whether a key exists, and until when | nothing: pure |
 //! | [`standing`] | what speaks for a peer: the grant of its terminal, rules about it | `/proc`, files |
+//! | [`handles`] | which rights of programs to a few names still hold | pidfds |
 //! | [`policy`] | whether this peer may | nothing: pure |
 //! | [`gate`] | asks them, and hands on a permit, the only way to a key | – |
 //! | [`ops`] | what each message does | the vault |
