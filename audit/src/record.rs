@@ -96,12 +96,22 @@ pub enum Event {
     Grant,
     /// The granted terminals were shown.
     Grants,
-    /// The grant of a terminal was ended by hand.
+    /// The remembered answers were shown.
+    Answers,
+    /// A grant, or a remembered answer, was ended by hand.
     Revoke,
     /// A handle was made for a program.
     Handle,
     /// The handles were shown.
     Handles,
+    /// The person was asked.
+    Ask,
+    /// The open questions were shown.
+    Questions,
+    /// The person said yes.
+    Approve,
+    /// The person said no.
+    Refuse,
     /// Another process than the one that asked was shown as the daemon sees it.
     WhoAmI,
     /// The check of the vault found records put back, changed or taken away.

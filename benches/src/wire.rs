@@ -46,6 +46,7 @@ impl Wire {
             nonce: challenge.nonce,
             client: Text::cut("bench"),
             version: Text::cut(env!("CARGO_PKG_VERSION")),
+            wait_s: 0,
         };
         let parsed = Name::parse(name).map_err(glassdome_client::Error::from)?;
         let body = Body::Secrets(secrets::Request::Get { name: parsed, field: None });

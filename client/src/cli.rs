@@ -21,6 +21,7 @@ use crate::shell_token;
 use crate::socket_path::SocketPath;
 use crate::tap::Tap;
 use crate::text::notice;
+use crate::wait::WaitArgs;
 
 /// The program `ctl`, which is also called `glassdome`.
 pub fn ctl() -> ExitCode {
@@ -149,13 +150,22 @@ pub(crate) fn connect() -> Result<Connection, Error> {
     as_ourselves(connect_as_anyone)
 }
 
+/// As [`connect`], for what a person may be asked about.
+///
+/// # Errors
+/// As [`Connection::open`]; a span of time that is none.
+pub(crate) fn connect_to_ask(wait: &WaitArgs) -> Result<Connection, Error> {
+    let wait = wait.wait()?;
+    as_ourselves(|| Connection::open_to_wait(&SocketPath::find()?.path, wait))
+}
+
 /// Connects to the daemon for values: by the handle that this process was started with, if it was, and
-/// otherwise as [`connect`]. By a handle it says nothing but names, and needs no stamp for that.
+/// otherwise as [`connect_to_ask`]. By a handle it says nothing but names, and needs no stamp for that.
 ///
 /// # Errors
 /// [`Error::Usage`] for a handle that did not come along, or as [`Connection::open`].
-pub(crate) fn connect_for_values() -> Result<Connection, Error> {
-    Tap::given()?.map_or_else(connect, Connection::through)
+pub(crate) fn connect_for_values(wait: &WaitArgs) -> Result<Connection, Error> {
+    Tap::given()?.map_or_else(|| connect_to_ask(wait), Connection::through)
 }
 
 /// Connects to the daemon for what it does for any process of the owner, without a token and with or

@@ -33,6 +33,7 @@ use crate::daemon_check::{Found, judge_peer, judge_place};
 use crate::error::{Error, Side};
 use crate::shell_token::ShellToken;
 use crate::tap::Tap;
+use crate::wait::Wait;
 use crate::wire_buffer::WireBuffer;
 
 /// From the connection to the daemon's challenge.
@@ -56,6 +57,8 @@ pub struct Connection {
     /// Whether a descriptor comes with the next answer.
     expects_descriptor: bool,
     descriptor: Option<OwnedFd>,
+    /// For how long a person is waited for.
+    wait: Wait,
 }
 
 impl Connection {
@@ -66,7 +69,16 @@ impl Connection {
     /// [`Error::NoDaemon`], [`Error::NotOurs`], [`Error::Upgrade`], a refusal of the daemon, or what
     /// failed underneath.
     pub fn open(socket: &Path) -> Result<Self, Error> {
-        let mut connection = Self::open_within(socket, HANDSHAKE)?;
+        Self::open_to_wait(socket, Wait::NOT)
+    }
+
+    /// As [`Connection::open`]; what nothing speaks about waits for a person's answer, for as long as
+    /// `wait` says beside that.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub fn open_to_wait(socket: &Path, wait: Wait) -> Result<Self, Error> {
+        let mut connection = Self::reach_and_greet(socket, HANDSHAKE, wait)?;
         connection.patience = limits::ANSWER;
         Ok(connection)
     }
@@ -77,21 +89,25 @@ impl Connection {
     /// # Errors
     /// As [`Connection::open`].
     pub fn open_within(socket: &Path, patience: Duration) -> Result<Self, Error> {
+        Self::reach_and_greet(socket, patience, Wait::NOT)
+    }
+
+    fn reach_and_greet(socket: &Path, patience: Duration, wait: Wait) -> Result<Self, Error> {
         let deadline = Instant::now() + patience;
         let accepted = reach(socket, patience)?;
         judge_peer(accepted.as_fd(), Stamp::taken()).map_err(Error::Exchange)??;
-        Self::greet(accepted, deadline)
+        Self::greet(accepted, deadline, wait)
     }
 
     /// Asks for a connection by a tap, and greets the daemon on it. Who is at the tap's other end is not
     /// looked at: this process was started with it, and says nothing by it but names.
     pub(crate) fn through(tap: Tap) -> Result<Self, Error> {
-        let mut connection = Self::greet(tap.ask()?, Instant::now() + HANDSHAKE)?;
+        let mut connection = Self::greet(tap.ask()?, Instant::now() + HANDSHAKE, Wait::NOT)?;
         connection.patience = limits::ANSWER;
         Ok(connection)
     }
 
-    fn greet(accepted: OwnedFd, deadline: Instant) -> Result<Self, Error> {
+    fn greet(accepted: OwnedFd, deadline: Instant, wait: Wait) -> Result<Self, Error> {
         let (challenge, wire) = receive_challenge(&accepted, left(deadline)?)?;
         // The daemon has seen it, and nothing that follows needs it.
         Stamp::taken().map_or(Ok(()), Stamp::give_up).map_err(Error::Harden)?;
@@ -110,6 +126,7 @@ impl Connection {
             patience: left(deadline)?,
             expects_descriptor: false,
             descriptor: None,
+            wait,
         };
         // It waits in the outbox for the first request: both go out in one write.
         connection.put(&Hello {
@@ -117,6 +134,7 @@ impl Connection {
             nonce: challenge.nonce,
             client: Text::cut(env!("CARGO_PKG_NAME")),
             version: Text::cut(env!("CARGO_PKG_VERSION")),
+            wait_s: wait.seconds(),
         })?;
         Ok(connection)
     }
@@ -165,7 +183,13 @@ impl Connection {
     /// Waits for the next answer to the request `id`.
     pub(crate) fn answer(&mut self, id: u32) -> Result<Answer<'_>, Error> {
         self.pass_over_token()?;
-        let len = self.receive_frame()?;
+        let mut len = self.receive_frame(Duration::ZERO)?;
+        if !self.wait.at_most.is_zero() {
+            while let Some((question, left)) = self.asked(len)? {
+                (self.wait.told)(question, left);
+                len = self.receive_frame(left)?;
+            }
+        }
         let payload = &self.inbox.take(HEADER_LEN + len)[HEADER_LEN..];
         let reply: Reply<'_> = decode(payload)?;
         match reply.outcome {
@@ -176,18 +200,28 @@ impl Connection {
         }
     }
 
+    /// Takes out a reply that says that a person is asked, about whichever request: the question's number,
+    /// and for how long it stays open. Another reply stays.
+    fn asked(&mut self, len: usize) -> Result<Option<(u32, Duration)>, Error> {
+        let reply: Reply<'_> = decode(&self.inbox.filled()[HEADER_LEN..HEADER_LEN + len])?;
+        let Outcome::Asked { question, left_ms } = reply.outcome else { return Ok(None) };
+        self.inbox.take(HEADER_LEN + len);
+        let left = Duration::from_millis(left_ms.into());
+        Ok(Some((question, left.min(Duration::from_secs(limits::WAIT.into())))))
+    }
+
     /// Waits for the answer about the token, if one is awaited, and takes it out. Answers come in any
     /// order: another one that is there first stays.
     pub(crate) fn pass_over_token(&mut self) -> Result<(), Error> {
         let Some(id) = self.token else { return Ok(()) };
-        let len = self.receive_frame()?;
+        let len = self.receive_frame(Duration::ZERO)?;
         let reply: Reply<'_> = decode(&self.inbox.filled()[HEADER_LEN..HEADER_LEN + len])?;
         if reply.id != id {
             return Ok(());
         }
         match reply.outcome {
             Outcome::Ok(Answer::Session(session::Answer::TokenTaken)) => {}
-            Outcome::Ok(_) => return Err(Error::Unexpected),
+            Outcome::Ok(_) | Outcome::Asked { .. } => return Err(Error::Unexpected),
             Outcome::Err(refusal) => return Err(refusal.into()),
         }
         self.token = None;
@@ -254,15 +288,16 @@ impl Connection {
         }
     }
 
-    /// Waits until the inbox starts with a whole frame, and returns the length of its payload.
-    fn receive_frame(&mut self) -> Result<usize, Error> {
+    /// Waits until the inbox starts with a whole frame, and returns the length of its payload. `more` is
+    /// how much longer than usual it may take.
+    fn receive_frame(&mut self, more: Duration) -> Result<usize, Error> {
         if self.inbox.filled().is_empty() {
             self.inbox.wipe();
         } else {
             self.inbox.compact();
         }
-        let deadline = Instant::now() + self.patience;
-        let mut wait = self.patience;
+        let mut wait = self.patience + more;
+        let deadline = Instant::now() + wait;
         loop {
             if let Some((header, rest)) = self.inbox.filled().split_first_chunk::<HEADER_LEN>() {
                 let len = payload_len(*header)?;
@@ -355,7 +390,7 @@ fn receive_challenge(accepted: &OwnedFd, wait: Duration) -> Result<(Challenge, O
         Some(wire) => Ok((decode(payload)?, wire)),
         None => match decode::<Reply<'_>>(payload)?.outcome {
             Outcome::Err(refusal) => Err(refusal.into()),
-            Outcome::Ok(_) => Err(Error::Unexpected),
+            Outcome::Ok(_) | Outcome::Asked { .. } => Err(Error::Unexpected),
         },
     }
 }

@@ -42,6 +42,12 @@ pub enum Error {
     /// Typed twice, and not the same.
     #[error("the two entries differ: nothing was changed")]
     NotTheSame,
+    /// No such question is open.
+    #[error("there is no open question {id}: it was answered, or its time is over. Questions: ctl approvals")]
+    NoQuestion {
+        /// Its number.
+        id: u32,
+    },
     /// Nothing listens.
     #[error("no daemon at {}. Start it: glassdome_start", socket.display())]
     NoDaemon {

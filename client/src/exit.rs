@@ -128,6 +128,7 @@ impl From<&Error> for Exit {
             Error::NoInput(_) => Self::NoInput,
             Error::Run { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Self::NoProgram,
             Error::Run { .. } => Self::CannotRun,
+            Error::NoQuestion { .. } => Self::NotFound,
             Error::Harden(_)
             | Error::StartDaemon(_)
             | Error::Random(_)
@@ -216,6 +217,7 @@ mod tests {
             (Error::Unexpected, 11),
             (Error::WriteFile { path: path(), source: broken() }, 12),
             (Error::NoInput("x"), 13),
+            (Error::NoQuestion { id: 3 }, 5),
             (Error::Harden(broken()), 1),
             (Error::StartDaemon(broken()), 1),
             (Error::Random(broken()), 1),

@@ -65,6 +65,7 @@ mod tap;
 mod terminal;
 mod text;
 mod transfer;
+mod wait;
 mod wire_buffer;
 
 pub use cli::{ctl, glassdome_start};

@@ -2,10 +2,11 @@
 //! granted terminal.
 
 use glassdome_proto::policy::{
-    Answer as Policy, Grant, NewRule, Picture, Pinned, Request, Rule, RuleId, Shown,
+    Answer as Policy, Grant, NewRule, Picture, Pinned, Question, Remembered, Request, Rule, RuleId, Scope,
+    Shown,
 };
 use glassdome_proto::session::Password;
-use glassdome_proto::{Answer, Body, Text, limits};
+use glassdome_proto::{Answer, Body, List, Text, limits};
 
 use crate::connection::Connection;
 use crate::error::Error;
@@ -94,7 +95,72 @@ impl Connection {
         }
     }
 
-    /// Ends a grant.
+    /// The answers that are remembered.
+    ///
+    /// # Errors
+    /// As [`Connection::call`]; [`Error::Unexpected`] when the daemon tells of more than
+    /// [`limits::ANSWERS`].
+    pub fn answers(&mut self, proof: Option<Password<'_>>) -> Result<Vec<Remembered<'static>>, Error> {
+        let mut all: Vec<Remembered<'static>> = Vec::new();
+        loop {
+            let skip = u16::try_from(all.len()).map_err(|_| Error::Unexpected)?;
+            let Policy::Answers { answers, more } = self.ask(Request::Answers { skip, proof })? else {
+                return Err(Error::Unexpected);
+            };
+            let stands_still = answers.is_empty();
+            all.extend(answers.into_vec().into_iter().map(answer_into_owned));
+            match more {
+                false => return Ok(all),
+                true if stands_still || all.len() >= limits::ANSWERS => return Err(Error::Unexpected),
+                true => {}
+            }
+        }
+    }
+
+    /// The questions that are open, and the number of this state of them; waits until there is one unlike
+    /// `unlike`, or for half a minute.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn questions(
+        &mut self,
+        unlike: Option<u64>,
+        proof: Option<Password<'_>>,
+    ) -> Result<(Vec<Question<'_>>, u64), Error> {
+        match self.ask(Request::Questions { unlike, proof })? {
+            Policy::Questions { questions, state } => Ok((questions.into_vec(), state)),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Says yes to a question; the number of the answer, if it is remembered.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn approve(
+        &mut self,
+        id: u32,
+        scope: Scope,
+        proof: Option<Password<'_>>,
+    ) -> Result<Option<u32>, Error> {
+        match self.ask(Request::Approve { id, scope, proof })? {
+            Policy::Approved { answer } => Ok(answer),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Says no to a question.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn refuse(&mut self, id: u32, proof: Option<Password<'_>>) -> Result<(), Error> {
+        match self.ask(Request::Refuse { id, proof })? {
+            Policy::Refused => Ok(()),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Ends a grant or a remembered answer.
     ///
     /// # Errors
     /// As [`Connection::call`].
@@ -119,6 +185,24 @@ fn rule_into_owned(rule: Rule<'_>) -> Rule<'static> {
     Rule { id: text_into_owned(id), decision, secrets, actions, exe, script, made }
 }
 
+fn answer_into_owned(answer: Remembered<'_>) -> Remembered<'static> {
+    let Remembered { id, since, pid, name, action, names, more, script, exe, left_s } = answer;
+    let names = names.into_vec().into_iter().map(text_into_owned).collect();
+    Remembered {
+        id,
+        since,
+        pid,
+        name: text_into_owned(name),
+        action,
+        // As many as there were.
+        names: List::new(names).unwrap_or_else(|| unreachable!("no more than were read")),
+        more,
+        script: script.map(text_into_owned),
+        exe: exe.map(text_into_owned),
+        left_s,
+    }
+}
+
 fn pinned_into_owned(pinned: Pinned<'_>) -> Pinned<'static> {
     Pinned { path: text_into_owned(pinned.path), sha256: pinned.sha256 }
 }
@@ -132,7 +216,7 @@ fn text_into_owned<const MAX: usize>(text: Text<'_, MAX>) -> Text<'static, MAX> 
 mod tests {
     use std::os::unix::net::UnixStream;
 
-    use glassdome_proto::{List, Outcome, decode};
+    use glassdome_proto::{Outcome, decode};
 
     use super::*;
     use crate::connection_tests::{Daemon, told};

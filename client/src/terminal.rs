@@ -49,6 +49,26 @@ impl Terminal {
         (&self.tty).write_all(format!("{line}\n").as_bytes()).map_err(Error::Terminal)
     }
 
+    /// Asks for one short line, which is shown as it is typed.
+    ///
+    /// # Errors
+    /// [`Error::NoInput`] when the person ends the input instead.
+    pub(crate) fn ask(&self, prompt: &str) -> Result<String, Error> {
+        // What was typed before the question could be read does not answer it.
+        tcflush(&self.tty, QueueSelector::IFlush).map_err(|error| Error::Terminal(error.into()))?;
+        (&self.tty).write_all(prompt.as_bytes()).map_err(Error::Terminal)?;
+        let mut line = [0; 256];
+        let len = loop {
+            match rustix::io::read(&self.tty, &mut line) {
+                Ok(0) => return Err(Error::NoInput("nothing was typed: nothing was done")),
+                Ok(len) => break len,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(Error::Terminal(error.into())),
+            }
+        };
+        Ok(String::from_utf8_lossy(&line[..len]).trim_end().to_owned())
+    }
+
     /// Asks for one line of at most `max` bytes and shows nothing of it. A signal that ends the program
     /// does so, after the terminal is as it was. Stopped and continued, it asks again from the start.
     ///

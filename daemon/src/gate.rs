@@ -7,12 +7,12 @@
 use std::cell::Ref;
 
 use glassdome_audit::{Event, Outcome};
-use glassdome_proto::Refusal;
+use glassdome_proto::{Refusal, limits};
 use glassdome_vault::Keys;
 
 use crate::clock;
 use crate::ops::Asking;
-use crate::policy::{self, By, Question, Verdict};
+use crate::policy::{self, Action, Asked, By, Question, Verdict};
 use crate::refuse;
 
 /// This peer may do this, now.
@@ -59,14 +59,18 @@ pub fn admit<'s>(
     if !state.is_open(clock::now()) {
         return Err(refused("locked", refuse::locked(state.last_lock())));
     }
-    let (standing, asker) = stand.now(state);
+    let (mut standing, asker) = stand.now(state);
+    standing.cleared.clone_from(&asking.cleared);
     let verdict = match stand.handle() {
         Some(handle) => handle.decide(&standing, question, clock::now(), |rule| state.has_rule(rule)),
         None => policy::decide(&standing, question),
     };
     let by = match verdict {
         Verdict::Allow(by) => by,
-        Verdict::Ask(_) => return Err(refused("policy", refuse::denied(question, &asker))),
+        Verdict::Ask(_) => {
+            let id = Asked::of(question).map(|asked| state.questions().refused(asked, asker.clone()));
+            return Err(refused("policy", refuse::denied(question, &asker, id, None)));
+        }
         Verdict::Deny(rule) => {
             if let (None, Some(handle)) = (&rule, stand.handle()) {
                 return Err(refused(&By::Handle(handle.id()).word(), refuse::beyond(question, handle)));
@@ -80,4 +84,49 @@ pub fn admit<'s>(
         Some(keys) => Ok(Permit { keys, by }),
         None => Err(refused("locked", refuse::locked(state.last_lock()))),
     }
+}
+
+/// What the person would have to be asked about before these secrets can be used so; `None` where there is
+/// nothing to ask: they are allowed, one of them is denied, or nobody waits for an answer.
+pub fn asks<'n>(
+    asking: &Asking,
+    action: Action,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Option<(Asked, Option<String>)> {
+    let questions = names.into_iter().map(|name| Question::Secret(action, name));
+    asks_about(asking, questions, |questions| Asked {
+        action,
+        names: questions.iter().filter_map(|question| question.secret()).map(str::to_owned).collect(),
+    })
+}
+
+/// As [`asks`], before names are listed.
+pub fn asks_to_list(asking: &Asking) -> Option<(Asked, Option<String>)> {
+    asks_about(asking, [Question::Names], |_| Asked { action: Action::List, names: Vec::new() })
+}
+
+fn asks_about<'n>(
+    asking: &Asking,
+    questions: impl IntoIterator<Item = Question<'n>>,
+    asked: impl FnOnce(&[Question<'n>]) -> Asked,
+) -> Option<(Asked, Option<String>)> {
+    let Asking { state, stand, .. } = asking;
+    if asking.wait.is_zero() || !state.is_open(clock::now()) {
+        return None;
+    }
+    let (mut standing, _) = stand.now(state);
+    standing.cleared.clone_from(&asking.cleared);
+    let mut open = Vec::new();
+    let mut by = None;
+    for question in questions {
+        match policy::decide(&standing, question) {
+            Verdict::Allow(_) => {}
+            Verdict::Ask(rule) => {
+                open.push(question);
+                by = by.or(rule);
+            }
+            Verdict::Deny(_) => return None,
+        }
+    }
+    (1..=limits::ASKED).contains(&open.len()).then(|| (asked(&open), by.map(|rule| rule.id.clone())))
 }

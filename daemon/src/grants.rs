@@ -185,16 +185,15 @@ impl Grants {
         if list.len() >= limits::GRANTS {
             return Err(Ungranted::TooMany);
         }
-        let id = self.next_id();
+        let id = self.number();
         list.push(Grant { id, shell, multiplexer, token, since: now });
         Ok(id)
     }
 
-    /// A number that no grant has, nor a handle: `revoke` takes either.
-    pub fn next_id(&self) -> u32 {
-        let id = self.last.get().wrapping_add(1);
-        self.last.set(id);
-        id
+    /// A number that nothing else has: whatever `ctl revoke` can end is numbered here.
+    pub fn number(&self) -> u32 {
+        self.last.set(self.last.get().wrapping_add(1));
+        self.last.get()
     }
 
     /// The grant that covers a command.

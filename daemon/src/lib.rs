@@ -15,6 +15,7 @@
 //! | [`standing`] | what speaks for a peer: the grant of its terminal, rules about it | `/proc`, files |
 //! | [`handles`] | which rights of programs to a few names still hold | pidfds |
 //! | [`policy`] | whether this peer may | nothing: pure |
+//! | [`questions`], [`answers`] | what a person is asked, and what of the answers is remembered | nothing: pure |
 //! | [`gate`] | asks them, and hands on a permit, the only way to a key | – |
 //! | [`ops`] | what each message does | the vault |
 //! | [`journal`] | the record | the log's file |
@@ -25,6 +26,7 @@
 //! draws the key, hands it over and ends.
 #![forbid(unsafe_code)]
 
+pub mod answers;
 pub mod attest;
 pub mod clock;
 pub mod config;
@@ -38,6 +40,7 @@ pub mod machine;
 pub mod ops;
 pub mod options;
 pub mod policy;
+pub mod questions;
 pub mod refuse;
 pub mod run;
 pub mod server;

@@ -17,7 +17,7 @@ use crate::journal::Unwritable;
 use crate::settings::Unread;
 use crate::worker::Lost;
 
-pub use asker::{beyond, denied, kept_back, lacking, ungiven};
+pub use asker::{Said, beyond, denied, kept_back, lacking, ungiven};
 
 /// No session.
 pub fn locked(last: Option<LockReason>) -> Refusal<'static> {
@@ -28,6 +28,11 @@ pub fn locked(last: Option<LockReason>) -> Refusal<'static> {
 /// A lock came while the request was under way.
 pub fn lock_came() -> Refusal<'static> {
     Refusal::new(Code::Locked, "locked: a lock came before the answer. Unlock: glassdome_start")
+}
+
+/// What may be had changed between a person's yes and the request.
+pub fn late_change() -> Refusal<'static> {
+    Refusal::new(Code::Denied, "denied: what may be had has just changed. Try again")
 }
 
 /// No vault.

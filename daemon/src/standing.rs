@@ -67,6 +67,13 @@ pub struct Asker {
     pub changed: Option<Arc<Rule>>,
 }
 
+impl Asker {
+    /// Whether it is the same program, as far as its name and files tell.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (&self.name, &self.script, &self.exe) == (&other.name, &other.script, &other.exe)
+    }
+}
+
 impl Stand {
     /// Of a connection that came out of a handle.
     pub fn by(handle: Rc<Handle>) -> Self {

@@ -13,13 +13,15 @@ use glassdome_proto::session::{LockReason, VaultState};
 use glassdome_vault::{Keys, Vault};
 use tokio::sync::{Mutex, Notify, watch};
 
+use crate::answers::Answers;
 use crate::attest::matching::Files;
 use crate::clock::{self, Now};
 use crate::grants::Grants;
 use crate::handles::Handles;
 use crate::journal::{Entry, Journal, Recorded, Who};
 use crate::looks::Looks;
-use crate::policy::rule::Rule;
+use crate::policy::rule::{Origin, Rule};
+use crate::questions::Questions;
 use crate::refuse;
 use crate::session::{Input, Limits, Session};
 use crate::throttle::Backoff;
@@ -47,11 +49,14 @@ pub struct State {
     opened: Notify,
     changed: Notify,
     stop: Notify,
+    sealed: RefCell<Vec<Arc<Rule>>>,
     rules: RefCell<Arc<[Arc<Rule>]>>,
     rule_files: RefCell<Files>,
     grants: Grants,
     handles: Handles,
-    generation: Cell<u64>,
+    questions: Questions,
+    answers: Answers,
+    generation: watch::Sender<u64>,
     looks: Looks,
     looks_on_request: Looks,
     looks_proven: Looks,
@@ -102,11 +107,14 @@ impl State {
             opened: Notify::new(),
             changed: Notify::new(),
             stop: Notify::new(),
+            sealed: RefCell::default(),
             rules: RefCell::new(Arc::new([])),
             rule_files: RefCell::new(Files::none(Instant::now())),
             grants: Grants::default(),
             handles: Handles::default(),
-            generation: Cell::new(0),
+            questions: Questions::default(),
+            answers: Answers::default(),
+            generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
             looks_on_request: Looks::new(LOOKS_ON_REQUEST),
             looks_proven: Looks::new(LOOKS_PROVEN),
@@ -184,6 +192,8 @@ impl State {
             // They end with the session; rules rest sealed until the next.
             self.grants.clear();
             self.handles.clear();
+            self.questions.clear();
+            self.answers.clear();
             self.set_rules(Vec::new());
             tracing::info!("locked: {}", reason.describe());
             let by = Some(reason.name());
@@ -224,13 +234,18 @@ impl State {
     // The policy.
 
     /// The sealed rules, of an open session.
+    pub fn sealed_rules(&self) -> Vec<Arc<Rule>> {
+        self.sealed.borrow().clone()
+    }
+
+    /// All rules in force: the sealed ones and what a person's answers amount to.
     pub fn rules(&self) -> Arc<[Arc<Rule>]> {
         self.rules.borrow().clone()
     }
 
     /// Other rules are sealed, or the session has others.
     pub fn set_rules(&self, rules: Vec<Arc<Rule>>) {
-        *self.rules.borrow_mut() = rules.into();
+        *self.sealed.borrow_mut() = rules;
         self.policy_changed();
     }
 
@@ -246,6 +261,9 @@ impl State {
 
     /// Whether this rule is in force.
     pub fn has_rule(&self, rule: &Arc<Rule>) -> bool {
+        if let Origin::Answer(id) = rule.origin {
+            return self.answers.holds(id, clock::now().boot);
+        }
         self.rules.borrow().iter().any(|own| Arc::ptr_eq(own, rule) || own == rule)
     }
 
@@ -259,14 +277,31 @@ impl State {
         &self.handles
     }
 
-    /// Counts what could change who may what.
-    pub fn generation(&self) -> u64 {
-        self.generation.get()
+    /// What waits for a person.
+    pub fn questions(&self) -> &Questions {
+        &self.questions
     }
 
-    /// A rule or a grant came or went.
+    /// What a person said and wants remembered.
+    pub fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// Counts what could change who may what.
+    pub fn generation(&self) -> u64 {
+        *self.generation.borrow()
+    }
+
+    /// Wakes whoever waits for a change of who may what.
+    pub fn policy_changes(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
+    }
+
+    /// A rule, a grant or an answer came or went.
     pub fn policy_changed(&self) {
-        self.generation.set(self.generation.get() + 1);
+        let answers = self.answers.all(clock::now().boot).into_iter().map(|answer| answer.rule.clone());
+        *self.rules.borrow_mut() = self.sealed.borrow().iter().cloned().chain(answers).collect();
+        self.generation.send_modify(|count| *count += 1);
     }
 
     /// Looks at whoever asks, to judge it.

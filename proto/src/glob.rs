@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
-use crate::limits;
+use crate::{Name, limits};
 
 /// Why a glob was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -62,11 +62,21 @@ impl Glob {
             len if len > limits::GLOB => return Err(GlobError::TooLong { len }),
             _ => {}
         }
+        Ok(Self::read(text, true))
+    }
+
+    /// What matches this name and no other, whatever characters are in it; not to be read again from its
+    /// text.
+    pub fn exact(name: &Name<'_>) -> Self {
+        Self::read(name, false)
+    }
+
+    fn read(text: &str, wildcards: bool) -> Self {
         let wild = Box::new(Wild { one: Places::NONE, segment: Places::NONE, any: Places::NONE });
         let mut glob = Self { text: text.to_owned(), chars: Vec::new(), wild, end: 0 };
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
-            if c == '*' {
+            if wildcards && c == '*' {
                 // Three stars match what two do, and no two tokens in a row are stars.
                 let mut stars = 1;
                 while chars.next_if_eq(&'*').is_some() {
@@ -74,7 +84,7 @@ impl Glob {
                 }
                 let kind = if stars == 1 { &mut glob.wild.segment } else { &mut glob.wild.any };
                 kind.set(glob.end);
-            } else if c == '?' {
+            } else if wildcards && c == '?' {
                 glob.wild.one.set(glob.end);
             } else {
                 let at = glob.chars.binary_search_by_key(&c, |(c, _)| *c).unwrap_or_else(|at| {
@@ -85,7 +95,7 @@ impl Glob {
             }
             glob.end += 1;
         }
-        Ok(glob)
+        glob
     }
 
     /// Whether the whole of `name` matches.
@@ -280,6 +290,8 @@ mod tests {
         fn a_name_matches_itself_and_everything(name in "[a-zé/]{1,40}") {
             prop_assert!(glob(&name, &name));
             prop_assert!(glob("**", &name));
+            let own = Name::parse(name.clone()).ok();
+            prop_assert!(own.is_none_or(|own| Glob::exact(&own).matches(&name)));
             prop_assert_eq!(glob("*", &name), !name.contains('/'));
         }
     }

@@ -58,6 +58,9 @@ pub struct Hello<'a> {
     /// Version of the client.
     #[serde(borrow)]
     pub version: Text<'a, { limits::VERSION_TEXT }>,
+    /// For how many seconds a request of this connection may wait for a person's answer, up to
+    /// [`limits::WAIT`]; 0: what nothing speaks about is refused at once.
+    pub wait_s: u16,
 }
 
 #[cfg(test)]

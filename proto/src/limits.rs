@@ -57,6 +57,20 @@ pub const HANDLES: usize = 64;
 pub const HANDLES_PAGE: usize = 8;
 /// What allowed a handle, as text.
 pub const HANDLE_BY: usize = 256;
+/// Questions to the person that are open at one time; all of them fit a frame.
+pub const QUESTIONS: usize = 8;
+/// Names of secrets in one question.
+pub const ASKED: usize = MANY;
+/// Names of secrets of one question that are shown; how many more there are is said.
+pub const ASKED_SHOWN: usize = 4;
+/// For how long a request waits for a person's answer at most, in seconds.
+pub const WAIT: u16 = 600;
+/// For how long an answer is remembered at most, in seconds: no session lasts longer.
+pub const REMEMBERED: u32 = 24 * 60 * 60;
+/// Answers that are remembered.
+pub const ANSWERS: usize = 64;
+/// Remembered answers in one reply; a page of the longest still fits a frame.
+pub const ANSWERS_PAGE: usize = 8;
 /// The token that a shell keeps, in bytes.
 pub const TOKEN: usize = 64;
 /// Names in one page of a listing; a page of the longest names still fits a frame.

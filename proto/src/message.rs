@@ -54,6 +54,13 @@ pub enum Outcome<'a> {
     /// Not done.
     #[serde(borrow)]
     Err(Refusal<'a>),
+    /// Not yet: a person is asked. What became of it comes in another reply with this id.
+    Asked {
+        /// The question's number.
+        question: u32,
+        /// For how long it stays open, in milliseconds.
+        left_ms: u32,
+    },
 }
 
 /// The families of answers.

@@ -87,6 +87,83 @@ pub enum Request<'a> {
         #[serde(borrow)]
         proof: Option<Password<'a>>,
     },
+    /// The questions that are open.
+    Questions {
+        /// Answer when they are others than at this [`Answer::Questions::state`], or when it took too long.
+        unlike: Option<u64>,
+        /// Where no granted terminal asks.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
+    /// A page of the answers that are remembered.
+    Answers {
+        /// How many to pass over.
+        skip: u16,
+        /// Where no granted terminal asks.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
+    /// Says yes to a question.
+    Approve {
+        /// Which.
+        id: u32,
+        /// To what.
+        scope: Scope,
+        /// Where no granted terminal asks.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
+    /// Says no to a question.
+    Refuse {
+        /// Which.
+        id: u32,
+        /// Where no granted terminal asks.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
+}
+
+/// How far a yes goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// The requests that wait, and no other.
+    Once,
+    /// The process that asks, until it ends or becomes another program.
+    Process,
+    /// The program, and its script, with the bytes that they had when it asked.
+    Program {
+        /// For so many seconds; until the session ends if nothing is given.
+        for_s: Option<u32>,
+    },
+}
+
+/// An open question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question<'a> {
+    /// Names it.
+    pub id: u32,
+    /// What would be done.
+    pub action: Action,
+    /// With which secrets: the first of them. None at all means all names, to be listed.
+    #[serde(borrow)]
+    pub names: List<Text<'a, { limits::NAME }>, { limits::ASKED_SHOWN }>,
+    /// How many more there are.
+    pub more: u8,
+    /// For how long it stays open, in milliseconds.
+    pub left_ms: u32,
+    /// The rule that wants a person to be asked.
+    #[serde(borrow)]
+    pub rule: Option<RuleId<'a>>,
+    /// Who asks.
+    #[serde(borrow)]
+    pub subject: Process<'a>,
+    /// The names of the processes from the first of its session down to it.
+    #[serde(borrow)]
+    pub line: List<Text<'a, { limits::PROCESS_NAME }>, { limits::CHAIN }>,
+    /// Whether it asks through a program of ours that it ran.
+    pub through_client: bool,
+    /// Whether a yes can be remembered for its program: not of an interpreter without a script.
+    pub rememberable: bool,
 }
 
 /// A rule to be made.
@@ -243,6 +320,29 @@ pub enum Answer<'a> {
         /// Whether there are more.
         more: bool,
     },
+    /// To [`Request::Questions`].
+    Questions {
+        /// All that are open.
+        #[serde(borrow)]
+        questions: List<Question<'a>, { limits::QUESTIONS }>,
+        /// Counts how often they changed.
+        state: u64,
+    },
+    /// To [`Request::Answers`].
+    Answers {
+        /// One page of them.
+        #[serde(borrow)]
+        answers: List<Remembered<'a>, { limits::ANSWERS_PAGE }>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// To [`Request::Approve`]; with the number of the answer, if it is remembered.
+    Approved {
+        /// What ends it, by [`Request::Revoke`].
+        answer: Option<u32>,
+    },
+    /// To [`Request::Refuse`].
+    Refused,
 }
 
 /// The right to a few secrets, for one program.
@@ -417,4 +517,33 @@ pub struct Grant<'a> {
     pub token: bool,
     /// Whether it is the one that asks.
     pub yours: bool,
+}
+
+/// A yes that is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered<'a> {
+    /// What ends it, by [`Request::Revoke`].
+    pub id: u32,
+    /// When it was said, in seconds since the epoch.
+    pub since: u64,
+    /// The process that asked.
+    pub pid: u32,
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Text<'a, { limits::PROCESS_NAME }>,
+    /// What may be done.
+    pub action: Action,
+    /// With which secrets: the first of them. None at all means all names, to be listed.
+    #[serde(borrow)]
+    pub names: List<Text<'a, { limits::NAME }>, { limits::ASKED_SHOWN }>,
+    /// How many more there are.
+    pub more: u8,
+    /// The script that it is for.
+    #[serde(borrow)]
+    pub script: Option<PathText<'a>>,
+    /// The executable that it is for; nothing if it is for the process.
+    #[serde(borrow)]
+    pub exe: Option<PathText<'a>>,
+    /// For how many more seconds; until the session ends if nothing is given.
+    pub left_s: Option<u32>,
 }

@@ -127,6 +127,38 @@ fn a_page_of_the_longest_handles() {
 }
 
 #[test]
+fn the_longest_questions_and_answers() {
+    let question = policy::Question {
+        id: u32::MAX,
+        action: Action::Remove,
+        names: full(longest()),
+        more: u8::MAX,
+        left_ms: u32::MAX,
+        rule: Some(longest()),
+        subject: process(),
+        line: full(longest()),
+        through_client: true,
+        rememberable: true,
+    };
+    let len = fits(Policy::Questions { questions: full(question), state: u64::MAX });
+    assert!(len > limits::FRAME / 2, "{len}: there could be more at a time");
+    let answer = policy::Remembered {
+        id: u32::MAX,
+        since: u64::MAX,
+        pid: u32::MAX,
+        name: longest(),
+        action: Action::Remove,
+        names: full(longest()),
+        more: u8::MAX,
+        script: Some(longest()),
+        exe: Some(longest()),
+        left_s: Some(u32::MAX),
+    };
+    let len = fits(Policy::Answers { answers: full(answer), more: true });
+    assert!(len > limits::FRAME / 2, "{len}: the page could be larger");
+}
+
+#[test]
 fn the_longest_rule_with_its_password_and_the_longest_token() {
     let password = [b'x'; limits::PASSWORD];
     let request = policy::Request::Allow {

@@ -158,7 +158,8 @@ def receive_challenge(accepted):
 
 
 def hello(nonce, name="client.py", version="1", protocol=PROTOCOL):
-    return frame(varint(protocol) + nonce + blob(name) + blob(version))
+    # Its requests wait for nobody.
+    return frame(varint(protocol) + nonce + blob(name) + blob(version) + varint(0))
 
 
 def read_reply(reader):

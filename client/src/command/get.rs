@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::private_file::write_private;
 use crate::text::notice;
 use crate::transfer::Value;
+use crate::wait::WaitArgs;
 
 /// What can be typed behind `ctl get`.
 #[derive(Debug, Default, PartialEq, Eq, clap::Args)]
@@ -30,6 +31,8 @@ pub(crate) struct Get {
     /// pipe.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 impl Command for Get {
@@ -48,7 +51,7 @@ impl Command for Get {
     fn run(self) -> Result<Exit, Error> {
         let name = Name::typed(&self.name)?;
         let field = self.field.as_deref().map(Field::typed).transpose()?;
-        let value = connect_for_values()?.get(name, field)?;
+        let value = connect_for_values(&self.wait)?.get(name, field)?;
         match &self.out {
             Some(path) => {
                 write_private(path, &value.bytes)?;

@@ -1,8 +1,9 @@
-//! `ctl grants`: the terminals in which the master password was typed, and the handles that programs have.
+//! `ctl grants`: what is allowed until the session ends: the terminals in which the master password was
+//! typed, the handles that programs have, and what a person said yes to.
 
 use std::io::stdout;
 
-use glassdome_proto::policy::{Grant, Handle};
+use glassdome_proto::policy::{Grant, Handle, Remembered};
 
 use crate::cli::{Command, connect, json_line, print};
 use crate::error::Error;
@@ -10,6 +11,7 @@ use crate::exit::Exit;
 use crate::password::PasswordArgs;
 use crate::proof::with_proof;
 use crate::text::escape::escaped;
+use crate::text::question::wanted;
 use crate::text::style::Style;
 use crate::text::table::columns;
 use crate::text::{notice, time};
@@ -24,7 +26,7 @@ pub(crate) struct Grants {
     password: PasswordArgs,
 }
 
-/// A grant or a handle for programs.
+/// A grant, a handle or an answer for programs.
 #[derive(serde::Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Document<'a> {
@@ -46,25 +48,43 @@ enum Document<'a> {
         since: u64,
         ends: Option<u64>,
     },
+    Answer {
+        id: u32,
+        since: u64,
+        left_s: Option<u32>,
+        action: &'static str,
+        names: Vec<&'a str>,
+        more: u8,
+        pid: u32,
+        name: &'a str,
+        exe: Option<&'a str>,
+        script: Option<&'a str>,
+    },
 }
 
 impl Command for Grants {
     const NAME: &'static str = "grants";
     const ABOUT: &'static str =
-        "List the terminals in which commands are served, and the handles of programs";
+        "List what is allowed until the session ends: terminals, handles of programs, remembered answers";
     const EXAMPLES: &'static str = "ctl grants\nctl grants --json";
 
     fn run(self) -> Result<Exit, Error> {
         let (text, none) = with_proof(&mut connect()?, &self.password, |connection, proof| {
             let handles = connection.handles(proof)?;
+            let answers = connection.answers(proof)?;
             let grants = connection.grants(proof)?;
             let text = if self.json {
                 let terminals = grants.iter().map(document);
-                json_line(&terminals.chain(handles.iter().map(handle_document)).collect::<Vec<_>>())?
+                json_line(
+                    &terminals
+                        .chain(handles.iter().map(handle_document))
+                        .chain(answers.iter().map(answer_document))
+                        .collect::<Vec<_>>(),
+                )?
             } else {
-                table(&grants, Style::of(&stdout())) + &handle_table(&handles)
+                table(&grants, Style::of(&stdout())) + &handle_table(&handles) + &answer_table(&answers)
             };
-            Ok((text, grants.is_empty()))
+            Ok((text, grants.is_empty() && answers.is_empty()))
         })?;
         print(&text)?;
         if none && !self.json {
@@ -72,6 +92,39 @@ impl Command for Grants {
         }
         Ok(Exit::Ok)
     }
+}
+
+fn answer_document<'a>(answer: &'a Remembered<'_>) -> Document<'a> {
+    Document::Answer {
+        id: answer.id,
+        since: answer.since,
+        left_s: answer.left_s,
+        action: answer.action.name(),
+        names: answer.names.iter().map(|name| &**name).collect(),
+        more: answer.more,
+        pid: answer.pid,
+        name: &answer.name,
+        exe: answer.exe.as_deref(),
+        script: answer.script.as_deref(),
+    }
+}
+
+fn answer_table(answers: &[Remembered<'_>]) -> String {
+    let row = |answer: &Remembered<'_>| {
+        let whom = match (&answer.script, &answer.exe) {
+            (Some(script), _) => format!("\"{}\"", escaped(script)),
+            (None, Some(exe)) => escaped(exe),
+            (None, None) => format!("{} ({})", escaped(&answer.name), answer.pid),
+        };
+        let end = match (answer.left_s, &answer.exe) {
+            (Some(left), _) => format!("for {}", time::span(left)),
+            (None, Some(_)) => "until the session ends".to_owned(),
+            (None, None) => "while it runs".to_owned(),
+        };
+        let may = wanted(answer.action, &answer.names, answer.more);
+        vec![answer.id.to_string(), whom, may, end]
+    };
+    columns(&answers.iter().map(row).collect::<Vec<_>>())
 }
 
 fn document<'a>(grant: &'a Grant<'_>) -> Document<'a> {

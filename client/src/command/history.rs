@@ -5,13 +5,14 @@ use std::io::stdout;
 use glassdome_proto::secrets::{Change, Version};
 use glassdome_proto::{Answer, Body, Name, secrets};
 
-use crate::cli::{Command, connect, print, print_json};
+use crate::cli::{Command, connect_to_ask, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::bytes::bytes;
 use crate::text::style::Style;
 use crate::text::table::columns;
 use crate::text::time;
+use crate::wait::WaitArgs;
 
 /// What can be typed behind `ctl history`.
 #[derive(clap::Args)]
@@ -21,6 +22,8 @@ pub(crate) struct History {
     /// Print a JSON array for programs; times are seconds since the epoch
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 /// A version for programs.
@@ -40,7 +43,7 @@ impl Command for History {
 
     fn run(self) -> Result<Exit, Error> {
         let request = secrets::Request::History { name: Name::typed(&self.name)? };
-        let mut connection = connect()?;
+        let mut connection = connect_to_ask(&self.wait)?;
         let Answer::Secrets(secrets::Answer::History(versions)) = connection.call(Body::Secrets(request))?
         else {
             return Err(Error::Unexpected);

@@ -9,7 +9,7 @@ use glassdome_proto::secrets::Stored;
 use zeroize::Zeroizing;
 
 use crate::bulk::{Entry, Manner};
-use crate::cli::{Command, connect, print_json};
+use crate::cli::{Command, connect_to_ask, print_json};
 use crate::descriptor::{read_all, read_file};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -17,6 +17,7 @@ use crate::import::{Item, Parsed, Place, Skipped, env_file, json_file};
 use crate::text::import_report::{Report, describe};
 use crate::text::notice;
 use crate::text::progress::Progress;
+use crate::wait::WaitArgs;
 
 /// Largest file, in bytes.
 const FILE: usize = 64 * 1024 * 1024;
@@ -41,6 +42,8 @@ pub(crate) struct Import {
     /// Print a JSON object for programs
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 impl Command for Import {
@@ -50,7 +53,7 @@ impl Command for Import {
                                     ctl import secrets.json --overwrite";
 
     fn run(self) -> Result<Exit, Error> {
-        let mut connection = connect()?;
+        let mut connection = connect_to_ask(&self.wait)?;
         // Greets the daemon, and closes this process to its neighbours, before secrets are read.
         connection.require_session()?;
         let file = self.read()?;
@@ -151,6 +154,7 @@ mod tests {
             dry_run: false,
             overwrite: false,
             json: false,
+            wait: WaitArgs::default(),
         }
     }
 

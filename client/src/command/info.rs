@@ -5,11 +5,12 @@ use std::fmt::Write;
 use glassdome_proto::secrets::Info as About;
 use glassdome_proto::{Answer, Body, Name, secrets};
 
-use crate::cli::{Command, connect, print, print_json};
+use crate::cli::{Command, connect_to_ask, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::bytes::bytes;
 use crate::text::time;
+use crate::wait::WaitArgs;
 
 /// What can be typed behind `ctl info`.
 #[derive(clap::Args)]
@@ -19,6 +20,8 @@ pub(crate) struct Info {
     /// Print a JSON object for programs; times are seconds since the epoch
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 /// A secret for programs.
@@ -47,7 +50,7 @@ impl Command for Info {
 
     fn run(self) -> Result<Exit, Error> {
         let request = secrets::Request::Info { name: Name::typed(&self.name)? };
-        let mut connection = connect()?;
+        let mut connection = connect_to_ask(&self.wait)?;
         let Answer::Secrets(secrets::Answer::Info(about)) = connection.call(Body::Secrets(request))? else {
             return Err(Error::Unexpected);
         };

@@ -5,12 +5,13 @@ use std::io::{IsTerminal, stdout};
 use glassdome_proto::Glob;
 use glassdome_proto::secrets::Entry;
 
-use crate::cli::{Command, connect, print, print_json};
+use crate::cli::{Command, connect_to_ask, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::style::Style;
 use crate::text::table::columns;
 use crate::text::{notice, time, tree};
+use crate::wait::WaitArgs;
 
 /// What can be typed behind `ctl list`.
 #[derive(clap::Args)]
@@ -23,6 +24,8 @@ pub(crate) struct List {
     /// Draw the tree that the slashes make
     #[arg(long)]
     tree: bool,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 /// A secret for programs.
@@ -43,7 +46,7 @@ impl Command for List {
 
     fn run(self) -> Result<Exit, Error> {
         let glob = self.glob.as_deref().map(Glob::parse).transpose()?;
-        let entries = connect()?.list(glob.as_ref())?;
+        let entries = connect_to_ask(&self.wait)?.list(glob.as_ref())?;
         if self.json {
             print_json(&entries.iter().map(document).collect::<Vec<_>>())?;
         } else if self.tree {

@@ -2,6 +2,8 @@
 
 use crate::cli::Entry;
 
+pub(crate) mod approvals;
+pub(crate) mod approve;
 pub(crate) mod complete_names;
 pub(crate) mod completions;
 pub(crate) mod doctor;
@@ -15,6 +17,7 @@ pub(crate) mod lock;
 pub(crate) mod mv;
 pub(crate) mod passwd;
 pub(crate) mod policy;
+pub(crate) mod refuse;
 pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod rm;
@@ -45,6 +48,9 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<run::Run>(),
     Entry::of::<whoami::WhoAmI>(),
     Entry::of::<policy::Policy>(),
+    Entry::of::<approvals::Approvals>(),
+    Entry::of::<approve::Approve>(),
+    Entry::of::<refuse::Refuse>(),
     Entry::of::<grants::Grants>(),
     Entry::of::<revoke::Revoke>(),
     Entry::of::<passwd::Passwd>(),

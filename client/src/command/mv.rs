@@ -2,10 +2,11 @@
 
 use glassdome_proto::{Answer, Body, Name, secrets};
 
-use crate::cli::{Command, connect};
+use crate::cli::{Command, connect_to_ask};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::notice;
+use crate::wait::WaitArgs;
 
 /// What can be typed behind `ctl mv`.
 #[derive(clap::Args)]
@@ -14,6 +15,8 @@ pub(crate) struct Mv {
     from: String,
     /// Its next name, which must be free
     to: String,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 impl Command for Mv {
@@ -24,7 +27,7 @@ impl Command for Mv {
     fn run(self) -> Result<Exit, Error> {
         let (from, to) = (Name::typed(&self.from)?, Name::typed(&self.to)?);
         let request = secrets::Request::Move { from: from.clone(), to: to.clone() };
-        match connect()?.call(Body::Secrets(request))? {
+        match connect_to_ask(&self.wait)?.call(Body::Secrets(request))? {
             Answer::Secrets(secrets::Answer::Moved) => {
                 notice::done(&format!("{from} is {to} now. Read it: ctl get {to}"));
                 Ok(Exit::Ok)

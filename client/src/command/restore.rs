@@ -2,10 +2,11 @@
 
 use glassdome_proto::{Answer, Body, Name, secrets};
 
-use crate::cli::{Command, connect};
+use crate::cli::{Command, connect_to_ask};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::notice;
+use crate::wait::WaitArgs;
 
 /// What can be typed behind `ctl restore`.
 #[derive(clap::Args)]
@@ -13,6 +14,8 @@ pub(crate) struct Restore {
     /// Which secret, also a removed one, and which of its versions
     #[arg(value_name = "NAME@VERSION")]
     which: String,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 impl Command for Restore {
@@ -23,7 +26,7 @@ impl Command for Restore {
     fn run(self) -> Result<Exit, Error> {
         let (name, version) = parse(&self.which)?;
         let request = secrets::Request::Restore { name: name.clone(), version };
-        match connect()?.call(Body::Secrets(request))? {
+        match connect_to_ask(&self.wait)?.call(Body::Secrets(request))? {
             Answer::Secrets(secrets::Answer::Stored { version: current }) => {
                 notice::done(&format!("{name} is as in version {version} again, as version {current}"));
                 Ok(Exit::Ok)

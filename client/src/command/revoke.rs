@@ -1,4 +1,5 @@
-//! `ctl revoke`: commands of a granted terminal, or programs with a handle, are served no longer.
+//! `ctl revoke`: commands of a granted terminal, or programs with a handle, are served no longer, or an answer
+//! is forgotten.
 
 use crate::cli::{Command, connect};
 use crate::error::Error;
@@ -18,7 +19,7 @@ pub(crate) struct Revoke {
 
 impl Command for Revoke {
     const NAME: &'static str = "revoke";
-    const ABOUT: &'static str = "End the grant of a terminal, or the handle of a program";
+    const ABOUT: &'static str = "End the grant of a terminal or the handle of a program, or forget an answer";
     const EXAMPLES: &'static str = "ctl revoke 3";
 
     fn run(self) -> Result<Exit, Error> {

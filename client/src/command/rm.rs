@@ -2,10 +2,11 @@
 
 use glassdome_proto::{Answer, Body, Name, secrets};
 
-use crate::cli::{Command, connect};
+use crate::cli::{Command, connect_to_ask};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::notice;
+use crate::wait::WaitArgs;
 
 /// What can be typed behind `ctl rm`.
 #[derive(clap::Args)]
@@ -15,6 +16,8 @@ pub(crate) struct Rm {
     /// Its former versions too: they cannot be restored
     #[arg(long)]
     purge: bool,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 impl Command for Rm {
@@ -25,7 +28,7 @@ impl Command for Rm {
     fn run(self) -> Result<Exit, Error> {
         let name = Name::typed(&self.name)?;
         let request = secrets::Request::Remove { name: name.clone(), purge: self.purge };
-        match connect()?.call(Body::Secrets(request))? {
+        match connect_to_ask(&self.wait)?.call(Body::Secrets(request))? {
             Answer::Secrets(secrets::Answer::Removed) => {
                 notice::done(&if self.purge {
                     format!("removed {name} for good")

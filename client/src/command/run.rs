@@ -14,12 +14,13 @@ use std::process::Command as Process;
 use glassdome_proto::{Glob, GlobError, span};
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use crate::cli::{Command, connect, connect_for_values};
+use crate::cli::{Command, connect_for_values, connect_to_ask};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::reference::Reference;
 use crate::tap;
 use crate::text::notice;
+use crate::wait::WaitArgs;
 use variables::{Source, Variables};
 
 /// What can be typed behind `ctl run`.
@@ -52,6 +53,8 @@ pub(crate) struct Run {
         value_hint = clap::ValueHint::CommandWithArguments
     )]
     command: Vec<OsString>,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 impl Command for Run {
@@ -76,7 +79,8 @@ impl Command for Run {
         // secrets may stand.
         // What a handle gives is values: whoever wants to make one asks itself, and by one connection, since
         // a stamp is shown once.
-        let mut connection = if self.grant.is_empty() { connect_for_values() } else { connect() }?;
+        let mut connection =
+            if self.grant.is_empty() { connect_for_values(&self.wait) } else { connect_to_ask(&self.wait) }?;
         for path in &self.env_file {
             variables.read(path)?;
         }

@@ -7,7 +7,7 @@ use glassdome_proto::secrets::Expect;
 use glassdome_proto::{Field, Name, limits};
 use zeroize::Zeroizing;
 
-use crate::cli::{Command, connect};
+use crate::cli::{Command, connect_to_ask};
 use crate::descriptor::read_all;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -16,6 +16,7 @@ use crate::random_value::{DEFAULT_LEN, MAX_LEN, MIN_LEN, random_value};
 use crate::terminal::Terminal;
 use crate::text::{notice, time};
 use crate::transfer::Upload;
+use crate::wait::WaitArgs;
 
 const WHAT: &str = "a value";
 /// Longest value that a person types, in bytes.
@@ -47,6 +48,8 @@ pub(crate) struct Set {
     /// Refuse when the name exists
     #[arg(long)]
     new: bool,
+    #[command(flatten)]
+    wait: WaitArgs,
 }
 
 impl Command for Set {
@@ -66,7 +69,7 @@ impl Command for Set {
         let name = Name::typed(&self.name)?;
         let field = self.field.as_deref().map(Field::typed).transpose()?;
         let expires = self.expires.as_deref().map(expiry).transpose()?;
-        let mut connection = connect()?;
+        let mut connection = connect_to_ask(&self.wait)?;
         // Nobody types a value only to hear that it is locked. It also makes this process known to
         // the daemon, and closed to its neighbours, before there is anything to read in it.
         connection.require_session()?;

@@ -10,6 +10,7 @@ pub(crate) mod picture;
 pub(crate) mod picture_document;
 pub(crate) mod progress;
 pub(crate) mod prompt;
+pub(crate) mod question;
 pub(crate) mod rule;
 pub(crate) mod status_template;
 pub(crate) mod status_text;

@@ -72,7 +72,7 @@ fn tree(picture: &Picture<'_>, style: Style) -> String {
 
 /// `python3.13 (4711)`: the name of the file that was executed, or in quotes what the process calls
 /// itself.
-fn label(process: &Process<'_>) -> String {
+pub(crate) fn label(process: &Process<'_>) -> String {
     let file = process.exe.as_ref().and_then(|exe| exe.path.rsplit('/').next());
     let name = match file.filter(|file| !file.is_empty()) {
         Some(file) => escaped(file),
@@ -103,7 +103,7 @@ fn client(process: &Process<'_>, ours: Ours, style: Style) -> String {
     }
 }
 
-fn firm(process: &Process<'_>) -> String {
+pub(crate) fn firm(process: &Process<'_>) -> String {
     let tty = if process.tty.is_empty() { "no terminal".into() } else { escaped(&process.tty) };
     let session = match process.session {
         0 => "session out of sight".to_owned(),
@@ -112,7 +112,7 @@ fn firm(process: &Process<'_>) -> String {
     format!("{tty}, {session}, runs since {}", time::date_time(process.started))
 }
 
-fn weak(exe: Option<&Exe<'_>>) -> String {
+pub(crate) fn weak(exe: Option<&Exe<'_>>) -> String {
     let Some(exe) = exe else { return "its file cannot be seen".to_owned() };
     let who = match (exe.writable, exe.owner) {
         (false, _) => "only root can change it".to_owned(),
@@ -123,7 +123,7 @@ fn weak(exe: Option<&Exe<'_>>) -> String {
 }
 
 /// What the subject says of itself; nothing if that is no more than the name of its file.
-fn words(process: &Process<'_>) -> Option<String> {
+pub(crate) fn words(process: &Process<'_>) -> Option<String> {
     let file = process.exe.as_ref().and_then(|exe| exe.path.rsplit('/').next());
     let name = (file != Some(&process.name)).then(|| format!("named \"{}\"", escaped(&process.name)));
     let script = process.script.as_ref().map(script);

@@ -65,6 +65,11 @@ impl Store {
         self.value.len() == self.total
     }
 
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Stores it.
     ///
     /// # Errors
@@ -152,19 +157,31 @@ pub async fn restore(
     Ok(Answer::Secrets(secrets::Answer::Stored { version }))
 }
 
-/// Stores many small values in one step.
-pub fn set_many(
-    asking: Asking,
-    items: List<Item<'_>, { limits::BATCH }>,
+/// Many small values, to be stored in one step.
+pub struct Batch {
+    items: Vec<(Name<'static>, Zeroizing<Vec<u8>>)>,
     overwrite: bool,
     dry_run: bool,
-) -> impl Future<Output = Result<Answer<'static>, Refusal<'static>>> + use<> {
-    let items: Vec<(Name<'static>, Zeroizing<Vec<u8>>)> = items
-        .into_vec()
-        .into_iter()
-        .map(|item| (item.name.into_owned(), Zeroizing::new(item.value.expose().to_vec())))
-        .collect();
-    async move {
+}
+
+impl Batch {
+    /// Takes them out of the message.
+    pub fn of(items: List<Item<'_>, { limits::BATCH }>, overwrite: bool, dry_run: bool) -> Self {
+        let own = |item: Item<'_>| (item.name.into_owned(), Zeroizing::new(item.value.expose().to_vec()));
+        Self { items: items.into_vec().into_iter().map(own).collect(), overwrite, dry_run }
+    }
+
+    /// What they are called.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().map(|(name, _)| &**name)
+    }
+
+    /// Stores them.
+    ///
+    /// # Errors
+    /// The refusal to send.
+    pub async fn run(self, asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
+        let Self { items, overwrite, dry_run } = self;
         let turn = Turn::take(&asking).await;
         let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
         let permit = admit_all(&asking, &items)?;

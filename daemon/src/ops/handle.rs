@@ -34,7 +34,7 @@ pub fn give(
         return Err(refuse::locked(state.last_lock()));
     }
     let (giver, asker) = stand.now(state);
-    let scope = match Scope::of(state.grants().next_id(), secrets, giver) {
+    let scope = match Scope::of(state.grants().number(), secrets, giver) {
         Ok(scope) => scope,
         Err(glob) => {
             record(Outcome::Denied, "policy")?;

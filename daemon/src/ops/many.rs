@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::secrets::{self, Found, Wanted};
-use glassdome_proto::{Answer, Bytes, List, Name, Refusal, limits};
+use glassdome_proto::{Answer, Bytes, Field, List, Name, Refusal, limits};
 use glassdome_vault::{Error, Info, Vault};
 
 use super::Asking;
@@ -37,6 +37,13 @@ struct Judged<'a> {
     name: Name<'a>,
     field: Option<String>,
     by: String,
+}
+
+/// Taken out of the message.
+pub fn into_owned(items: List<Wanted<'_>, { limits::MANY }>) -> List<Wanted<'static>, { limits::MANY }> {
+    let own =
+        |item: Wanted<'_>| Wanted { name: item.name.into_owned(), field: item.field.map(Field::into_owned) };
+    List::new(items.into_vec().into_iter().map(own).collect()).expect("no more than there were")
 }
 
 /// The values of all `items`, or a refusal.

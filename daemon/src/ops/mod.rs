@@ -6,7 +6,7 @@
 //! | at once, locked or not | [`status`], [`doctor`], lock, stop | nothing |
 //! | after the password | [`unlock`], [`password`], [`settings`] | the master password, throttled |
 //! | after a look at the program | [`picture`] | nothing, of oneself |
-//! | by a granted terminal or the password | [`policy`], [`picture`] | either |
+//! | by a granted terminal or the password | [`policy`], [`question`], [`picture`] | either |
 //! | by whoever may get what it names | [`handle`] | a granted terminal, or a rule |
 //! | by the policy | [`read`], [`many`], [`change`], [`settings`] | a [`Permit`](crate::gate::Permit) |
 
@@ -18,6 +18,7 @@ mod new_rule;
 mod password;
 mod picture;
 mod policy;
+mod question;
 mod read;
 mod settings;
 mod status;
@@ -27,21 +28,29 @@ mod unlock;
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::session::LockReason;
-use glassdome_proto::{Answer, Body, Refusal, policy as wire_policy, secrets, session, settings as wire};
+use glassdome_proto::{
+    Answer, Body, Field, Refusal, policy as wire_policy, secrets, session, settings as wire,
+};
 use zeroize::Zeroizing;
 
 use crate::attest::Peer;
+use crate::gate;
 use crate::handles::Handle;
 use crate::journal::{Entry, Who};
+use crate::policy::{Action, Asked, Clearance};
 use crate::standing::{self, Stand};
 use crate::state::State;
 
+use change::Batch;
 pub use change::Store;
 pub use handle::beyond as beyond_handle;
 pub use many::Values;
+pub use picture::process as shown_process;
+pub use question::wait;
 pub use read::Value;
 use turn::Turn;
 
@@ -54,6 +63,10 @@ pub struct Asking {
     pub peer: Rc<Peer>,
     /// What speaks for it.
     pub stand: Rc<Stand>,
+    /// A person's yes to the request that is under way.
+    pub cleared: Option<Clearance>,
+    /// For how long its requests may wait for a person.
+    pub wait: Duration,
     /// Where its listing was left.
     pub listing: Rc<Cell<Option<secrets::Cursor>>>,
 }
@@ -83,6 +96,14 @@ impl Asking {
         matches!(body, Body::Secrets(secrets::Request::Get { .. })) && self.stand.is_current(&self.state)
     }
 
+    /// Finds out what speaks for the peer, if that has changed.
+    ///
+    /// # Errors
+    /// The refusal to send.
+    pub async fn find_out_again(&self) -> Result<(), Refusal<'static>> {
+        standing::find_out(&self.state, &self.peer, &self.stand).await
+    }
+
     /// Finds out what speaks for the peer, where `body` is a request that the policy judges.
     ///
     /// # Errors
@@ -100,6 +121,10 @@ impl Asking {
                 | Request::Rules { proof: Some(_), .. }
                 | Request::Grants { proof: Some(_) }
                 | Request::Handles { proof: Some(_), .. }
+                | Request::Answers { proof: Some(_), .. }
+                | Request::Questions { proof: Some(_), .. }
+                | Request::Approve { proof: Some(_), .. }
+                | Request::Refuse { proof: Some(_), .. }
                 | Request::Revoke { proof: Some(_), .. },
             ) => Ok(()),
             Body::Secrets(_) | Body::Settings(_) | Body::Policy(_) => {
@@ -109,8 +134,25 @@ impl Asking {
     }
 }
 
+/// A request that waits for a person.
+pub struct Pending {
+    /// What is to be recorded.
+    pub event: Event,
+    /// What the person is asked.
+    pub asked: Asked,
+    /// The rule that wants it so.
+    pub rule: Option<String>,
+    /// The request, when the answer is there: judged anew.
+    pub then: Then,
+}
+
+/// What is done once it may be.
+pub type Then = Box<dyn FnOnce(&Asking) -> Result<Work, Refusal<'static>>>;
+
 /// How a request is answered.
 pub enum Work {
+    /// When a person has said yes.
+    Ask(Pending),
     /// Now.
     Now(Done),
     /// When something else is done: other requests go on meanwhile.
@@ -209,36 +251,111 @@ fn rules_and_grants(asking: &Asking, request: wire_policy::Request<'_>) -> Resul
             Work::Now(Done::Handle(handle))
         }
         Request::Handles { skip, proof: given } => later(handle::handles(asking, skip, proof(given)?)),
+        Request::Answers { skip, proof: given } => later(question::answers(asking, skip, proof(given)?)),
+        Request::Questions { unlike, proof: given } => {
+            later(question::questions(asking, unlike, proof(given)?))
+        }
+        Request::Approve { id, scope, proof: given } => {
+            later(question::approve(asking, id, scope, proof(given)?))
+        }
+        Request::Refuse { id, proof: given } => later(question::refuse(asking, id, proof(given)?)),
         Request::Revoke { id, proof: given } => later(policy::revoke(asking, id, proof(given)?)),
     })
 }
 
 fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refusal<'static>> {
     use secrets::Request;
+    let value = |value| Work::Now(Done::Value(value));
+    let values = |values| Work::Now(Done::Values(values));
     match request {
-        Request::Get { name, field } => {
-            read::get(asking, &name, field.as_deref()).map(|v| Work::Now(Done::Value(v)))
+        // The one that must be quick: nothing is copied unless a person is asked.
+        Request::Get { name, field } => match gate::asks(asking, Action::Get, [&*name]) {
+            None => read::get(asking, &name, field.as_deref()).map(value),
+            ask => {
+                let (name, field) = (name.into_owned(), field.map(Field::into_owned));
+                when_allowed(asking, Event::Get, ask, move |asking| {
+                    read::get(asking, &name, field.as_deref()).map(value)
+                })
+            }
+        },
+        Request::List { glob, after } => {
+            when_allowed(asking, Event::List, gate::asks_to_list(asking), move |asking| {
+                read::list(asking, glob.as_ref(), after).map(now)
+            })
         }
-        Request::GetMany { items } => many::get_many(asking, items).map(|v| Work::Now(Done::Values(v))),
-        Request::List { glob, after } => read::list(asking, glob.as_ref(), after).map(now),
-        Request::Info { name } => read::info(asking, &name).map(now),
-        Request::History { name } => read::history(asking, &name).map(now),
+        Request::Info { name } => {
+            let name = name.into_owned();
+            let ask = gate::asks(asking, Action::List, [&*name]);
+            when_allowed(asking, Event::Info, ask, move |asking| read::info(asking, &name).map(now))
+        }
+        Request::History { name } => {
+            let name = name.into_owned();
+            let ask = gate::asks(asking, Action::List, [&*name]);
+            when_allowed(asking, Event::Info, ask, move |asking| read::history(asking, &name).map(now))
+        }
+        Request::GetMany { items } => {
+            match gate::asks(asking, Action::Get, items.iter().map(|item| &*item.name)) {
+                None => many::get_many(asking, items).map(values),
+                ask => {
+                    let items = many::into_owned(items);
+                    when_allowed(asking, Event::Get, ask, move |asking| {
+                        many::get_many(asking, items).map(values)
+                    })
+                }
+            }
+        }
         Request::Set { name, field, expires, expect, total, first } => {
             let store = Store::begin(name, field, expires, expect, total, first.expose())?;
-            Ok(if store.is_whole() { later(store.run(asking.clone())) } else { Work::Upload(store) })
+            if store.is_whole() { arrived(asking, store) } else { Ok(Work::Upload(store)) }
         }
         Request::SetMany { items, overwrite, dry_run } => {
-            Ok(later(change::set_many(asking.clone(), items, overwrite, dry_run)))
+            let batch = Batch::of(items, overwrite, dry_run);
+            let ask = gate::asks(asking, Action::Set, batch.names());
+            when_allowed(asking, Event::Set, ask, move |asking| Ok(later(batch.run(asking.clone()))))
         }
         Request::Remove { name, purge } => {
-            Ok(later(change::remove(asking.clone(), name.into_owned(), purge)))
+            let name = name.into_owned();
+            let ask = gate::asks(asking, Action::Remove, [&*name]);
+            when_allowed(asking, Event::Remove, ask, move |asking| {
+                Ok(later(change::remove(asking.clone(), name, purge)))
+            })
         }
         Request::Move { from, to } => {
-            Ok(later(change::rename(asking.clone(), from.into_owned(), to.into_owned())))
+            let (from, to) = (from.into_owned(), to.into_owned());
+            let ask = gate::asks(asking, Action::Set, [&*from, &*to]);
+            when_allowed(asking, Event::Move, ask, move |asking| {
+                Ok(later(change::rename(asking.clone(), from, to)))
+            })
         }
         Request::Restore { name, version } => {
-            Ok(later(change::restore(asking.clone(), name.into_owned(), version)))
+            let name = name.into_owned();
+            let ask = gate::asks(asking, Action::Set, [&*name]);
+            when_allowed(asking, Event::Restore, ask, move |asking| {
+                Ok(later(change::restore(asking.clone(), name, version)))
+            })
         }
+    }
+}
+
+/// Stores a value that has arrived whole.
+///
+/// # Errors
+/// The refusal to send.
+pub fn arrived(asking: &Asking, store: Store) -> Result<Work, Refusal<'static>> {
+    let ask = gate::asks(asking, Action::Set, [store.name()]);
+    when_allowed(asking, Event::Set, ask, move |asking| Ok(later(store.run(asking.clone()))))
+}
+
+/// Begins `work` now, or when a person has said yes.
+fn when_allowed(
+    asking: &Asking,
+    event: Event,
+    ask: Option<(Asked, Option<String>)>,
+    work: impl FnOnce(&Asking) -> Result<Work, Refusal<'static>> + 'static,
+) -> Result<Work, Refusal<'static>> {
+    match ask {
+        None => work(asking),
+        Some((asked, rule)) => Ok(Work::Ask(Pending { event, asked, rule, then: Box::new(work) })),
     }
 }
 

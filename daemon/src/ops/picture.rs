@@ -118,7 +118,8 @@ fn draw(
     Ok(picture)
 }
 
-fn process(member: &Member, program: Option<&Program>) -> Process<'static> {
+/// A process as it is shown to people.
+pub fn process(member: &Member, program: Option<&Program>) -> Process<'static> {
     let stat = &member.stat;
     let now = clock::now();
     let ticks = rustix::param::clock_ticks_per_second().max(1);

@@ -66,7 +66,7 @@ pub async fn rules(
     proof: Option<LockedBytes>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let rules: Vec<Arc<Rule>> = match right(&asking, Event::Rules, proof).await? {
-        Right::Terminal(_) => asking.state.rules().to_vec(),
+        Right::Terminal(_) => asking.state.sealed_rules(),
         Right::Password(keys) => sealed(&*vault_of(&asking)?, &keys)?.into_iter().map(Arc::new).collect(),
     };
     let rest = rules.get(usize::from(skip)..).unwrap_or_default();
@@ -153,8 +153,10 @@ pub async fn revoke(
     proof: Option<LockedBytes>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     right(&asking, Event::Revoke, proof).await?;
-    if !asking.state.grants().revoke(id) && !asking.state.handles().revoke(id) {
-        let message = "there is no grant or handle of that number. See: ctl grants";
+    // All are numbered in one row.
+    let state = &asking.state;
+    if !state.grants().revoke(id) && !state.handles().revoke(id) && !state.answers().revoke(id) {
+        let message = "there is no grant, handle or answer of that number. See: ctl grants";
         return Err(Refusal::new(Code::NotFound, message));
     }
     asking.state.policy_changed();

@@ -1,19 +1,64 @@
 //! What is missing for whoever asks, in one line: who it is, why nothing speaks for it, and last the
 //! command that would allow it. People paste that command, and whoever asks chose the names around it.
 
-use glassdome_proto::{Code, Glob, Refusal, limits};
+use std::time::Duration;
+
+use glassdome_proto::{Code, Glob, Refusal, limits, span};
 
 use super::ONLY_GRANTED;
 use super::words::{path, quoted, secrets, shown, shown_file, shown_secret};
 use crate::attest::program::{self, Interpreter};
 use crate::grants::Uncovered;
 use crate::handles::Handle;
-use crate::policy::rule::Rule;
+use crate::policy::rule::{Origin, Rule};
 use crate::policy::{Action, Question};
 use crate::standing::Asker;
 
-/// Nothing speaks for whoever asks: what was missing, and the command that would allow it.
-pub fn denied(question: Question<'_>, asker: &Asker) -> Refusal<'static> {
+/// What came of asking the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// No.
+    No,
+    /// Nothing, in all the time that there was.
+    Nothing,
+    /// No, or nothing, a while ago: it is not asked again for so long.
+    NotAgain(Duration),
+    /// There are too many questions.
+    Enough,
+}
+
+impl Said {
+    /// As the log records it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::No => "refused",
+            Self::Nothing => "unanswered",
+            Self::NotAgain(_) => "not-asked-again",
+            Self::Enough => "too-many-questions",
+        }
+    }
+
+    fn tell(self) -> String {
+        match self {
+            Self::No => "you said no".to_owned(),
+            Self::Nothing => "nobody answered in time".to_owned(),
+            Self::NotAgain(left) => {
+                let left = span::describe(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX));
+                format!("you said no, or nothing, and are not asked again for {left}")
+            }
+            Self::Enough => "too many questions wait, or waited just now".to_owned(),
+        }
+    }
+}
+
+/// Nothing speaks for whoever asks: what was missing, and the command that would allow it. `request` is the
+/// number by which it is remembered, `said` what came of asking the person.
+pub fn denied(
+    question: Question<'_>,
+    asker: &Asker,
+    request: Option<u32>,
+    said: Option<Said>,
+) -> Refusal<'static> {
     let (what, allow) = match question {
         Question::Secret(Action::Get, name) => (shown_secret(name), secrets(name)),
         Question::Secret(action, name) => {
@@ -25,12 +70,25 @@ pub fn denied(question: Question<'_>, asker: &Asker) -> Refusal<'static> {
             return Refusal::new(Code::Denied, format!("{ONLY_GRANTED}. Type: ctl unlock"));
         }
     };
-    Refusal::new(Code::Denied, fitting(&format!("denied {what}: "), &missing(asker, &allow)))
+    let mut missing = missing(asker, &allow);
+    if let Some(said) = said {
+        missing.why = format!("{}; {}", said.tell(), missing.why);
+    }
+    if let Some(id) = request {
+        missing.why = format!("{} (request {id})", missing.why);
+    }
+    let refusal = Refusal::new(Code::Denied, fitting(&format!("denied {what}: "), &missing));
+    match said {
+        Some(Said::NotAgain(left)) => {
+            Refusal { retry_after_ms: u32::try_from(left.as_millis()).ok(), ..refusal }
+        }
+        _ => refusal,
+    }
 }
 
 /// A rule keeps it back, or nobody could be asked.
 pub fn kept_back(question: Question<'_>, asker: &Asker, rule: Option<&Rule>) -> Refusal<'static> {
-    let Some(rule) = rule else { return denied(question, asker) };
+    let Some(rule) = rule else { return denied(question, asker, None, None) };
     let what = match question {
         Question::Secret(Action::Get, name) => shown_secret(name),
         Question::Secret(action, name) => format!("{} {}", action.name(), shown_secret(name)),
@@ -96,6 +154,12 @@ fn missing(asker: &Asker, allow: &str) -> Missing {
     let command = whom.as_ref().map(|whom| format!("ctl policy allow {allow} {whom}"));
     if let Some(rule) = &asker.changed {
         let who = named(asker);
+        if matches!(rule.origin, Origin::Answer(_)) {
+            return Missing {
+                why: format!("{who} (pid {}) changed since you allowed it. Look at it first", asker.pid),
+                command,
+            };
+        }
         let id = quoted(&rule.id).filter(|_| shown(&rule.id) != rule.id).unwrap_or_else(|| shown(&rule.id));
         let why = format!("{who} (pid {}) changed since rule {id} allowed it. Look at it first", asker.pid);
         return Missing { why, command: command.map(|command| format!("ctl policy rm {id} && {command}")) };
@@ -221,7 +285,7 @@ mod tests {
     }
 
     fn line(secret: &str, asker: &Asker) -> String {
-        denied(Question::Secret(Action::Get, secret), asker).message.to_string()
+        denied(Question::Secret(Action::Get, secret), asker, None, None).message.to_string()
     }
 
     #[test]
@@ -229,7 +293,7 @@ mod tests {
         let asker = script("/it's");
         let told = line("a", &asker);
         assert!(told.ends_with(r"ctl policy allow --secrets 'a' --script '/it'\''s'"), "{told}");
-        let told = denied(Question::Secret(Action::Set, "a"), &asker).message;
+        let told = denied(Question::Secret(Action::Set, "a"), &asker, None, None).message;
         assert!(
             told.contains("denied set a: ") && told.contains("--secrets 'a' --actions set --script"),
             "{told}"

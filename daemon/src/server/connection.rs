@@ -23,7 +23,7 @@ use crate::attest::{Peer, Unattested};
 use crate::clock;
 use crate::handles::Handle;
 use crate::journal::{Entry, Recorded, Who};
-use crate::ops::{self, Asking, Done, Later, Store, Value, Work};
+use crate::ops::{self, Asking, Done, Later, Pending, Store, Value, Work};
 use crate::refuse;
 use crate::standing::Stand;
 use crate::state::State;
@@ -126,6 +126,8 @@ struct Connection {
     shared: Rc<Shared>,
     wire: Rc<Wire>,
     in_flight: Cell<usize>,
+    /// Whether it has ended: nothing of it waits for a person any longer.
+    over: watch::Sender<bool>,
 }
 
 /// A value that is arriving in parts.
@@ -138,10 +140,11 @@ struct Upload {
 
 impl Connection {
     fn of(shared: &Rc<Shared>, met: Met, stand: Stand) -> (Rc<Self>, Inbox) {
-        let Met { peer, wire, inbox } = met;
+        let Met { peer, wire, inbox, wait } = met;
         let (state, stand) = (shared.state.clone(), Rc::new(stand));
-        let asking = Asking { state, peer, stand, listing: Rc::default() };
-        (Rc::new(Self { asking, shared: shared.clone(), wire, in_flight: Cell::new(0) }), inbox)
+        let asking = Asking { state, peer, stand, cleared: None, wait, listing: Rc::default() };
+        let over = watch::Sender::new(false);
+        (Rc::new(Self { asking, shared: shared.clone(), wire, in_flight: Cell::new(0), over }), inbox)
     }
 
     async fn serve(self: Rc<Self>, mut inbox: Inbox, shared: &Shared, kind: Kind) -> Ended {
@@ -241,6 +244,10 @@ impl Connection {
                 self.spawn(id, work);
                 Ok(())
             }
+            Ok(Work::Ask(pending)) => {
+                self.ask(id, pending, None);
+                Ok(())
+            }
             Ok(Work::Upload(_)) if upload.is_some() => {
                 self.refuse(id, refuse::protocol("a value is still arriving on this connection")).await
             }
@@ -277,15 +284,20 @@ impl Connection {
         }
         if arriving.store.is_whole() {
             let Upload { store, _room: room, .. } = arriving;
-            let storing = store.run(self.asking.clone());
-            self.spawn(
-                id,
-                Box::pin(async move {
-                    let answer = storing.await;
-                    drop(room);
-                    answer.map(Done::Answer)
-                }),
-            );
+            match ops::arrived(&self.asking, store) {
+                Ok(Work::Later(storing)) => self.spawn(
+                    id,
+                    Box::pin(async move {
+                        let answer = storing.await;
+                        drop(room);
+                        answer
+                    }),
+                ),
+                Ok(Work::Ask(pending)) => self.ask(id, pending, Some(room)),
+                Ok(Work::Now(done)) => return self.finish(id, Ok(done)).await,
+                Ok(Work::Upload(_)) => return Err(Ended::Closed),
+                Err(refusal) => return self.finish(id, Err(refusal)).await,
+            }
         } else {
             arriving.until = Instant::now() + limits::PARTIAL_FRAME;
             *upload = Some(arriving);
@@ -295,6 +307,13 @@ impl Connection {
 
     /// Answers when `work` is done, or as soon as a lock comes.
     fn spawn(self: &Rc<Self>, id: u32, work: Later) {
+        self.spawn_for(
+            id,
+            Box::pin(async { timeout(limits::ANSWER, work).await.unwrap_or_else(|_| Err(too_slow())) }),
+        );
+    }
+
+    fn spawn_for(self: &Rc<Self>, id: u32, work: Later) {
         let connection = self.clone();
         for count in [&self.in_flight, &self.shared.in_flight] {
             count.set(count.get() + 1);
@@ -305,7 +324,7 @@ impl Connection {
                 biased;
                 // First: a lock wins also over what is ready at the same moment.
                 _ = locks.changed() => Err(refuse::lock_came()),
-                answer = timeout(limits::ANSWER, work) => answer.unwrap_or_else(|_| Err(too_slow())),
+                answer = work => answer,
             };
             let finished = connection.finish(id, answer).await;
             // Only now: replies that wait for their turn are in flight too, or they could pile up.
@@ -318,9 +337,42 @@ impl Connection {
         });
     }
 
+    /// Answers when a person has said yes and `pending` is done, or as soon as a lock comes.
+    fn ask(self: &Rc<Self>, id: u32, pending: Pending, room: Option<OwnedSemaphorePermit>) {
+        let connection = self.clone();
+        let mut over = self.over.subscribe();
+        let asked = async move {
+            let tell = async |question, left: Duration| {
+                let left_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
+                // Whoever cannot be told is gone, and its request with it.
+                connection.reply(id, Outcome::Asked { question, left_ms }).await.ok();
+            };
+            let cleared = tokio::select! {
+                biased;
+                _ = over.wait_for(|over| *over) => return Err(refuse::gone(connection.peer().evidence().kernel.pid)),
+                cleared = ops::wait(&connection.asking, &pending, tell) => cleared?,
+            };
+            let asking = Asking { cleared, ..connection.asking.clone() };
+            match (pending.then)(&asking)? {
+                Work::Now(done) => Ok(done),
+                Work::Later(work) => timeout(limits::ANSWER, work).await.unwrap_or_else(|_| Err(too_slow())),
+                Work::Ask(_) | Work::Upload(_) => Err(refuse::late_change()),
+            }
+        };
+        self.spawn_for(
+            id,
+            Box::pin(async move {
+                let answer = asked.await;
+                drop(room);
+                answer
+            }),
+        );
+    }
+
     /// Closes it, so that nothing that is still under way waits for the peer.
     fn end(&self, ended: &Ended) {
         self.wire.close();
+        self.over.send_replace(true);
         match ended {
             Ended::Closed => {}
             Ended::Unattested(reason) => {

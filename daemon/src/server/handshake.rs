@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
+use std::time::Duration;
 
 use glassdome_proto::{
     Challenge, Code, Hello, Nonce, Outcome, Range, Refusal, Reply, decode, encode, limits,
@@ -27,6 +28,8 @@ pub struct Met {
     pub wire: Rc<Wire>,
     /// What has arrived on it beyond the hello.
     pub inbox: Inbox,
+    /// For how long its requests may wait for a person.
+    pub wait: Duration,
 }
 
 /// How far a handshake came that failed.
@@ -50,8 +53,8 @@ pub async fn meet(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Met, Fail
     let hello = hello(&wire, &mut inbox, |sender| identity.sent(sender), &nonce);
     let hello = timeout(limits::HANDSHAKE, hello).await;
     match hello.unwrap_or(Err(Ended::TooSlow("answer the challenge"))) {
-        Ok(claims) => match identity.confirmed(claims) {
-            Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox }),
+        Ok((claims, wait)) => match identity.confirmed(claims) {
+            Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox, wait }),
             Err(failed) => {
                 let (identity, reason) = *failed;
                 let refusal = refuse::unattested(&reason);
@@ -84,8 +87,9 @@ pub async fn meet_holder(shared: &Shared, tap: BorrowedFd<'_>, creds: Option<Cre
         }
     };
     let hello = timeout(limits::HANDSHAKE, hello(&wire, &mut inbox, from_one, &nonce)).await;
+    // What is beyond a handle is not asked about.
     let claims = match hello.unwrap_or(Err(Ended::TooSlow("answer the challenge"))) {
-        Ok(claims) => claims,
+        Ok((claims, _)) => claims,
         Err(ended) => {
             return Err(match read {
                 Ok(identity) => Failed::Known(identity, ended),
@@ -103,7 +107,7 @@ pub async fn meet_holder(shared: &Shared, tap: BorrowedFd<'_>, creds: Option<Cre
         Err(failed) => return Err(failed),
     };
     match peer {
-        Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox }),
+        Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox, wait: Duration::ZERO }),
         Err(reason) => {
             let refusal = refuse::unattested(&reason);
             // It is told if it still listens.
@@ -152,7 +156,7 @@ async fn hello(
     inbox: &mut Inbox,
     judge: impl Fn(Option<Creds>) -> Result<(), Unattested>,
     nonce: &Nonce,
-) -> Result<Claims, Ended> {
+) -> Result<(Claims, Duration), Ended> {
     let payload = wire.receive(inbox, judge).await?;
     let answer = match decode::<Hello<'_>>(payload) {
         Ok(hello) if !Range::OURS.contains(hello.protocol) => Err(refuse::protocol(format!(
@@ -162,13 +166,15 @@ async fn hello(
             if hello.protocol > Range::OURS.max { "daemon" } else { "client" }
         ))),
         Ok(hello) if bool::from(hello.nonce.ct_eq(nonce)) => {
-            Ok(Claims { client: hello.client.into_owned(), version: hello.version.into_owned() })
+            let wait = Duration::from_secs(hello.wait_s.min(limits::WAIT).into());
+            let claims = Claims { client: hello.client.into_owned(), version: hello.version.into_owned() };
+            Ok((claims, wait))
         }
         Ok(_) => Err(Refusal::new(Code::Denied, "denied: the nonce is not that of this connection")),
         Err(error) => Err(refuse::protocol(format!("the first message is no hello: {error}"))),
     };
     match answer {
-        Ok(claims) => Ok(claims),
+        Ok(hello) => Ok(hello),
         Err(refusal) => {
             wire.send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await?;
             Err(Ended::Closed)

@@ -43,5 +43,5 @@ pub fn challenge() -> Challenge {
 }
 
 pub fn hello() -> Hello<'static> {
-    Hello { protocol: 1, nonce: NONCE, client: text("ctl"), version: text("0.1.0") }
+    Hello { protocol: 1, nonce: NONCE, client: text("ctl"), version: text("0.1.0"), wait_s: 60 }
 }

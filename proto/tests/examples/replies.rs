@@ -1,7 +1,8 @@
 //! Replies.
 
 use glassdome_proto::policy::{
-    self, Action, Claims, Decision, Exe, Grant, Ours, Picture, Pinned, Process, Rule, Script,
+    self, Action, Claims, Decision, Exe, Grant, Ours, Picture, Pinned, Process, Question, Remembered, Rule,
+    Script,
 };
 use glassdome_proto::secrets::{self, Change, Entry, FieldInfo, Found, Info, Stored, Version};
 use glassdome_proto::session::{
@@ -13,7 +14,7 @@ use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Refusal};
 use super::{CURSOR, NONCE, THEN, bytes, field, list, name, text};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 29] = [
+pub const REPLIES: [&str; 34] = [
     "status",
     "doctor",
     "unlocked",
@@ -43,6 +44,11 @@ pub const REPLIES: [&str; 29] = [
     "values",
     "handle",
     "handles",
+    "questions",
+    "answers",
+    "approved",
+    "question-refused",
+    "asked",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
@@ -52,6 +58,7 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
     let answer = match outcome {
         Outcome::Ok(answer) => answer,
         Outcome::Err(_) => return "refused",
+        Outcome::Asked { .. } => return "asked",
     };
     match answer {
         Answer::Session(Session::Status(_)) => "status",
@@ -82,6 +89,10 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Policy(Policy::Revoked) => "revoked",
         Answer::Policy(Policy::Handle { .. }) => "handle",
         Answer::Policy(Policy::Handles { .. }) => "handles",
+        Answer::Policy(Policy::Questions { .. }) => "questions",
+        Answer::Policy(Policy::Answers { .. }) => "answers",
+        Answer::Policy(Policy::Approved { .. }) => "approved",
+        Answer::Policy(Policy::Refused) => "question-refused",
     }
 }
 
@@ -111,6 +122,7 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     };
     let handles = policy::Answer::Handles { handles: list(vec![handle]), more: false };
     all.push(("", Outcome::Ok(Answer::Policy(handles))));
+    all.push(("", Outcome::Asked { question: 3, left_ms: 60_000 }));
     all
 }
 
@@ -225,6 +237,19 @@ fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
         yours: true,
     };
     let elsewhere = Grant { id: 301, tty: text(""), token: false, yours: false, ..grant.clone() };
+    let for_a_while = Remembered {
+        id: 302,
+        since: THEN,
+        pid: 4711,
+        name: text("python3"),
+        action: Action::Get,
+        names: list(vec![text("aws/prod/key")]),
+        more: 0,
+        script: Some(text("/home/u/deploy.py")),
+        exe: Some(text("/usr/bin/python3.13")),
+        left_s: Some(900),
+    };
+    let for_a_process = Remembered { id: 303, script: None, exe: None, left_s: None, ..for_a_while.clone() };
     vec![
         ("of a program", Policy::Picture(picture_of_a_program())),
         ("of a client", Policy::Picture(picture_of_a_client())),
@@ -234,7 +259,28 @@ fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
         ("", Policy::RuleRemoved),
         ("", Policy::Grants(list(vec![grant, elsewhere]))),
         ("", Policy::Revoked),
+        ("", Policy::Questions { questions: list(vec![question()]), state: 300 }),
+        ("none", Policy::Questions { questions: list(vec![]), state: 0 }),
+        ("", Policy::Answers { answers: list(vec![for_a_while, for_a_process]), more: false }),
+        ("once", Policy::Approved { answer: None }),
+        ("and remembered", Policy::Approved { answer: Some(302) }),
+        ("", Policy::Refused),
     ]
+}
+
+fn question() -> Question<'static> {
+    Question {
+        id: 3,
+        action: Action::Get,
+        names: list(vec![text("aws/prod/key"), text("db")]),
+        more: 1,
+        left_ms: 58_000,
+        rule: Some(text("careful")),
+        subject: process(4711, "python3"),
+        line: list(vec![text("bash"), text("python3")]),
+        through_client: true,
+        rememberable: true,
+    }
 }
 
 fn process(pid: u32, word: &'static str) -> Process<'static> {

@@ -1,6 +1,6 @@
 //! Requests.
 
-use glassdome_proto::policy::{self, Action, Decision, NewRule, Pinned, Shown, Whom};
+use glassdome_proto::policy::{self, Action, Decision, NewRule, Pinned, Scope, Shown, Whom};
 use glassdome_proto::secrets::{self, Expect, Item, Wanted};
 use glassdome_proto::session;
 use glassdome_proto::settings;
@@ -9,7 +9,7 @@ use glassdome_proto::{Body, Chunk, Glob};
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 31] = [
+pub const REQUESTS: [&str; 35] = [
     "status",
     "doctor",
     "create",
@@ -41,6 +41,10 @@ pub const REQUESTS: [&str; 31] = [
     "get-many",
     "handle",
     "handles",
+    "questions",
+    "answers",
+    "approve",
+    "refuse",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -79,6 +83,10 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Policy(Policy::Revoke { .. }) => "revoke",
         Body::Policy(Policy::Handle { .. }) => "handle",
         Body::Policy(Policy::Handles { .. }) => "handles",
+        Body::Policy(Policy::Questions { .. }) => "questions",
+        Body::Policy(Policy::Answers { .. }) => "answers",
+        Body::Policy(Policy::Approve { .. }) => "approve",
+        Body::Policy(Policy::Refuse { .. }) => "refuse",
     }
 }
 
@@ -198,5 +206,13 @@ fn policy_requests() -> Vec<(&'static str, policy::Request<'static>)> {
         ("", Policy::Revoke { id: 300, proof: None }),
         ("with the password", Policy::Revoke { id: 300, proof: Some(password()) }),
         ("as shown", Policy::Allow { password: password(), rule: script, shown: Some(shown) }),
+        ("", Policy::Questions { unlike: None, proof: None }),
+        ("others than before", Policy::Questions { unlike: Some(300), proof: Some(password()) }),
+        ("", Policy::Answers { skip: 8, proof: None }),
+        ("once", Policy::Approve { id: 3, scope: Scope::Once, proof: None }),
+        ("a process", Policy::Approve { id: 3, scope: Scope::Process, proof: Some(password()) }),
+        ("a while", Policy::Approve { id: 3, scope: Scope::Program { for_s: Some(900) }, proof: None }),
+        ("the session", Policy::Approve { id: 3, scope: Scope::Program { for_s: None }, proof: None }),
+        ("", Policy::Refuse { id: 3, proof: None }),
     ]
 }

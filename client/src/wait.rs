@@ -1,0 +1,94 @@
+//! For how long a request waits for a person's answer, and how whoever started it is told that it does.
+
+use std::time::Duration;
+
+use glassdome_proto::{limits, span};
+
+use crate::error::Error;
+use crate::text::notice;
+
+/// For how long people are waited for who said nothing else.
+const DEFAULT: Duration = Duration::from_secs(60);
+
+/// Where scripts say it once for all commands: nothing secret.
+const VARIABLE: &str = "GLASSDOME_WAIT";
+
+/// Waiting for a person's answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait {
+    /// For how long: whole seconds, up to [`limits::WAIT`]; not at all if zero.
+    pub at_most: Duration,
+    /// Is told the question's number, and for how long it stays open.
+    pub told: fn(u32, Duration),
+}
+
+impl Wait {
+    /// Not at all: what nothing speaks about is refused at once.
+    pub const NOT: Self = Self { at_most: Duration::ZERO, told: |_, _| {} };
+
+    /// As the daemon is told it.
+    pub(crate) fn seconds(self) -> u16 {
+        u16::try_from(self.at_most.as_secs()).unwrap_or(limits::WAIT).min(limits::WAIT)
+    }
+}
+
+/// The option of every command that a person may be asked about.
+#[derive(Debug, Default, Clone, PartialEq, Eq, clap::Args)]
+pub(crate) struct WaitArgs {
+    /// If you have to be asked, wait for your answer this long; 0: be refused at once [default: 1m, or
+    /// what GLASSDOME_WAIT says]
+    #[arg(long, value_name = "DURATION")]
+    wait: Option<String>,
+}
+
+impl WaitArgs {
+    /// What was typed, or what the environment says, or a minute.
+    pub(crate) fn wait(&self) -> Result<Wait, Error> {
+        let variable = std::env::var(VARIABLE).ok().filter(|value| !value.is_empty());
+        let at_most = match (self.wait.as_deref(), variable.as_deref()) {
+            (Some(typed), _) => parse("--wait", typed)?,
+            (None, Some(value)) => parse(VARIABLE, value)?,
+            (None, None) => DEFAULT,
+        };
+        Ok(Wait { at_most, told: tell })
+    }
+}
+
+fn parse(whose: &str, text: &str) -> Result<Duration, Error> {
+    let seconds = if text == "0" { Some(0) } else { span::parse(text) };
+    let seconds = seconds.filter(|seconds| *seconds <= u32::from(limits::WAIT));
+    let seconds = seconds.ok_or_else(|| {
+        Error::Usage(format!("{whose} is a span of time up to {}, or 0", span::write(limits::WAIT.into())))
+    })?;
+    Ok(Duration::from_secs(seconds.into()))
+}
+
+fn tell(question: u32, left: Duration) {
+    let left = left.as_millis().div_ceil(1000);
+    notice::say(&format!(
+        "waiting for you: type 'ctl approve {question}' in an unlocked terminal ({left} s)"
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(text: &str) -> Result<u16, Error> {
+        Ok(WaitArgs { wait: Some(text.to_owned()) }.wait()?.seconds())
+    }
+
+    #[test]
+    fn spans_are_whole_seconds_up_to_the_limit() {
+        assert_eq!(typed("0").unwrap(), 0);
+        assert_eq!(typed("90s").unwrap(), 90);
+        assert_eq!(typed("10m").unwrap(), limits::WAIT);
+        for bad in ["", "11m", "5", "-1s", "soon"] {
+            assert_eq!(
+                typed(bad).unwrap_err().to_string(),
+                "--wait is a span of time up to 10m, or 0",
+                "{bad}"
+            );
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Questions to the person: a request waits for an answer, and a granted terminal, or whoever has the
+//! master password, gives it.
+//!
+//! ```text
+//!  request ─► look at whoever asks ─► question ─┬─ yes ─────────► judged anew, with the yes
+//!     ▲                                         ├─ no, too late ─► refused, recorded
+//!     └── what may be had has changed ◄─────────┘
+//! ```
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_lockmem::LockedBytes;
+use glassdome_proto::policy::{self as wire, Scope};
+use glassdome_proto::{Answer, Code, List, Refusal, Text, limits};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::picture::process;
+use super::policy::right;
+use super::{Asking, Pending};
+use crate::answers::Answer as Remembered;
+use crate::attest::lineage;
+use crate::attest::subject::Subject;
+use crate::clock;
+use crate::gate;
+use crate::policy::{Asked, Clearance};
+use crate::questions::{Draft, Question, Reply, Unasked};
+use crate::refuse::{self, Said};
+
+/// How long a list of questions is waited for that is unlike another.
+const WATCH: Duration = Duration::from_secs(25);
+
+/// Waits for the person; `tell` tells the one who asks which question it waits for, and how long. With the
+/// clearance, if the yes is for this request alone.
+///
+/// # Errors
+/// The refusal to send.
+pub async fn wait(
+    asking: &Asking,
+    pending: &Pending,
+    tell: impl AsyncFn(u32, Duration),
+) -> Result<Option<Clearance>, Refusal<'static>> {
+    let Asking { state, .. } = asking;
+    let deadline = Instant::now() + asking.wait;
+    let mut told = None;
+    loop {
+        let mut policy = state.policy_changes();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let put = match put(asking, pending, left).await {
+            Ok(waiting) => waiting,
+            // Its turn comes.
+            Err(Refused::Asks(Unasked::Another)) if !left.is_zero() => {
+                let mut changes = state.questions().changes();
+                let changed = timeout_at(deadline, changes.changed()).await;
+                drop(changed);
+                continue;
+            }
+            Err(Refused::Asks(unasked)) => return Err(refused(asking, pending, unasked.into())?),
+            Err(Refused::Said(refusal)) => return Err(refusal),
+        };
+        let question = put.question.clone();
+        if told != Some(question.id) {
+            told = Some(question.id);
+            asking.record(
+                Event::Ask,
+                Outcome::Allowed,
+                first(&pending.asked),
+                &format!("question:{}", question.id),
+            )?;
+            tell(question.id, left).await;
+        }
+        let replied = tokio::select! {
+            biased;
+            replied = question.replied() => Some(replied),
+            _ = policy.changed() => None,
+            () = tokio::time::sleep_until(deadline) => {
+                put.in_vain();
+                return Err(refused(asking, pending, Said::Nothing)?);
+            }
+        };
+        match replied {
+            Some(Some(Reply::Yes)) => {
+                asking.find_out_again().await?;
+                let asked = pending.asked.clone();
+                return Ok(Some(Clearance { id: question.id, asked }));
+            }
+            Some(Some(Reply::No)) => return Err(refused(asking, pending, Said::No)?),
+            // Taken away with the session.
+            Some(None) => return Err(refuse::lock_came()),
+            // Perhaps it may by now, or may not at all.
+            None => {
+                drop(put);
+                asking.find_out_again().await?;
+                if !asks(asking, &pending.asked) {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// The list of open questions; one unlike `unlike`, if it comes in time.
+pub async fn questions(
+    asking: Asking,
+    unlike: Option<u64>,
+    proof: Option<LockedBytes>,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    right(&asking, Event::Questions, proof).await?;
+    let mut changes = asking.state.questions().changes();
+    // What is there when the time is over is told.
+    let unlike_that = changes.wait_for(|state| Some(*state) != unlike);
+    let state = match timeout(WATCH, unlike_that).await {
+        Ok(Ok(state)) => *state,
+        Ok(Err(_)) | Err(_) => unlike.unwrap_or_default(),
+    };
+    let boot = clock::now().boot;
+    let all = asking.state.questions().all();
+    let shown: Option<Vec<_>> = all.iter().map(|question| sent(question, boot)).collect();
+    let questions = shown.and_then(List::new).ok_or_else(unsendable)?;
+    Ok(Answer::Policy(wire::Answer::Questions { questions, state }))
+}
+
+/// A page of the answers that are remembered.
+pub async fn answers(
+    asking: Asking,
+    skip: u16,
+    proof: Option<LockedBytes>,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    right(&asking, Event::Answers, proof).await?;
+    let boot = clock::now().boot;
+    let all = asking.state.answers().all(boot);
+    let rest = all.get(usize::from(skip)..).unwrap_or_default();
+    let page: Option<Vec<_>> =
+        rest.iter().take(limits::ANSWERS_PAGE).map(|answer| remembered(answer, boot)).collect();
+    let answers = page.and_then(List::new).ok_or_else(unsendable)?;
+    Ok(Answer::Policy(wire::Answer::Answers { answers, more: rest.len() > limits::ANSWERS_PAGE }))
+}
+
+/// Says yes.
+pub async fn approve(
+    asking: Asking,
+    id: u32,
+    scope: Scope,
+    proof: Option<LockedBytes>,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    let by = right(&asking, Event::Approve, proof).await?;
+    let state = &asking.state;
+    let question = state.questions().find(id).ok_or_else(no_question)?;
+    if let Scope::Program { for_s: Some(s) } = scope
+        && !(1..=limits::REMEMBERED).contains(&s)
+    {
+        return Err(refuse::usage("an answer is remembered for 1 second to 24 hours"));
+    }
+    let now = clock::now();
+    let answer = match scope {
+        Scope::Once => None,
+        Scope::Process | Scope::Program { .. } => {
+            let number = state.grants().number();
+            let given = state.answers().give(number, &question.subject, question.asked.clone(), scope, now);
+            given.map_err(|reason| Refusal::new(Code::Conflict, format!("not remembered: {reason}")))?;
+            Some(number)
+        }
+    };
+    let word = match answer {
+        Some(number) => format!("answer:{number}"),
+        None => format!("question:{id}"),
+    };
+    // Recorded once it is decided, before anybody is served by it.
+    for name in names(&question.asked) {
+        if let Err(unlogged) = asking.record(Event::Approve, Outcome::Allowed, name, &word) {
+            answer.map(|number| state.answers().revoke(number));
+            return Err(unlogged);
+        }
+    }
+    drop(by);
+    state.policy_changed();
+    state.questions().answer(id, Reply::Yes, now.boot);
+    Ok(Answer::Policy(wire::Answer::Approved { answer }))
+}
+
+/// Says no.
+pub async fn refuse(
+    asking: Asking,
+    id: u32,
+    proof: Option<LockedBytes>,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    right(&asking, Event::Refuse, proof).await?;
+    let state = &asking.state;
+    state.questions().answer(id, Reply::No, clock::now().boot).ok_or_else(no_question)?;
+    Ok(Answer::Policy(wire::Answer::Refused))
+}
+
+/// A question that is waited for; it is left however the waiting ends.
+struct Waiting<'a> {
+    asking: &'a Asking,
+    question: Rc<Question>,
+    in_vain: std::cell::Cell<bool>,
+}
+
+impl Waiting<'_> {
+    fn in_vain(&self) {
+        self.in_vain.set(true);
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.asking.state.questions().leave(&self.question, clock::now().boot, self.in_vain.get());
+    }
+}
+
+enum Refused {
+    Asks(Unasked),
+    Said(Refusal<'static>),
+}
+
+async fn put<'a>(asking: &'a Asking, pending: &Pending, left: Duration) -> Result<Waiting<'a>, Refused> {
+    let (pid, is_client) = (asking.peer.evidence().kernel.pid, asking.peer.ours().is_some());
+    let look = move |until| {
+        let subject = Subject::look(pid, is_client, until).ok()?;
+        let shown = process(&subject.member, subject.program.as_ref());
+        Some((subject, shown))
+    };
+    let looked = asking.state.looks().run(look).await.map_err(Refused::Said)?;
+    let gone = || Refused::Said(refuse::gone(pid));
+    let (subject, shown) = looked.ok_or_else(gone)?;
+    asking.peer.still().map_err(|_| gone())?;
+    let (_, asker) = asking.stand.now(&asking.state);
+    let draft = Draft { subject, asker, shown, asked: pending.asked.clone(), rule: pending.rule.clone() };
+    let put = asking.state.questions().put(draft, clock::now().boot, left);
+    put.map(|question| Waiting { asking, question, in_vain: false.into() }).map_err(Refused::Asks)
+}
+
+/// Whether it is still a question.
+fn asks(asking: &Asking, asked: &Asked) -> bool {
+    match asked.names.as_slice() {
+        [] => gate::asks_to_list(asking).is_some(),
+        names => gate::asks(asking, asked.action, names.iter().map(String::as_str)).is_some(),
+    }
+}
+
+/// Records that it was refused, and says why.
+fn refused(asking: &Asking, pending: &Pending, said: Said) -> Result<Refusal<'static>, Refusal<'static>> {
+    let (_, asker) = asking.stand.now(&asking.state);
+    for name in names(&pending.asked) {
+        asking.record(pending.event, Outcome::Denied, name, said.word())?;
+    }
+    let id = asking.state.questions().refused(pending.asked.clone(), asker.clone());
+    Ok(refuse::denied(pending.asked.question(), &asker, Some(id), Some(said)))
+}
+
+fn names(asked: &Asked) -> impl Iterator<Item = Option<&str>> {
+    let all = asked.names.is_empty().then_some(None);
+    asked.names.iter().map(|name| Some(name.as_str())).chain(all)
+}
+
+fn first(asked: &Asked) -> Option<&str> {
+    asked.names.first().map(String::as_str)
+}
+
+fn sent(question: &Question, boot: Duration) -> Option<wire::Question<'static>> {
+    let subject = &question.subject;
+    let line = lineage::line(subject.member.stat.pid).map(|member| Text::cut(member.stat.name));
+    let mut line: Vec<_> = line.collect();
+    line.reverse();
+    let (names, more) = some(&question.asked)?;
+    Some(wire::Question {
+        id: question.id,
+        action: question.asked.action,
+        names,
+        more,
+        left_ms: u32::try_from(question.left(boot).as_millis()).unwrap_or(u32::MAX),
+        rule: question.rule.clone().map(Text::cut),
+        subject: question.shown.clone(),
+        line: List::new(line)?,
+        through_client: subject.through_client,
+        rememberable: subject.named_program().is_some(),
+    })
+}
+
+fn remembered(answer: &Remembered, boot: Duration) -> Option<wire::Remembered<'static>> {
+    let rule = &answer.rule;
+    let path = |file: &crate::policy::rule::Pinned| Text::cut(file.path.clone());
+    let (names, more) = some(&answer.asked)?;
+    Some(wire::Remembered {
+        id: answer.id,
+        since: rule.made,
+        pid: answer.pid.cast_unsigned(),
+        name: Text::cut(answer.name.clone()),
+        action: answer.asked.action,
+        names,
+        more,
+        script: rule.script.as_ref().map(path),
+        exe: rule.exe.as_ref().map(path),
+        left_s: answer.left(boot).map(|left| u32::try_from(left.as_secs()).unwrap_or(u32::MAX)),
+    })
+}
+
+type Shown = List<Text<'static, { limits::NAME }>, { limits::ASKED_SHOWN }>;
+
+/// The first names, and how many more there are.
+fn some(asked: &Asked) -> Option<(Shown, u8)> {
+    let names: Vec<_> =
+        asked.names.iter().take(limits::ASKED_SHOWN).map(|name| Text::cut(name.clone())).collect();
+    let more = u8::try_from(asked.names.len() - names.len()).ok()?;
+    Some((List::new(names)?, more))
+}
+
+impl From<Unasked> for Said {
+    fn from(unasked: Unasked) -> Self {
+        match unasked {
+            Unasked::Another => Self::Nothing,
+            Unasked::Rests(left) => Self::NotAgain(left),
+            Unasked::Enough => Self::Enough,
+        }
+    }
+}
+
+fn no_question() -> Refusal<'static> {
+    Refusal::new(Code::NotFound, "there is no open question of that number. Questions: ctl approvals")
+}
+
+fn unsendable() -> Refusal<'static> {
+    Refusal::new(Code::Error, "the questions do not fit a message")
+}
