@@ -296,7 +296,7 @@ fn judged(found: Found, member: &Member, came: Came) -> (Standing, Asker) {
 }
 
 /// Names from the leader of its session down to it.
-fn line_of(member: &Member) -> Vec<String> {
+pub fn line_of(member: &Member) -> Vec<String> {
     let mut names = vec![member.stat.name.clone()];
     let mut at = member.parent().filter(|_| member.stat.session != member.stat.pid);
     while let Some(member) = at.filter(|_| names.len() < lineage::DEPTH) {

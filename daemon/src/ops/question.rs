@@ -20,13 +20,13 @@ use super::picture::process;
 use super::policy::right;
 use super::{Asking, Pending};
 use crate::answers::Answer as Remembered;
-use crate::attest::lineage;
 use crate::attest::subject::Subject;
 use crate::clock;
 use crate::gate;
 use crate::policy::{Asked, Clearance};
 use crate::questions::{Draft, Question, Reply, Unasked};
 use crate::refuse::{self, Said};
+use crate::standing;
 
 /// How long a list of questions is waited for that is unlike another.
 const WATCH: Duration = Duration::from_secs(25);
@@ -261,9 +261,7 @@ fn first(asked: &Asked) -> Option<&str> {
 
 fn sent(question: &Question, boot: Duration) -> Option<wire::Question<'static>> {
     let subject = &question.subject;
-    let line = lineage::line(subject.member.stat.pid).map(|member| Text::cut(member.stat.name));
-    let mut line: Vec<_> = line.collect();
-    line.reverse();
+    let line = standing::line_of(&subject.member).into_iter().map(Text::cut).collect();
     let (names, more) = some(&question.asked)?;
     Some(wire::Question {
         id: question.id,

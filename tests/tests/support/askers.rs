@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use glassdome_tests::{PASSWORD, Pty, Run, User, World, text};
+use glassdome_tests::{Out, PASSWORD, Pty, Run, User, World, text};
 use serde_json::Value;
 
 use crate::scripts;
@@ -39,10 +39,7 @@ pub fn asking(world: &World, program: &str, words: &[&str], request: &[&str]) ->
 /// What a run of an asker was told.
 #[track_caller]
 pub fn told(run: Run) -> Told {
-    let out = run.output();
-    let stdout = String::from_utf8(out.stdout).expect("it prints text");
-    let line = stdout.lines().find(|line| line.starts_with('{'));
-    Told::read(line.unwrap_or_else(|| panic!("it says nothing: {stdout:?} {}", out.stderr)))
+    Told::of(run.output())
 }
 
 /// What one request was told.
@@ -57,6 +54,14 @@ pub struct Told {
 }
 
 impl Told {
+    /// What an asker that has ended was told.
+    #[track_caller]
+    pub fn of(out: Out) -> Self {
+        let stdout = String::from_utf8(out.stdout).expect("it prints text");
+        let line = stdout.lines().find(|line| line.starts_with('{'));
+        Self::read(line.unwrap_or_else(|| panic!("it says nothing: {stdout:?} {}", out.stderr)))
+    }
+
     fn read(line: &str) -> Self {
         let told: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let code = told["code"].as_i64().unwrap_or_else(|| panic!("no answer: {line}"));
@@ -89,8 +94,17 @@ pub struct Staying {
 impl Staying {
     /// Starts one, with these words behind the interpreter's name.
     pub fn new(world: &World, words: &str) -> Self {
+        Self::waiting(world, words, "0")
+    }
+
+    /// As [`Staying::new`]; it waits for a person this long.
+    pub fn waiting(world: &World, words: &str, wait: &str) -> Self {
         let (scripts, socket) = (scripts::scripts(world), world.socket());
-        let line = format!("stty -echo; exec {PYTHON} {words} {} {} stay", text(&scripts), text(&socket));
+        let line = format!(
+            "stty -echo; GLASSDOME_WAIT={wait} exec {PYTHON} {words} {} {} stay",
+            text(&scripts),
+            text(&socket)
+        );
         let mut terminal = world.terminal(&line);
         let shown = terminal.expect("}\n");
         let first: Value = serde_json::from_str(shown.trim()).expect("it says its number");
@@ -101,7 +115,18 @@ impl Staying {
     /// Asks.
     #[track_caller]
     pub fn ask(&mut self, request: &str) -> Told {
+        self.begin(request);
+        self.answer()
+    }
+
+    /// Begins to ask.
+    pub fn begin(&mut self, request: &str) {
         self.terminal.send(&format!("{request}\n"));
+    }
+
+    /// What came of it.
+    #[track_caller]
+    pub fn answer(&mut self) -> Told {
         let shown = self.terminal.expect("}\n");
         Told::read(shown.trim())
     }

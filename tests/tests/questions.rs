@@ -1,0 +1,327 @@
+//! What no rule speaks about waits for the person: who asks is shown, a yes binds to what was shown, a no
+//! gives rest, and nothing but a person's answer turns a question into a secret.
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+#[path = "support/askers.rs"]
+mod askers;
+#[path = "support/scripts.rs"]
+mod scripts;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use askers::{Staying, Told, allow, asker, asking, recorded, told, with_password};
+use glassdome_tests::{Started, World, text, wait_until};
+use serde_json::Value;
+
+/// Longer than any answer here takes, shorter than the tests' own patience.
+const LONG: &str = "40s";
+
+/// A world with secrets.
+fn stage() -> World {
+    let world = World::unlocked();
+    for (name, value) in [("db/a", "value a"), ("db/b", "value b")] {
+        world.set(name, value);
+    }
+    world
+}
+
+/// The open questions, once there are so many.
+#[track_caller]
+fn open(world: &World, count: usize) -> Vec<Value> {
+    let mut questions = Vec::new();
+    let there = wait_until(
+        || {
+            let shown = world.ctl(&["approvals", "--json"]).text();
+            questions = serde_json::from_str(&shown).unwrap();
+            questions.len() == count
+        },
+        Duration::from_secs(20),
+    );
+    assert!(there, "{count} questions: {questions:#?}");
+    questions
+}
+
+/// The number of the only open question.
+#[track_caller]
+fn question(world: &World) -> String {
+    open(world, 1)[0]["id"].to_string()
+}
+
+/// Starts the script, which asks by `ctl` for `name` and waits.
+fn start(world: &World, script: &Path, name: &str) -> Started {
+    asking(world, text(script), &[], &["ctl", "get", name]).env("GLASSDOME_WAIT", LONG).start()
+}
+
+fn read(waiting: Started) -> Told {
+    Told::of(waiting.output())
+}
+
+/// Asks, and does not wait.
+fn at_once(world: &World, script: &Path, name: &str) -> Told {
+    told(asking(world, text(script), &[], &["ctl", "get", name]))
+}
+
+/// Has the script ask, and says yes to it.
+#[track_caller]
+fn approved(world: &World, script: &Path, name: &str, scope: &str) {
+    let waiting = start(world, script, name);
+    world.ctl(&["approve", &question(world), "--for", scope, "--yes"]).ok();
+    read(waiting).served("value a");
+}
+
+#[test]
+fn a_yes_is_for_what_was_asked_and_no_more() {
+    let world = stage();
+    let script = asker(&world, "deploy.py");
+    let waiting = start(&world, &script, "db/a");
+    let shown = open(&world, 1).remove(0);
+    let id = shown["id"].to_string();
+    assert_eq!((&shown["action"], &shown["names"][0]), (&"get".into(), &"db/a".into()), "{shown:#}");
+    assert_eq!(shown["script"]["path"], text(&script), "{shown:#}");
+    assert_eq!(shown["script"]["sha256"].as_str().unwrap().len(), 64);
+    assert!(shown["line"].as_array().unwrap().iter().any(|name| name == "deploy.py"), "{shown:#}");
+    let listed = world.ctl(&["approvals"]).text();
+    assert!(listed.contains("get db/a") && listed.contains("deploy.py"), "{listed}");
+
+    world.ctl(&["approve", &id, "--yes"]).ok();
+    let told = read(waiting);
+    told.served("value a");
+    let waits = format!("waiting for you: type 'ctl approve {id}' in an unlocked terminal (");
+    assert!(told.why.contains(&waits), "{}", told.why);
+    assert_eq!(recorded(&world, "ask", "allowed")["by"], format!("question:{id}"));
+    assert_eq!(recorded(&world, "approve", "allowed")["by"], format!("question:{id}"));
+    let record = recorded(&world, "get", "allowed");
+    assert_eq!((&record["by"], &record["secret"]), (&format!("person:{id}").into(), &"db/a".into()));
+    assert_eq!(record["judged"]["script"], text(&script));
+
+    // Said once, it was for that once; and an answer is given once.
+    at_once(&world, &script, "db/a").denied();
+    at_once(&world, &script, "db/b").denied();
+    for command in ["approve", "refuse"] {
+        let words = [command, &id, "--yes"];
+        world.ctl(&words[..if command == "approve" { 3 } else { 2 }]).refused(5);
+    }
+    assert!(world.ctl(&["approvals", "--json"]).text().trim() == "[]");
+}
+
+#[test]
+fn a_remembered_yes_binds_to_the_bytes_that_asked() {
+    let world = stage();
+    let script = asker(&world, "deploy.py");
+    approved(&world, &script, "db/a", "session");
+    let answer = recorded(&world, "approve", "allowed")["by"].as_str().unwrap().to_owned();
+    at_once(&world, &script, "db/a").served("value a");
+    assert_eq!(recorded(&world, "get", "allowed")["by"], answer.as_str());
+    at_once(&world, &script, "db/b").denied();
+    at_once(&world, &asker(&world, "copy.py"), "db/a").denied();
+    let grants = world.ctl(&["grants"]).text();
+    assert!(grants.contains("deploy.py") && grants.contains("get db/a"), "{grants}");
+
+    let before = fs::read(&script).unwrap();
+    fs::write(&script, [&before[..], b"#"].concat()).unwrap();
+    let line = at_once(&world, &script, "db/a").denied();
+    assert!(line.contains("changed since you allowed it"), "{line}");
+    fs::write(&script, &before).unwrap();
+    at_once(&world, &script, "db/a").served("value a");
+
+    let number = answer.strip_prefix("answer:").unwrap();
+    world.ctl(&["revoke", number]).ok();
+    at_once(&world, &script, "db/a").denied();
+    world.ctl(&["revoke", number]).refused(5);
+}
+
+#[test]
+fn a_script_that_is_changed_while_it_is_asked_about_is_allowed_as_it_was() {
+    let world = stage();
+    let script = asker(&world, "deploy.py");
+    let waiting = start(&world, &script, "db/a");
+    let id = question(&world);
+    let before = fs::read(&script).unwrap();
+    fs::write(&script, [&before[..], b"# and more"].concat()).unwrap();
+    world.ctl(&["approve", &id, "--for", "session", "--yes"]).ok();
+    // The process that was shown runs what was shown.
+    read(waiting).served("value a");
+    at_once(&world, &script, "db/a").denied();
+    fs::write(&script, &before).unwrap();
+    at_once(&world, &script, "db/a").served("value a");
+}
+
+#[test]
+fn a_yes_to_a_process_is_no_other_processes() {
+    let world = stage();
+    let script = asker(&world, "deploy.py");
+    let mut one = Staying::waiting(&world, text(&script), LONG);
+    let mut other = Staying::new(&world, text(&script));
+    one.begin("ctl get db/a");
+    let id = question(&world);
+    world.ctl(&["approve", &id, "--for", "process", "--yes"]).ok();
+    one.answer().served("value a");
+    one.ask("ctl get db/a").served("value a");
+    other.ask("ctl get db/a").denied();
+    other.ask("client get db/a").denied();
+    // The same process, by a connection of its own, which is then cut off in the middle.
+    one.ask("client get db/a").served("value a");
+    let answer = recorded(&world, "approve", "allowed")["by"].as_str().unwrap().to_owned();
+    world.ctl(&["revoke", answer.strip_prefix("answer:").unwrap()]).ok();
+    one.ask("client get db/a").denied();
+}
+
+#[test]
+fn an_interpreter_without_a_script_is_never_remembered() {
+    let world = stage();
+    let waiting = world
+        .program(Path::new("/usr/bin/python3"), &["-c", "import os; os.system('ctl get db/a; :')"])
+        .env("GLASSDOME_WAIT", LONG)
+        .start();
+    let shown = open(&world, 1).remove(0);
+    assert_eq!(shown["rememberable"], false, "{shown:#}");
+    let id = shown["id"].to_string();
+    let line = world.ctl(&["approve", &id, "--for", "session", "--yes"]).refused(9);
+    assert!(line.contains("no script file"), "{line}");
+    world.ctl(&["approve", &id, "--for", "once", "--yes"]).ok();
+    assert_eq!(waiting.output().stdout, b"value a");
+}
+
+#[test]
+fn a_no_and_a_silence_give_rest() {
+    let world = stage();
+    let (script, other) = (asker(&world, "deploy.py"), asker(&world, "other.py"));
+    let waiting = start(&world, &script, "db/a");
+    world.ctl(&["refuse", &question(&world)]).ok();
+    let line = read(waiting).denied();
+    assert!(line.contains("you said no") && line.contains("Allow: ctl policy allow"), "{line}");
+    assert_eq!(recorded(&world, "get", "denied")["by"], "refused");
+    // It is not asked again, for whatever else.
+    let line = read(start(&world, &script, "db/b")).denied();
+    assert!(line.contains("are not asked again for"), "{line}");
+    assert_eq!(recorded(&world, "get", "denied")["by"], "not-asked-again");
+    // Nobody else rests for that.
+    let ask = asking(&world, text(&other), &[], &["ctl", "get", "db/a"]).env("GLASSDOME_WAIT", "1s");
+    let line = told(ask).denied();
+    assert!(line.contains("nobody answered in time"), "{line}");
+    assert_eq!(recorded(&world, "get", "denied")["by"], "unanswered");
+    let line = read(start(&world, &other, "db/a")).denied();
+    assert!(line.contains("are not asked again for"), "{line}");
+}
+
+#[test]
+fn a_thousand_questions_in_a_row_are_one() {
+    let world = stage();
+    let line = "for i in $(seq 1000); do GLASSDOME_WAIT=1s ctl get db/$i; done 2>&1 | grep -c denied";
+    let script = world.file("flood.sh", line);
+    let counted = world.program(Path::new("/bin/bash"), &[text(&script)]).within(Duration::from_secs(120));
+    assert_eq!(counted.text().trim(), "1000");
+    let asked = world.audit().iter().filter(|record| record["event"] == "ask").count();
+    assert_eq!(asked, 1, "nobody is worn down");
+}
+
+#[test]
+fn only_the_person_answers() {
+    let world = stage();
+    let script = asker(&world, "deploy.py");
+    let waiting = start(&world, &script, "db/a");
+    let id = question(&world);
+    // A program of the same user, which nobody granted anything.
+    let run = |words: &str| {
+        let script = world.file("accomplice.sh", format!("ctl {words}; exit $?"));
+        world.program(Path::new("/bin/bash"), &[text(&script)]).output()
+    };
+    for words in [format!("approve {id} --yes"), format!("refuse {id}"), "approvals".into(), "grants".into()]
+    {
+        assert_eq!(run(&words).code, 4, "{words}");
+    }
+    assert_eq!(recorded(&world, "refuse", "denied")["by"], "policy");
+    assert_eq!(recorded(&world, "questions", "denied")["by"], "policy");
+    assert_eq!(question(&world), id, "it is open still");
+    // The master password by descriptor answers for a machine without a person.
+    with_password(&world, &["approve", &id, "--yes"]).ok();
+    read(waiting).served("value a");
+}
+
+#[test]
+fn a_question_ends_with_whoever_asks_and_with_the_session() {
+    let world = stage();
+    let script = asker(&world, "deploy.py");
+    let mut gone =
+        world.program(Path::new("/bin/bash"), &["-c", "GLASSDOME_WAIT=40s ctl get db/a & wait"]).start();
+    let id = question(&world);
+    let asks = open(&world, 1)[0]["pid"].as_u64().unwrap();
+    assert!(asks > 0);
+    world.shell("pkill -x ctl; :").output();
+    open(&world, 0);
+    world.ctl(&["approve", &id, "--yes"]).refused(5);
+    assert!(wait_until(|| gone.has_ended(), Duration::from_secs(10)));
+
+    let waiting = start(&world, &script, "db/a");
+    question(&world);
+    world.ctl(&["lock"]).ok();
+    let told = read(waiting);
+    assert_eq!((told.code, told.got), (3, None), "{}", told.why);
+    world.start(glassdome_tests::PASSWORD);
+    open(&world, 0);
+    at_once(&world, &script, "db/a").denied();
+}
+
+#[test]
+fn a_rule_that_is_sealed_meanwhile_answers() {
+    let world = stage();
+    let script = asker(&world, "deploy.py");
+    let waiting = start(&world, &script, "db/a");
+    question(&world);
+    allow(&world, &["--secrets", "db/a", "--script", text(&script)]).ok();
+    read(waiting).served("value a");
+    assert_eq!(recorded(&world, "get", "allowed")["by"], "rule:deploy");
+    open(&world, 0);
+}
+
+#[test]
+fn what_a_program_needs_together_is_asked_together() {
+    let world = stage();
+    let line = "ctl run --env A=db/a --env B=db/b -- sh -c 'echo $A, $B'; exit $?";
+    let script = world.file("deploy.sh", line);
+    let waiting = world.program(Path::new("/bin/bash"), &[text(&script)]).env("GLASSDOME_WAIT", LONG).start();
+    let shown = open(&world, 1).remove(0);
+    assert_eq!(shown["names"], serde_json::json!(["db/a", "db/b"]), "{shown:#}");
+    world.ctl(&["approve", &shown["id"].to_string(), "--yes"]).ok();
+    assert_eq!(waiting.output().stdout, b"value a, value b\n");
+}
+
+#[test]
+fn a_person_reads_the_question_and_answers_with_a_key() {
+    let world = stage();
+    let script = asker(&world, "deploy.py");
+    let mut terminal = world.shell_at_terminal();
+    terminal.send_line("glassdome_start");
+    terminal.expect("Master password, to grant this terminal: ");
+    terminal.send_line(glassdome_tests::PASSWORD);
+    terminal.expect("[0] ");
+    for (key, code) in [("y", 0), ("n", 4)] {
+        let waiting = start(&world, &script, "db/a");
+        let id = question(&world);
+        terminal.send_line(&format!("ctl approve {id}"));
+        let shown = terminal.expect("No: [n] ");
+        for words in ["get db/a", "deploy.py", "weak", "only root can change it", "[s]"] {
+            assert!(shown.contains(words), "{words}: {shown}");
+        }
+        terminal.send_line(key);
+        terminal.expect("[0] ");
+        assert_eq!(read(waiting).code, code, "{key}");
+    }
+    // Any other key leaves it open.
+    let other = asker(&world, "other.py");
+    let waiting = start(&world, &other, "db/a");
+    let id = question(&world);
+    terminal.send_line(&format!("ctl approve {id}"));
+    terminal.expect("No: [n] ");
+    terminal.send_line("");
+    terminal.expect("stays open");
+    terminal.expect("[0] ");
+    terminal.send_line(&format!("ctl approve {id} --for 15m"));
+    terminal.expect("Allow it to this program for 15 min? [y/n] ");
+    terminal.send_line("y");
+    terminal.expect("✓ allowed to this program for 15 min. End it: ctl revoke ");
+    read(waiting).served("value a");
+    at_once(&world, &other, "db/a").served("value a");
+}
