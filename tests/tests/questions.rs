@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use askers::{Staying, Told, allow, asker, asking, recorded, told, with_password};
+use askers::{Staying, Told, allow, asker, asking, recorded, runner, told, with_password};
 use glassdome_tests::{Started, World, text, wait_until};
 use serde_json::Value;
 
@@ -155,7 +155,9 @@ fn a_yes_to_a_process_is_no_other_processes() {
     let mut one = Staying::waiting(&world, text(&script), LONG);
     let mut other = Staying::new(&world, text(&script));
     one.begin("ctl get db/a");
-    let id = question(&world);
+    let shown = open(&world, 1).remove(0);
+    assert_eq!(shown["pid"], one.pid, "{shown:#}");
+    let id = shown["id"].to_string();
     world.ctl(&["approve", &id, "--for", "process", "--yes"]).ok();
     one.answer().served("value a");
     one.ask("ctl get db/a").served("value a");
@@ -166,6 +168,20 @@ fn a_yes_to_a_process_is_no_other_processes() {
     let answer = recorded(&world, "approve", "allowed")["by"].as_str().unwrap().to_owned();
     world.ctl(&["revoke", answer.strip_prefix("answer:").unwrap()]).ok();
     one.ask("client get db/a").denied();
+}
+
+#[test]
+fn a_program_of_the_owners_is_remembered_with_its_bytes() {
+    let world = stage();
+    let program = runner(&world, "tool");
+    let run = |wait| world.program(&program, &["ctl", "get"]).stdin("db/a\n").env("GLASSDOME_WAIT", wait);
+    let waiting = run(LONG).start();
+    world.ctl(&["approve", &question(&world), "--for", "session", "--yes"]).ok();
+    assert_eq!(waiting.output().stdout, b"value a");
+    assert_eq!(run("0").output().stdout, b"value a");
+    world.shell("printf x >> tool").ok();
+    let out = run("0").output();
+    assert!(out.stdout.is_empty() && out.stderr.contains("denied db/a"), "{}", out.stderr);
 }
 
 #[test]
@@ -232,8 +248,9 @@ fn only_the_person_answers() {
     {
         assert_eq!(run(&words).code, 4, "{words}");
     }
-    assert_eq!(recorded(&world, "refuse", "denied")["by"], "policy");
-    assert_eq!(recorded(&world, "questions", "denied")["by"], "policy");
+    for event in ["approve", "refuse", "questions"] {
+        assert_eq!(recorded(&world, event, "denied")["by"], "policy");
+    }
     assert_eq!(question(&world), id, "it is open still");
     // The master password by descriptor answers for a machine without a person.
     with_password(&world, &["approve", &id, "--yes"]).ok();

@@ -51,41 +51,34 @@ impl Command for Approve {
     fn run(self) -> Result<Exit, Error> {
         let scope = self.scope.as_deref().map(scope).transpose()?;
         let style = Style::of(&stderr());
-        let mut connection = connect()?;
-        let (text, rememberable) = with_proof(&mut connection, &self.password, |connection, proof| {
-            let (questions, _) = connection.questions(None, proof)?;
-            let question = questions.iter().find(|question| question.id == self.id);
-            let question = question.ok_or_else(|| no_question(self.id))?;
-            Ok((whole(question, style), question.rememberable))
+        // Together: a password that is needed is asked for once.
+        let line = with_proof(&mut connect()?, &self.password, |connection, proof| {
+            let said = if self.yes {
+                Said::Yes(scope.unwrap_or(Scope::Once))
+            } else {
+                let (questions, _) = connection.questions(None, proof)?;
+                let question = questions.iter().find(|question| question.id == self.id);
+                let question = question.ok_or(Error::NoQuestion { id: self.id })?;
+                ask(&whole(question, style), scope, question.rememberable)?
+            };
+            Ok(match said {
+                Said::Yes(scope) => match connection.approve(self.id, scope, proof)? {
+                    Some(number) => Some(format!("allowed {}. End it: ctl revoke {number}", told(scope))),
+                    None => Some("allowed once".to_owned()),
+                },
+                Said::No => {
+                    connection.refuse(self.id, proof)?;
+                    Some("refused. It is not asked again for a while".to_owned())
+                }
+                Said::Nothing => None,
+            })
         })?;
-        let said =
-            if self.yes { Said::Yes(scope.unwrap_or(Scope::Once)) } else { ask(&text, scope, rememberable)? };
-        match said {
-            Said::Yes(scope) => {
-                let answer = with_proof(&mut connection, &self.password, |connection, proof| {
-                    connection.approve(self.id, scope, proof)
-                })?;
-                notice::done(&match answer {
-                    Some(number) => format!("allowed {}. End it: ctl revoke {number}", told(scope)),
-                    None => "allowed once".to_owned(),
-                });
-            }
-            Said::No => {
-                with_proof(&mut connection, &self.password, |connection, proof| {
-                    connection.refuse(self.id, proof)
-                })?;
-                notice::done("refused. It is not asked again for a while");
-            }
-            Said::Nothing => {
-                notice::say("nothing was answered: the question stays open until its time is over")
-            }
+        match line {
+            Some(line) => notice::done(&line),
+            None => notice::say("nothing was answered: the question stays open until its time is over"),
         }
         Ok(Exit::Ok)
     }
-}
-
-pub(super) fn no_question(id: u32) -> Error {
-    Error::NoQuestion { id }
 }
 
 fn ask(text: &str, scope: Option<Scope>, rememberable: bool) -> Result<Said, Error> {
