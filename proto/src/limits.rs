@@ -59,6 +59,8 @@ pub const HANDLES_PAGE: usize = 8;
 pub const HANDLE_BY: usize = 256;
 /// Questions to the person that are open at one time; all of them fit a frame.
 pub const QUESTIONS: usize = 8;
+/// Requests that wait for a person at one time, over all connections; the next is refused at once.
+pub const WAITING: usize = 64;
 /// Names of secrets in one question.
 pub const ASKED: usize = MANY;
 /// Names of secrets of one question that are shown; how many more there are is said.

@@ -234,6 +234,29 @@ fn a_thousand_questions_in_a_row_are_one() {
 }
 
 #[test]
+fn those_who_wait_are_in_nobodys_way() {
+    let world = stage();
+    let line = "for i in $(seq 80); do ctl get db/$i 2>/dev/null & pids=\"$pids $!\"; done\n\
+                for pid in $pids; do wait $pid; echo $?; done";
+    let script = world.file("crowd.sh", line);
+    let crowd = world.program(Path::new("/bin/bash"), &[text(&script)]).env("GLASSDOME_WAIT", LONG).start();
+    question(&world);
+    // There is room for 64: the others are told at once.
+    let denied =
+        || world.audit().iter().any(|record| record["event"] == "get" && record["outcome"] == "denied");
+    assert!(wait_until(denied, Duration::from_secs(20)));
+    assert_eq!(world.ctl(&["get", "db/a"]).ok(), b"value a");
+    let deploy = asker(&world, "deploy.py");
+    allow(&world, &["--secrets", "db/b", "--script", text(&deploy)]).ok();
+    at_once(&world, &deploy, "db/b").served("value b");
+    world.ctl(&["lock"]).ok();
+    let codes = String::from_utf8(crowd.output().stdout).unwrap();
+    let count = |code: &str| codes.lines().filter(|line| *line == code).count();
+    assert_eq!((count("3") + count("4"), codes.lines().count()), (80, 80), "{codes}");
+    assert!(count("3") >= 1 && count("4") >= 16, "{codes}");
+}
+
+#[test]
 fn only_the_person_answers() {
     let world = stage();
     let script = asker(&world, "deploy.py");

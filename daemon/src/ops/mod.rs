@@ -306,7 +306,11 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
         }
         Request::Set { name, field, expires, expect, total, first } => {
             let store = Store::begin(name, field, expires, expect, total, first.expose())?;
-            if store.is_whole() { arrived(asking, store) } else { Ok(Work::Upload(store)) }
+            if !store.is_whole() {
+                return Ok(Work::Upload(store));
+            }
+            let ask = gate::asks(asking, Action::Set, [store.name()]);
+            when_allowed(asking, Event::Set, ask, move |asking| Ok(later(store.run(asking.clone()))))
         }
         Request::SetMany { items, overwrite, dry_run } => {
             let batch = Batch::of(items, overwrite, dry_run);
@@ -337,13 +341,10 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
     }
 }
 
-/// Stores a value that has arrived whole.
-///
-/// # Errors
-/// The refusal to send.
-pub fn arrived(asking: &Asking, store: Store) -> Result<Work, Refusal<'static>> {
-    let ask = gate::asks(asking, Action::Set, [store.name()]);
-    when_allowed(asking, Event::Set, ask, move |asking| Ok(later(store.run(asking.clone()))))
+/// Stores a value that has arrived in parts. Nobody is asked about it: it would be held meanwhile.
+pub fn arrived(asking: &Asking, store: Store) -> Later {
+    let storing = store.run(asking.clone());
+    Box::pin(async { storing.await.map(Done::Answer) })
 }
 
 /// Begins `work` now, or when a person has said yes.

@@ -23,7 +23,8 @@ use crate::attest::{Peer, Unattested};
 use crate::clock;
 use crate::handles::Handle;
 use crate::journal::{Entry, Recorded, Who};
-use crate::ops::{self, Asking, Done, Later, Pending, Store, Value, Work};
+use crate::ops::{self, Asking, Done, Later, Pending, Store, Then, Value, Work};
+use crate::policy::Clearance;
 use crate::refuse;
 use crate::standing::Stand;
 use crate::state::State;
@@ -38,6 +39,8 @@ pub struct Shared {
     pub large: Arc<Semaphore>,
     /// Requests in flight on all connections.
     pub in_flight: Cell<usize>,
+    /// Requests that wait for a person, on all connections.
+    pub waiting: Cell<usize>,
     /// Room for peers whose identity is being read.
     pub identifying: Arc<Semaphore>,
 }
@@ -230,24 +233,14 @@ impl Connection {
             return self.finish(id, Err(refusal)).await;
         }
         match ops::start(&self.asking, body) {
-            Ok(Work::Now(Done::Value(value))) if value.is_large() => {
-                // Held for as long as the peer takes to read it.
-                match self.shared.large.clone().try_acquire_owned() {
-                    Ok(_room) => self.finish(id, Ok(Done::Value(value))).await,
-                    Err(_) => self.refuse(id, too_many_large()).await,
-                }
-            }
-            Ok(Work::Now(done)) => self.finish(id, Ok(done)).await,
+            Ok(Work::Now(done)) => self.answer(id, done).await,
             Ok(Work::Later(work)) => {
                 // What takes its time is not begun for somebody who is gone.
                 self.peer().still()?;
                 self.spawn(id, work);
                 Ok(())
             }
-            Ok(Work::Ask(pending)) => {
-                self.ask(id, pending, None);
-                Ok(())
-            }
+            Ok(Work::Ask(pending)) => self.ask(id, pending).await,
             Ok(Work::Upload(_)) if upload.is_some() => {
                 self.refuse(id, refuse::protocol("a value is still arriving on this connection")).await
             }
@@ -264,6 +257,19 @@ impl Connection {
                 }
             },
             Err(refusal) => self.finish(id, Err(refusal)).await,
+        }
+    }
+
+    /// Sends what is there already.
+    async fn answer(&self, id: u32, done: Done) -> Result<(), Ended> {
+        let is_large = matches!(&done, Done::Value(value) if value.is_large());
+        if !is_large {
+            return self.finish(id, Ok(done)).await;
+        }
+        // Held for as long as the peer takes to read it.
+        match self.shared.large.clone().try_acquire_owned() {
+            Ok(_room) => self.finish(id, Ok(done)).await,
+            Err(_) => self.refuse(id, too_many_large()).await,
         }
     }
 
@@ -284,20 +290,15 @@ impl Connection {
         }
         if arriving.store.is_whole() {
             let Upload { store, _room: room, .. } = arriving;
-            match ops::arrived(&self.asking, store) {
-                Ok(Work::Later(storing)) => self.spawn(
-                    id,
-                    Box::pin(async move {
-                        let answer = storing.await;
-                        drop(room);
-                        answer
-                    }),
-                ),
-                Ok(Work::Ask(pending)) => self.ask(id, pending, Some(room)),
-                Ok(Work::Now(done)) => return self.finish(id, Ok(done)).await,
-                Ok(Work::Upload(_)) => return Err(Ended::Closed),
-                Err(refusal) => return self.finish(id, Err(refusal)).await,
-            }
+            let storing = ops::arrived(&self.asking, store);
+            self.spawn(
+                id,
+                Box::pin(async move {
+                    let answer = storing.await;
+                    drop(room);
+                    answer
+                }),
+            );
         } else {
             arriving.until = Instant::now() + limits::PARTIAL_FRAME;
             *upload = Some(arriving);
@@ -307,13 +308,6 @@ impl Connection {
 
     /// Answers when `work` is done, or as soon as a lock comes.
     fn spawn(self: &Rc<Self>, id: u32, work: Later) {
-        self.spawn_for(
-            id,
-            Box::pin(async { timeout(limits::ANSWER, work).await.unwrap_or_else(|_| Err(too_slow())) }),
-        );
-    }
-
-    fn spawn_for(self: &Rc<Self>, id: u32, work: Later) {
         let connection = self.clone();
         for count in [&self.in_flight, &self.shared.in_flight] {
             count.set(count.get() + 1);
@@ -324,7 +318,7 @@ impl Connection {
                 biased;
                 // First: a lock wins also over what is ready at the same moment.
                 _ = locks.changed() => Err(refuse::lock_came()),
-                answer = work => answer,
+                answer = timeout(limits::ANSWER, work) => answer.unwrap_or_else(|_| Err(too_slow())),
             };
             let finished = connection.finish(id, answer).await;
             // Only now: replies that wait for their turn are in flight too, or they could pile up.
@@ -337,11 +331,19 @@ impl Connection {
         });
     }
 
-    /// Answers when a person has said yes and `pending` is done, or as soon as a lock comes.
-    fn ask(self: &Rc<Self>, id: u32, pending: Pending, room: Option<OwnedSemaphorePermit>) {
+    /// Does `pending` when a person has said yes, unless a lock comes or the peer goes. What waits for a
+    /// person holds nothing that others need: it has room of its own, and where that is taken it is
+    /// refused at once.
+    async fn ask(self: &Rc<Self>, id: u32, pending: Pending) -> Result<(), Ended> {
+        if self.shared.waiting.get() >= limits::WAITING {
+            return self.go_on(id, pending.then, None).await;
+        }
         let connection = self.clone();
-        let mut over = self.over.subscribe();
-        let asked = async move {
+        for count in [&self.in_flight, &self.shared.waiting] {
+            count.set(count.get() + 1);
+        }
+        let (mut locks, mut over) = (self.asking.state.locks(), self.over.subscribe());
+        tokio::task::spawn_local(async move {
             let tell = async |question, left: Duration| {
                 let left_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
                 // Whoever cannot be told is gone, and its request with it.
@@ -349,24 +351,36 @@ impl Connection {
             };
             let cleared = tokio::select! {
                 biased;
-                _ = over.wait_for(|over| *over) => return Err(refuse::gone(connection.peer().evidence().kernel.pid)),
-                cleared = ops::wait(&connection.asking, &pending, tell) => cleared?,
+                _ = locks.changed() => Err(refuse::lock_came()),
+                _ = over.wait_for(|over| *over) => Err(refuse::gone(connection.peer().evidence().kernel.pid)),
+                cleared = ops::wait(&connection.asking, &pending, tell) => cleared,
             };
-            let asking = Asking { cleared, ..connection.asking.clone() };
-            match (pending.then)(&asking)? {
-                Work::Now(done) => Ok(done),
-                Work::Later(work) => timeout(limits::ANSWER, work).await.unwrap_or_else(|_| Err(too_slow())),
-                Work::Ask(_) | Work::Upload(_) => Err(refuse::late_change()),
+            for count in [&connection.in_flight, &connection.shared.waiting] {
+                count.set(count.get() - 1);
             }
-        };
-        self.spawn_for(
-            id,
-            Box::pin(async move {
-                let answer = asked.await;
-                drop(room);
-                answer
-            }),
-        );
+            let went_on = match cleared {
+                Ok(cleared) => connection.go_on(id, pending.then, cleared).await,
+                Err(refusal) => connection.finish(id, Err(refusal)).await,
+            };
+            if let Err(ended) = went_on {
+                connection.end(&ended);
+            }
+        });
+        Ok(())
+    }
+
+    /// Has a request judged anew, and waits for nobody any more.
+    async fn go_on(self: &Rc<Self>, id: u32, then: Then, cleared: Option<Clearance>) -> Result<(), Ended> {
+        let asking = Asking { cleared, wait: Duration::ZERO, ..self.asking.clone() };
+        match then(&asking) {
+            Ok(Work::Now(done)) => self.answer(id, done).await,
+            Ok(Work::Later(work)) => {
+                self.spawn(id, work);
+                Ok(())
+            }
+            Ok(Work::Ask(_) | Work::Upload(_)) => self.finish(id, Err(refuse::late_change())).await,
+            Err(refusal) => self.finish(id, Err(refusal)).await,
+        }
     }
 
     /// Closes it, so that nothing that is still under way waits for the peer.
