@@ -74,7 +74,8 @@ pub fn denied(
     if let Some(said) = said {
         missing.why = format!("{}; {}", said.tell(), missing.why);
     }
-    if let Some(id) = request {
+    // By which a rule could be made; whatever else is told to be typed stands at the end.
+    if let Some(id) = request.filter(|_| missing.command.is_some()) {
         missing.why = format!("{} (request {id})", missing.why);
     }
     let refusal = Refusal::new(Code::Denied, fitting(&format!("denied {what}: "), &missing));
