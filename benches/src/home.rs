@@ -195,9 +195,16 @@ impl Home {
             secrets: List::new(vec![Glob::parse("**").map_err(|_| unfit())?]).ok_or_else(unfit)?,
             actions: List::new(vec![Action::Get]).ok_or_else(unfit)?,
             whom,
+            unit: None,
+            rate: None,
+            expires: None,
         };
         let password = Bytes::new(PASSWORD.as_bytes()).ok_or(Error::Wrong("the password"))?;
-        match self.connect()?.call(Body::Policy(policy::Request::Allow { password, rule, shown: None }))? {
+        match self.connect()?.call(Body::Policy(policy::Request::Allow {
+            password,
+            rule: rule.into(),
+            shown: None,
+        }))? {
             Answer::Policy(policy::Answer::Allowed(_)) => Ok(()),
             _ => Err(unfit()),
         }

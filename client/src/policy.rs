@@ -2,16 +2,61 @@
 //! granted terminal.
 
 use glassdome_proto::policy::{
-    Answer as Policy, Grant, NewRule, Picture, Pinned, Question, Remembered, Request, Rule, RuleId, Scope,
-    Shown,
+    Action, Answer as Policy, Checked, Condition, Decision, Grant, NewRule, Picture, Pinned, Question,
+    Remembered, Request, Rule, RuleId, Scope, Shown, Unit,
 };
 use glassdome_proto::session::Password;
-use glassdome_proto::{Answer, Body, List, Text, limits};
+use glassdome_proto::{Answer, Body, List, Name, Text, limits};
 
 use crate::connection::Connection;
 use crate::error::Error;
 
+/// What would become of a request of a process, and what each rule says to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// What would be said.
+    pub decision: Decision,
+    /// What decides; nothing if no rule speaks.
+    pub by: Option<String>,
+    /// Each rule, what it says, and why it does not speak.
+    pub findings: Vec<(String, Decision, Option<Condition>)>,
+}
+
 impl Connection {
+    /// What would become of a request of another process, and why.
+    ///
+    /// # Errors
+    /// As [`Connection::rules`].
+    pub fn test(
+        &mut self,
+        pid: u32,
+        action: Action,
+        name: &Name<'_>,
+        proof: Option<Password<'_>>,
+    ) -> Result<Tested, Error> {
+        let mut all: Option<Tested> = None;
+        loop {
+            let known = all.as_ref().map_or(0, |tested| tested.findings.len());
+            let skip = u16::try_from(known).map_err(|_| Error::Unexpected)?;
+            let name = Name::parse(&**name)?;
+            let Policy::Tested { decision, by, findings, more } =
+                self.ask(Request::Test { pid, action, name, skip, proof })?
+            else {
+                return Err(Error::Unexpected);
+            };
+            let stands_still = findings.is_empty();
+            let by = by.map(Text::into_owned);
+            let tested = all.get_or_insert_with(|| Tested { decision, by, findings: Vec::new() });
+            let findings = findings.into_vec().into_iter();
+            tested.findings.extend(findings.map(|f| (f.rule.into_owned(), f.decision, f.unmet)));
+            match all.take_if(|_| !more) {
+                Some(tested) => return Ok(tested),
+                None if stands_still || known >= limits::RULES => return Err(Error::Unexpected),
+                None => {}
+            }
+        }
+    }
+
     /// What the daemon sees of this process, or of the one called `pid`.
     ///
     /// # Errors
@@ -49,9 +94,9 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`].
-    pub fn draft(&mut self, rule: NewRule<'_>) -> Result<Rule<'static>, Error> {
-        match self.ask(Request::Draft(rule))? {
-            Policy::Draft(rule) => Ok(rule_into_owned(rule)),
+    pub fn draft(&mut self, rule: NewRule<'_>) -> Result<Checked<'static>, Error> {
+        match self.ask(Request::Draft(rule.into()))? {
+            Policy::Draft(checked) => Ok(checked_into_owned(*checked)),
             _ => Err(Error::Unexpected),
         }
     }
@@ -66,9 +111,9 @@ impl Connection {
         password: Password<'_>,
         rule: NewRule<'_>,
         shown: Option<Shown<'_>>,
-    ) -> Result<Rule<'static>, Error> {
-        match self.ask(Request::Allow { password, rule, shown })? {
-            Policy::Allowed(rule) => Ok(rule_into_owned(rule)),
+    ) -> Result<Checked<'static>, Error> {
+        match self.ask(Request::Allow { password, rule: rule.into(), shown })? {
+            Policy::Allowed(checked) => Ok(checked_into_owned(*checked)),
             _ => Err(Error::Unexpected),
         }
     }
@@ -179,10 +224,17 @@ impl Connection {
     }
 }
 
+fn checked_into_owned(checked: Checked<'_>) -> Checked<'static> {
+    let warnings = checked.warnings.into_vec().into_iter().map(text_into_owned).collect();
+    let warnings = List::new(warnings).unwrap_or_else(|| unreachable!("as many as there were"));
+    Checked { rule: rule_into_owned(checked.rule), warnings }
+}
+
 fn rule_into_owned(rule: Rule<'_>) -> Rule<'static> {
-    let Rule { id, decision, secrets, actions, exe, script, made } = rule;
+    let Rule { id, decision, secrets, actions, exe, script, made, unit, rate, expires } = rule;
+    let unit = unit.map(|unit| Unit { manager: unit.manager, name: text_into_owned(unit.name) });
     let (exe, script) = (exe.map(pinned_into_owned), script.map(pinned_into_owned));
-    Rule { id: text_into_owned(id), decision, secrets, actions, exe, script, made }
+    Rule { id: text_into_owned(id), decision, secrets, actions, exe, script, made, unit, rate, expires }
 }
 
 fn answer_into_owned(answer: Remembered<'_>) -> Remembered<'static> {

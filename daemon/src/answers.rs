@@ -90,7 +90,10 @@ impl Answers {
             actions: vec![asked.action],
             exe: None,
             script: None,
+            unit: None,
             process: None,
+            rate: None,
+            expires: None,
             made: now.wall.as_secs(),
         };
         let until = match scope {

@@ -5,6 +5,7 @@
 //! cross an `await`, or survive a lock.
 
 use std::cell::Ref;
+use std::sync::Arc;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::{Refusal, limits};
@@ -12,6 +13,7 @@ use glassdome_vault::Keys;
 
 use crate::clock;
 use crate::ops::Asking;
+use crate::policy::rule::Rule;
 use crate::policy::{self, Action, Asked, By, Question, Verdict};
 use crate::refuse;
 
@@ -61,10 +63,16 @@ pub fn admit<'s>(
     }
     let (mut standing, asker) = stand.now(state);
     standing.cleared.clone_from(&asking.cleared);
-    let verdict = match stand.handle() {
-        Some(handle) => handle.decide(&standing, question, clock::now(), |rule| state.has_rule(rule)),
-        None => policy::decide(&standing, question),
+    let now = clock::now();
+    let in_force = |rule: &Arc<Rule>| state.has_rule(rule) && !rule.is_over(now.wall.as_secs());
+    let decided = match stand.handle() {
+        Some(handle) => Ok(handle.decide(&standing, question, now, in_force)),
+        None => state.rates().decide(&standing, question, now),
     };
+    let verdict = decided.map_err(|over| {
+        let word = format!("rate:{}", over.rule.id);
+        refused(&word, refuse::too_often(question, &over))
+    })?;
     let by = match verdict {
         Verdict::Allow(by) => by,
         Verdict::Ask(_) => {

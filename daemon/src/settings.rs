@@ -8,7 +8,8 @@ use glassdome_proto::span;
 use glassdome_vault::{Error, Keys, Vault};
 
 use crate::grants::Terminals;
-use crate::policy::rule::{self, Rule};
+use crate::policy::rule::Rule;
+use crate::policy::text;
 use crate::session::{CEILING, Limits};
 
 /// What is sealed in a vault, read at unlock.
@@ -143,8 +144,8 @@ impl Settings {
 /// # Errors
 /// Those of the vault; [`Unread::Rules`] of what this version does not understand.
 pub fn rules(vault: &Vault, keys: &Keys) -> Result<Vec<Rule>, Unread> {
-    match vault.setting(keys, rule::SETTING)? {
-        Some(text) => Ok(rule::read(&text)?),
+    match vault.setting(keys, text::SETTING)? {
+        Some(sealed) => Ok(text::read(&sealed)?),
         None => Ok(Vec::new()),
     }
 }
@@ -156,8 +157,8 @@ pub enum Unread {
     #[error(transparent)]
     Vault(#[from] Error),
     /// Rules that this version does not know.
-    #[error(transparent)]
-    Rules(#[from] rule::Unreadable),
+    #[error("the sealed rules are in a form that this version does not know ({0})")]
+    Rules(#[from] text::Unreadable),
     /// A value that this version does not know.
     #[error("the sealed setting {key} has a value that this version does not know")]
     Unknown {

@@ -4,6 +4,7 @@
 //! Not `ctl` is judged but whoever ran it: else every program could simply run `ctl`.
 
 use std::cell::RefCell;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,12 +14,13 @@ use glassdome_proto::Refusal;
 
 use crate::attest::lineage::{self, Member};
 use crate::attest::matching::{self, Found};
+use crate::attest::unit::Unit;
 use crate::attest::{Peer, Unattested};
 use crate::clock;
 use crate::grants::{Token, Uncovered};
 use crate::handles::Handle;
 use crate::journal::{Entry, Who};
-use crate::policy::rule::Rule;
+use crate::policy::rule::{Origin, Rule};
 use crate::policy::{Decision, Standing};
 use crate::refuse;
 use crate::state::State;
@@ -107,11 +109,15 @@ impl Stand {
         let known = self.known.borrow();
         let Some(known) = &*known else { return (Standing::default(), Rc::default()) };
         let grant = known.standing.grant.filter(|id| state.grants().holds(*id));
+        // Sealed rules come and go with the generation only; answers have their own time.
+        let same = known.generation == state.generation();
         let holds = |rule: &&Arc<Rule>| {
-            state.has_rule(rule) && rule.process.as_ref().is_none_or(|process| process.0.alive())
+            (same && rule.origin == Origin::Sealed || state.has_rule(rule))
+                && rule.process.as_ref().is_none_or(|process| process.0.alive())
         };
         let rules = known.standing.rules.iter().filter(holds).cloned().collect();
-        (Standing { grant, rules, cleared: None }, known.asker.clone())
+        let standing = Standing { grant, rules, cleared: None };
+        (standing.at(clock::now().wall.as_secs()), known.asker.clone())
     }
 
     /// Whether that is known, and nothing came or went since that could change it.
@@ -192,7 +198,8 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing
         judge_caller(state, &client, stand.token().as_ref()).await?
     } else {
         let expected = kernel.exe.as_ref().map(|exe| (exe.dev, exe.ino));
-        judge(state, client, expected, Came::Itself).await?
+        let unit = unit_of(state, &client);
+        judge(state, client, unit, expected, Came::Itself).await?
     };
     peer.still()?;
     Ok(found)
@@ -235,7 +242,7 @@ pub async fn judge_caller(
     if member.stat.is_unrandomised() {
         return Err(Unattested::Unrandomised { pid }.into());
     }
-    let (standing, asker) = judge(state, member, None, Came::Ran(uncovered)).await?;
+    let (standing, asker) = judge(state, member, unit_of(state, client), None, Came::Ran(uncovered)).await?;
     // What keeps back could not be compared with a program that cannot be told.
     let grant = grant.filter(|_| asker.seen);
     Ok((Standing { grant, ..standing }, asker))
@@ -249,20 +256,29 @@ pub enum Came {
     Ran(Option<Uncovered>),
 }
 
-/// Compares a process with the rules, on a thread of its own. `expected` says which executable it must
-/// still show.
+/// The unit that a process is in, if any rule names one. What started a client need not be in that: a
+/// unit's own manager is not.
+pub fn unit_of(state: &State, member: &Member) -> Option<Unit> {
+    let names_one = state.rules().iter().any(|rule| rule.unit.is_some());
+    // One that is gone by now is served nothing either way.
+    names_one.then(|| Unit::of(member.dir.as_fd()).ok().flatten())?
+}
+
+/// Compares a process with the rules, on a thread of its own. `unit` is the one that whoever connected is
+/// in; `expected` says which executable the process must still show.
 ///
 /// # Errors
 /// [`Unjudged`].
 pub async fn judge(
     state: &Rc<State>,
     member: Member,
+    unit: Option<Unit>,
     expected: Option<(u64, u64)>,
     came: Came,
 ) -> Result<(Standing, Asker), Unjudged> {
     let rules = state.rules();
     let look = move |until| {
-        let (found, files) = matching::find(&member, expected, &rules, until);
+        let (found, files) = matching::find(&member, unit.as_ref(), expected, &rules, until);
         (judged(found, &member, came), files)
     };
     let (judged, files) = state.looks().run(look).await.map_err(Unjudged::late)?;

@@ -20,6 +20,7 @@ use crate::grants::Grants;
 use crate::handles::Handles;
 use crate::journal::{Entry, Journal, Recorded, Who};
 use crate::looks::Looks;
+use crate::policy::rate::Rates;
 use crate::policy::rule::{Origin, Rule};
 use crate::questions::Questions;
 use crate::refuse;
@@ -52,6 +53,7 @@ pub struct State {
     sealed: RefCell<Vec<Arc<Rule>>>,
     rules: RefCell<Arc<[Arc<Rule>]>>,
     rule_files: RefCell<Files>,
+    rates: Rates,
     grants: Grants,
     handles: Handles,
     questions: Questions,
@@ -110,6 +112,7 @@ impl State {
             sealed: RefCell::default(),
             rules: RefCell::new(Arc::new([])),
             rule_files: RefCell::new(Files::none(Instant::now())),
+            rates: Rates::default(),
             grants: Grants::default(),
             handles: Handles::default(),
             questions: Questions::default(),
@@ -194,6 +197,7 @@ impl State {
             self.handles.clear();
             self.questions.clear();
             self.answers.clear();
+            self.rates.clear();
             self.set_rules(Vec::new());
             tracing::info!("locked: {}", reason.describe());
             let by = Some(reason.name());
@@ -265,6 +269,11 @@ impl State {
             return self.answers.holds(id, clock::now().boot);
         }
         self.rules.borrow().iter().any(|own| Arc::ptr_eq(own, rule) || own == rule)
+    }
+
+    /// What rules have allowed in this session, of those that may only so often.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
     }
 
     /// The granted terminals.

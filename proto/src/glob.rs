@@ -39,6 +39,17 @@ pub struct Glob {
     chars: Vec<(char, Places)>,
     wild: Box<Wild>,
     end: usize,
+    /// Whether it was read with wildcards: else all of its text stands for itself.
+    wildcards: bool,
+}
+
+/// One step through a name, or through another glob.
+#[derive(Clone, Copy)]
+enum Symbol {
+    Char(char),
+    One,
+    Segment,
+    Any,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,25 +84,19 @@ impl Glob {
 
     fn read(text: &str, wildcards: bool) -> Self {
         let wild = Box::new(Wild { one: Places::NONE, segment: Places::NONE, any: Places::NONE });
-        let mut glob = Self { text: text.to_owned(), chars: Vec::new(), wild, end: 0 };
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            if wildcards && c == '*' {
-                // Three stars match what two do, and no two tokens in a row are stars.
-                let mut stars = 1;
-                while chars.next_if_eq(&'*').is_some() {
-                    stars += 1;
+        let mut glob = Self { text: text.to_owned(), chars: Vec::new(), wild, end: 0, wildcards };
+        for symbol in symbols(text, wildcards) {
+            match symbol {
+                Symbol::Any => glob.wild.any.set(glob.end),
+                Symbol::Segment => glob.wild.segment.set(glob.end),
+                Symbol::One => glob.wild.one.set(glob.end),
+                Symbol::Char(c) => {
+                    let at = glob.chars.binary_search_by_key(&c, |(c, _)| *c).unwrap_or_else(|at| {
+                        glob.chars.insert(at, (c, Places::NONE));
+                        at
+                    });
+                    glob.chars[at].1.set(glob.end);
                 }
-                let kind = if stars == 1 { &mut glob.wild.segment } else { &mut glob.wild.any };
-                kind.set(glob.end);
-            } else if wildcards && c == '?' {
-                glob.wild.one.set(glob.end);
-            } else {
-                let at = glob.chars.binary_search_by_key(&c, |(c, _)| *c).unwrap_or_else(|at| {
-                    glob.chars.insert(at, (c, Places::NONE));
-                    at
-                });
-                glob.chars[at].1.set(glob.end);
             }
             glob.end += 1;
         }
@@ -100,18 +105,33 @@ impl Glob {
 
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &str) -> bool {
+        self.takes(name.chars().map(Symbol::Char))
+    }
+
+    /// Whether everything that `other` matches certainly matches too. What `*` and `?` together make of
+    /// each other is not looked into: of `*?` it is not known that it contains `?*`.
+    pub fn contains(&self, other: &Self) -> bool {
+        self.takes(symbols(&other.text, other.wildcards))
+    }
+
+    fn takes(&self, symbols: impl Iterator<Item = Symbol>) -> bool {
         let mut at = Places::NONE;
         at.set(0);
         self.pass_stars(&mut at);
-        for c in name.chars() {
-            let mut step = match self.chars.binary_search_by_key(&c, |(c, _)| *c) {
-                Ok(found) => at.and(&self.chars[found].1),
-                Err(_) => Places::NONE,
+        for symbol in symbols {
+            let mut step = match symbol {
+                Symbol::Char(c) => match self.chars.binary_search_by_key(&c, |(c, _)| *c) {
+                    Ok(found) => at.and(&self.chars[found].1),
+                    Err(_) => Places::NONE,
+                },
+                Symbol::One | Symbol::Segment | Symbol::Any => Places::NONE,
             };
             let mut stay = at.and(&self.wild.any);
-            if c != '/' {
-                step.add(&at.and(&self.wild.one));
+            if !matches!(symbol, Symbol::Char('/') | Symbol::Any) {
                 stay.add(&at.and(&self.wild.segment));
+                if !matches!(symbol, Symbol::Segment) {
+                    step.add(&at.and(&self.wild.one));
+                }
             }
             at = step.next();
             at.add(&stay);
@@ -120,28 +140,30 @@ impl Glob {
         at.has(self.end)
     }
 
-    /// Whether everything that `other` matches certainly matches too. Of two globs that only could be
-    /// compared by a closer look it says no.
-    pub fn contains(&self, other: &Self) -> bool {
-        const WILD: [char; 2] = ['*', '?'];
-        let plain = |text: &str| !text.contains(WILD);
-        // Behind the same plain text, `**` is anything, and `*` whatever has no slash.
-        let behind = |stars| {
-            let prefix = self.text.strip_suffix(stars).filter(|prefix| plain(prefix))?;
-            other.text.strip_prefix(prefix)
-        };
-        self.text == other.text
-            || plain(&other.text) && self.matches(&other.text)
-            || behind("**").is_some()
-            || behind("*").is_some_and(|rest| !rest.contains('/') && !rest.contains("**"))
-    }
-
     /// A star also matches nothing.
     fn pass_stars(&self, at: &mut Places) {
         let mut stars = at.and(&self.wild.any);
         stars.add(&at.and(&self.wild.segment));
         at.add(&stars.next());
     }
+}
+
+fn symbols(text: &str, wildcards: bool) -> impl Iterator<Item = Symbol> {
+    let mut chars = text.chars().peekable();
+    std::iter::from_fn(move || {
+        Some(match chars.next()? {
+            '*' if wildcards => {
+                // Three stars match what two do, and no two symbols in a row are stars.
+                let mut stars = 1;
+                while chars.next_if_eq(&'*').is_some() {
+                    stars += 1;
+                }
+                if stars == 1 { Symbol::Segment } else { Symbol::Any }
+            }
+            '?' if wildcards => Symbol::One,
+            c => Symbol::Char(c),
+        })
+    })
 }
 
 impl Places {
@@ -266,7 +288,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_exact_one_is_contained_as_a_name() {
+        let exact = |name| Glob::exact(&Name::parse(name).unwrap());
+        assert!(exact("a*").contains(&exact("a*")) && Glob::parse("a?").unwrap().contains(&exact("a*")));
+        assert!(!exact("a*").contains(&exact("ab")) && !exact("a*").contains(&Glob::parse("a*").unwrap()));
+    }
+
     proptest! {
+        #[test]
+        fn what_is_contained_is_matched(wide in "[ab/?*]{1,8}", narrow in "[ab/?*]{1,8}", name in "[ab/]{0,8}") {
+            let (wide, narrow) = (Glob::parse(&wide).unwrap(), Glob::parse(&narrow).unwrap());
+            prop_assert!(narrow.contains(&narrow));
+            if narrow.matches(&name) {
+                prop_assert!(wide.matches(&name) || !wide.contains(&narrow));
+            }
+        }
+
         #[test]
         fn it_matches_by_its_definition(pattern in "[ab/?*]{1,12}", name in "[ab/]{0,10}") {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();

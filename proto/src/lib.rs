@@ -24,6 +24,7 @@
 
 mod bounded;
 mod codec;
+pub mod date;
 mod deceiving;
 mod frame;
 mod glob;
@@ -32,6 +33,7 @@ pub mod limits;
 mod message;
 mod name;
 pub mod policy;
+mod rate;
 mod refusal;
 pub mod secrets;
 pub mod session;
@@ -47,4 +49,5 @@ pub use glob::{Glob, GlobError};
 pub use handshake::{Challenge, Hello, Nonce, PROTOCOL, Range};
 pub use message::{Answer, Body, Chunk, Outcome, Reply, Request};
 pub use name::{Field, Name, NameError};
+pub use rate::{Per, Rate};
 pub use refusal::{Code, Refusal};

@@ -38,9 +38,15 @@ pub const RULE_GLOBS: usize = 8;
 /// Actions in one rule.
 pub const RULE_ACTIONS: usize = 16;
 /// Sealed rules.
-pub const RULES: usize = 256;
+pub const RULES: usize = 1024;
 /// Rules in one answer; a page of the longest still fits a frame.
 pub const RULES_PAGE: usize = 8;
+/// What rules say to a request, in one answer.
+pub const FINDINGS: usize = 512;
+/// Name of a systemd unit, in bytes (systemd.unit(5)).
+pub const UNIT: usize = 255;
+/// Warnings about a rule.
+pub const WARNINGS: usize = 8;
 /// Names of rules in a picture.
 pub const PICTURE_RULES: usize = 64;
 /// Processes in a picture, from the one that asks upwards; a picture of the longest still fits a frame.

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::session::Password;
-use crate::{Glob, List, Text, limits};
+use crate::{Glob, List, Name, Rate, Text, limits};
 
 /// A file's path.
 pub type PathText<'a> = Text<'a, { limits::PATH }>;
@@ -36,7 +36,7 @@ pub enum Request<'a> {
         proof: Option<Password<'a>>,
     },
     /// What a rule would be; nothing is sealed.
-    Draft(#[serde(borrow)] NewRule<'a>),
+    Draft(#[serde(borrow)] Box<NewRule<'a>>),
     /// Seals a rule.
     Allow {
         /// The master password, typed for this.
@@ -44,7 +44,7 @@ pub enum Request<'a> {
         password: Password<'a>,
         /// The rule.
         #[serde(borrow)]
-        rule: NewRule<'a>,
+        rule: Box<NewRule<'a>>,
         /// What whoever types the password was shown: if the files are others by now, nothing is sealed.
         #[serde(borrow)]
         shown: Option<Shown<'a>>,
@@ -121,6 +121,21 @@ pub enum Request<'a> {
         #[serde(borrow)]
         proof: Option<Password<'a>>,
     },
+    /// What would become of a request of a process, and why: a page of what each rule says to it.
+    Test {
+        /// The process.
+        pid: u32,
+        /// What would be done.
+        action: Action,
+        /// With which secret.
+        #[serde(borrow)]
+        name: Name<'a>,
+        /// How many rules to pass over.
+        skip: u16,
+        /// Where no granted terminal asks.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
 }
 
 /// How far a yes goes.
@@ -181,6 +196,13 @@ pub struct NewRule<'a> {
     /// For whom.
     #[serde(borrow)]
     pub whom: Whom<'a>,
+    /// And only in this unit.
+    #[serde(borrow)]
+    pub unit: Option<Unit<'a>>,
+    /// How often it may allow.
+    pub rate: Option<Rate>,
+    /// From when on it says nothing any more, in seconds since the epoch.
+    pub expires: Option<u64>,
 }
 
 /// For whom a rule is made.
@@ -206,8 +228,27 @@ pub enum Whom<'a> {
         #[serde(borrow)]
         exe: PathText<'a>,
     },
-    /// Whatever asks: only of a rule that does not allow.
+    /// Whatever asks: only of a rule that does not allow, or that names a unit.
     Anyone,
+}
+
+/// A unit of systemd (systemd.unit(5)), by the control group that its processes are in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit<'a> {
+    /// Whose.
+    pub manager: Manager,
+    /// Its name, with its kind behind the dot.
+    #[serde(borrow)]
+    pub name: Text<'a, { limits::UNIT }>,
+}
+
+/// Who runs a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Manager {
+    /// The system: only root puts a process there.
+    System,
+    /// The user: weak, since any process of theirs can have one made.
+    User,
 }
 
 /// The files of a [`Answer::Draft`] that somebody has seen.
@@ -298,9 +339,9 @@ pub enum Answer<'a> {
         more: bool,
     },
     /// To [`Request::Draft`].
-    Draft(#[serde(borrow)] Rule<'a>),
+    Draft(#[serde(borrow)] Box<Checked<'a>>),
     /// To [`Request::Allow`]: the rule as it is sealed.
-    Allowed(#[serde(borrow)] Rule<'a>),
+    Allowed(#[serde(borrow)] Box<Checked<'a>>),
     /// To [`Request::RemoveRule`].
     RuleRemoved,
     /// To [`Request::Grants`].
@@ -343,6 +384,58 @@ pub enum Answer<'a> {
     },
     /// To [`Request::Refuse`].
     Refused,
+    /// To [`Request::Test`].
+    Tested {
+        /// What would be said.
+        decision: Decision,
+        /// What decides, as the log would record it; nothing if no rule speaks.
+        #[serde(borrow)]
+        by: Option<Text<'a, { limits::MESSAGE }>>,
+        /// What each rule says to it, in the order in which they were made.
+        #[serde(borrow)]
+        findings: List<Finding<'a>, { limits::FINDINGS }>,
+        /// Whether there are more.
+        more: bool,
+    },
+}
+
+/// What a rule says to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding<'a> {
+    /// Which.
+    #[serde(borrow)]
+    pub rule: RuleId<'a>,
+    /// What it says where it speaks.
+    pub decision: Decision,
+    /// Why it does not.
+    pub unmet: Option<Condition>,
+}
+
+/// Why a rule does not decide a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Condition {
+    /// Its time is over.
+    Over,
+    /// No glob of it matches the name.
+    Secrets,
+    /// It does not name the action.
+    Action,
+    /// The process is not in its unit.
+    Unit,
+    /// It is about one process, and this is another.
+    Process,
+    /// Another file is executed than the one at its path.
+    Exe,
+    /// The program's bytes are others than were sealed, or others than root can change them by now.
+    ExeBytes,
+    /// It allows a program that is an interpreter, and names no script.
+    Interpreter,
+    /// Another script is run than the one at its path, or none.
+    Script,
+    /// The script's bytes are others than were sealed.
+    ScriptBytes,
+    /// The program cannot be told.
+    Unseen,
 }
 
 /// The right to a few secrets, for one program.
@@ -366,6 +459,18 @@ pub struct Handle<'a> {
     pub ends: Option<u64>,
 }
 
+/// A rule that was made, and what is odd about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked<'a> {
+    /// The rule.
+    #[serde(borrow)]
+    pub rule: Rule<'a>,
+    /// Why it can never say anything, each as a line. Other rules are looked at only for whoever may see
+    /// them.
+    #[serde(borrow)]
+    pub warnings: List<Text<'a, { limits::MESSAGE }>, { limits::WARNINGS }>,
+}
+
 /// A sealed rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule<'a> {
@@ -386,6 +491,13 @@ pub struct Rule<'a> {
     pub script: Option<Pinned<'a>>,
     /// When it was made, in seconds since the epoch.
     pub made: u64,
+    /// The unit that it is about.
+    #[serde(borrow)]
+    pub unit: Option<Unit<'a>>,
+    /// How often it may allow.
+    pub rate: Option<Rate>,
+    /// From when on it says nothing any more, in seconds since the epoch.
+    pub expires: Option<u64>,
 }
 
 /// A file that a rule names.

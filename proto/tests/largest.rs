@@ -2,12 +2,15 @@
 //! it bounds can still be sent.
 #![allow(clippy::unwrap_used)]
 
+use std::num::NonZeroU32;
+
 use glassdome_proto::policy::{
-    Action, Answer as Policy, Claims, Decision, Exe, Grant, Ours, Picture, Pinned, Process, Rule, Script,
+    Action, Answer as Policy, Checked, Claims, Condition, Decision, Exe, Finding, Grant, Manager, Ours,
+    Picture, Pinned, Process, Rule, Script, Unit,
 };
 use glassdome_proto::{
-    Answer, Bytes, Field, Glob, HEADER_LEN, List, Name, Outcome, Reply, Text, decode, encode, limits, policy,
-    secrets, session,
+    Answer, Bytes, Field, Glob, HEADER_LEN, List, Name, Outcome, Per, Rate, Reply, Text, decode, encode,
+    limits, policy, secrets, session,
 };
 use glassdome_proto::{Body, Request};
 
@@ -23,6 +26,14 @@ fn pinned() -> Pinned<'static> {
     Pinned { path: longest(), sha256: Some([0xff; 32]) }
 }
 
+fn unit() -> Unit<'static> {
+    Unit { manager: Manager::User, name: longest() }
+}
+
+fn rate() -> Rate {
+    Rate { count: NonZeroU32::MAX, per: Per::Day }
+}
+
 fn rule() -> Rule<'static> {
     Rule {
         id: longest(),
@@ -32,6 +43,9 @@ fn rule() -> Rule<'static> {
         exe: Some(pinned()),
         script: Some(pinned()),
         made: u64::MAX,
+        unit: Some(unit()),
+        rate: Some(rate()),
+        expires: Some(u64::MAX),
     }
 }
 
@@ -96,14 +110,23 @@ fn fits(answer: Policy<'_>) -> usize {
 fn a_page_of_the_longest_rules() {
     let len = fits(Policy::Rules { rules: full(rule()), more: true });
     assert!(len > limits::FRAME / 2, "{len}: the page could be larger");
-    fits(Policy::Draft(rule()));
-    fits(Policy::Allowed(rule()));
+    let checked = Checked { rule: rule(), warnings: full(longest()) };
+    fits(Policy::Draft(checked.clone().into()));
+    fits(Policy::Allowed(checked.into()));
 }
 
 #[test]
 fn a_picture_of_the_longest_chain() {
     let len = fits(Policy::Picture(picture()));
     assert!(len > limits::FRAME / 2, "{len}: the chain could be longer");
+}
+
+#[test]
+fn a_page_of_the_longest_findings() {
+    let finding = Finding { rule: longest(), decision: Decision::Deny, unmet: Some(Condition::Unseen) };
+    let (by, findings) = (Some(longest()), full(finding));
+    let len = fits(Policy::Tested { decision: Decision::Deny, by, findings, more: true });
+    assert!(len > limits::FRAME / 2, "{len}: the page could be larger");
 }
 
 #[test]
@@ -163,13 +186,16 @@ fn the_longest_rule_with_its_password_and_the_longest_token() {
     let password = [b'x'; limits::PASSWORD];
     let request = policy::Request::Allow {
         password: Bytes::new(&password).unwrap(),
-        rule: policy::NewRule {
+        rule: Box::new(policy::NewRule {
             id: Some(longest()),
             decision: Decision::Allow,
             secrets: full(Glob::parse(&"x".repeat(limits::GLOB)).unwrap()),
             actions: full(Action::Remove),
             whom: policy::Whom::Script { script: longest(), exe: Some(longest()) },
-        },
+            unit: Some(unit()),
+            rate: Some(rate()),
+            expires: Some(u64::MAX),
+        }),
         shown: Some(policy::Shown { exe: Some(pinned()), script: Some(pinned()) }),
     };
     let token = session::Request::Token { token: Bytes::new(&[0xff; limits::TOKEN]).unwrap() };

@@ -10,8 +10,8 @@ use crate::record::Bytes;
 use crate::store::Table;
 use crate::{Damage, Error, rows, state};
 
-/// The largest setting, in bytes: 256 KiB.
-pub const MAX_SETTING: usize = 256 * 1024;
+/// The largest setting, in bytes: 1 MiB.
+pub const MAX_SETTING: usize = 1024 * 1024;
 /// The most settings.
 pub const MAX_SETTINGS: usize = 256;
 /// The longest key of a setting, in bytes.

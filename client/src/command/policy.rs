@@ -3,10 +3,12 @@
 use crate::cli::Command;
 use crate::error::Error;
 use crate::exit::Exit;
+use glassdome_proto::policy::Decision;
 
-mod allow;
+mod make;
 mod rm;
 mod show;
+mod test;
 
 /// What can be typed behind `ctl policy`.
 #[derive(clap::Args)]
@@ -19,8 +21,14 @@ pub(crate) struct Policy {
 enum What {
     /// Show all rules, with the strength of each
     Show(show::Show),
-    /// Seal a rule that allows a program, or a script, some secrets; takes the master password
-    Allow(allow::Allow),
+    /// Seal a rule that allows a program, a script or a unit some secrets; takes the master password
+    Allow(make::Make),
+    /// Seal a rule by which a person decides each time; about whatever asks, or a program or unit
+    Ask(make::Make),
+    /// Seal a rule that keeps secrets back, from whatever asks, or from a program or unit
+    Deny(make::Make),
+    /// Say which rule decides what a process asks for, and why each other does not
+    Test(test::Test),
     /// Take a rule away; takes the master password
     Rm(rm::Rm),
 }
@@ -31,12 +39,18 @@ impl Command for Policy {
     const EXAMPLES: &'static str = "ctl policy show\n\
                                     ctl policy allow --secrets 'aws/prod/*' --script deploy.py\n\
                                     ctl policy allow --secrets 'db/**' --like 4711 --id reports\n\
+                                    ctl policy allow --secrets 'aws/prod/*' --unit api.service --rate 60/min\n\
+                                    ctl policy deny --secrets 'root/**'\n\
+                                    ctl policy test --pid 4711 db/password\n\
                                     ctl policy rm reports";
 
     fn run(self) -> Result<Exit, Error> {
         match self.what {
             What::Show(show) => show.run(),
-            What::Allow(allow) => allow.run(),
+            What::Allow(make) => make.run(Decision::Allow),
+            What::Ask(make) => make.run(Decision::Ask),
+            What::Deny(make) => make.run(Decision::Deny),
+            What::Test(test) => test.run(),
             What::Rm(rm) => rm.run(),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use glassdome_proto::Glob;
-use glassdome_proto::policy::{Pinned, Rule};
+use glassdome_proto::policy::{Decision, Manager, Pinned, Rule};
+use glassdome_proto::{Glob, date};
 use serde::Serialize;
 
 use super::escape::toml_string;
@@ -11,9 +11,57 @@ use super::hex::hex;
 use super::style::Style;
 use super::time;
 
-/// What every rule about a program is worth, in a line.
-const WEAK: &str = "# weak: any process of yours can start this program and steer it (trace it, preload into it,\n\
-                    # set its environment). Stronger: another account";
+/// What holds a rule up, at its best.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strength {
+    /// A process of the same user cannot get what it allows, or get round what it keeps back.
+    Hard,
+    /// Written against us, it can.
+    Weak,
+}
+
+impl Strength {
+    fn of(rule: &Rule<'_>) -> Self {
+        let in_unit = rule.unit.as_ref().map(|unit| unit.manager);
+        let hard = match rule.decision {
+            Decision::Allow => in_unit == Some(Manager::System),
+            Decision::Ask | Decision::Deny => rule.exe.is_none() && in_unit.is_none(),
+        };
+        if hard { Self::Hard } else { Self::Weak }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::Weak => "weak",
+        }
+    }
+}
+
+/// What a rule is worth, and what would be stronger.
+fn worth(rule: &Rule<'_>) -> &'static str {
+    let in_unit = rule.unit.is_some();
+    match (rule.decision, Strength::of(rule)) {
+        (Decision::Allow, Strength::Hard) => {
+            "# hard: only root puts a process into a system unit. What runs there may be steered all the same\n\
+             # where programs of one user can trace each other: see ctl doctor"
+        }
+        (Decision::Allow, Strength::Weak) if in_unit => {
+            "# weak: any process of yours can have a unit of that name started. Stronger: a system unit (--unit)"
+        }
+        (Decision::Allow, Strength::Weak) => {
+            "# weak: any process of yours can start this program and steer it (trace it, preload into it,\n\
+             # set its environment). Stronger: a system unit (--unit), another account"
+        }
+        (_, Strength::Hard) => "# hard: it holds for whatever asks, typed commands included",
+        (_, Strength::Weak) if in_unit => {
+            "# weak: what runs there can have others started elsewhere. Stronger: a rule about whatever asks"
+        }
+        (_, Strength::Weak) => {
+            "# weak: a copy of the program is another program. Stronger: a rule about whatever asks"
+        }
+    }
+}
 
 /// `[[rule]]` and what stands under it.
 pub(crate) fn toml(rule: &Rule<'_>, style: Style) -> String {
@@ -26,6 +74,13 @@ pub(crate) fn toml(rule: &Rule<'_>, style: Style) -> String {
         ("secrets", secrets, String::new()),
         ("actions", actions, String::new()),
     ];
+    if let Some(unit) = &rule.unit {
+        let (key, comment) = match unit.manager {
+            Manager::System => ("unit", "hard: only root puts a process there"),
+            Manager::User => ("user_unit", "weak: any process of yours can"),
+        };
+        rows.push((key, toml_string(&unit.name), comment.to_owned()));
+    }
     if let Some(exe) = &rule.exe {
         rows.push(("exe", toml_string(&exe.path), format!("weak: this file, {}", exe_bytes(exe))));
         rows.extend(digest("exe_sha256", exe));
@@ -35,7 +90,15 @@ pub(crate) fn toml(rule: &Rule<'_>, style: Style) -> String {
         rows.push(("script", toml_string(&script.path), comment));
         rows.extend(digest("script_sha256", script));
     }
-    let mut text = format!("{}\n[[rule]]\n", style.careful(WEAK));
+    if let Some(rate) = rule.rate {
+        rows.push(("rate", format!("\"{rate}\""), "counted over all that it allows".to_owned()));
+    }
+    if let Some(expires) = rule.expires {
+        let over = if is_over(rule) { "over: it says nothing any more" } else { "here" };
+        let comment = format!("{} {over}", time::date_time(expires));
+        rows.push(("expires", format!("\"{}\"", date::write(expires).unwrap_or_default()), comment));
+    }
+    let mut text = format!("{}\n[[rule]]\n", style.careful(worth(rule)));
     for (key, value, comment) in rows {
         // Writing to a string does not fail.
         write!(text, "{key:<13} = {value}").ok();
@@ -47,8 +110,12 @@ pub(crate) fn toml(rule: &Rule<'_>, style: Style) -> String {
     text
 }
 
+fn is_over(rule: &Rule<'_>) -> bool {
+    rule.expires.is_some_and(|expires| expires <= time::now())
+}
+
 fn digest(key: &'static str, file: &Pinned<'_>) -> Option<(&'static str, String, String)> {
-    file.sha256.map(|digest| (key, format!("\"{}\"", hex(&digest)), String::new()))
+    file.sha256.map(|digest| (key, format!("\"{}\"", hex(&digest)), "pinned".to_owned()))
 }
 
 fn exe_bytes(exe: &Pinned<'_>) -> &'static str {
@@ -70,6 +137,17 @@ pub(crate) struct Document<'a> {
     script: Option<File<'a>>,
     strength: &'static str,
     made: u64,
+    unit: Option<UnitOf<'a>>,
+    pin: Vec<&'static str>,
+    rate: Option<String>,
+    expires: Option<u64>,
+    expired: bool,
+}
+
+#[derive(Serialize)]
+struct UnitOf<'a> {
+    manager: &'static str,
+    name: &'a str,
 }
 
 #[derive(Serialize)]
@@ -86,9 +164,24 @@ pub(crate) fn document<'a>(rule: &'a Rule<'_>) -> Document<'a> {
         actions: rule.actions.iter().map(|action| action.name()).collect(),
         exe: rule.exe.as_ref().map(file),
         script: rule.script.as_ref().map(file),
-        strength: "weak",
+        strength: Strength::of(rule).name(),
         made: rule.made,
+        unit: rule.unit.as_ref().map(|unit| UnitOf {
+            manager: if unit.manager == Manager::System { "system" } else { "user" },
+            name: &unit.name,
+        }),
+        pin: pins(rule),
+        rate: rule.rate.map(|rate| rate.to_string()),
+        expires: rule.expires,
+        expired: is_over(rule),
     }
+}
+
+/// Which files it names with their bytes.
+fn pins(rule: &Rule<'_>) -> Vec<&'static str> {
+    let pinned = |file: &Option<Pinned<'_>>| file.as_ref().is_some_and(|file| file.sha256.is_some());
+    let files = [("exe", pinned(&rule.exe)), ("script", pinned(&rule.script))];
+    files.into_iter().filter_map(|(name, pinned)| pinned.then_some(name)).collect()
 }
 
 fn file<'a>(pinned: &'a Pinned<'_>) -> File<'a> {
@@ -97,8 +190,8 @@ fn file<'a>(pinned: &'a Pinned<'_>) -> File<'a> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use glassdome_proto::policy::{Action, Decision};
-    use glassdome_proto::{List, Text};
+    use glassdome_proto::policy::{Action, Unit};
+    use glassdome_proto::{List, Rate, Text};
 
     use super::*;
 
@@ -112,13 +205,16 @@ pub(crate) mod tests {
             exe: Some(Pinned { path: Text::new("/usr/bin/python3.13").unwrap(), sha256: None }),
             script: Some(Pinned { path: Text::new("/home/u/deploy.py").unwrap(), sha256: Some([0xab; 32]) }),
             made: 1_795_348_800,
+            unit: None,
+            rate: None,
+            expires: None,
         }
     }
 
     #[test]
     fn a_rule_reads_as_toml_with_its_strength() {
         let text = toml(&rule(), Style::plain());
-        let digest = format!("script_sha256 = \"{}\"\n", "ab".repeat(32));
+        let digest = format!("script_sha256 = \"{}\"  # pinned\n", "ab".repeat(32));
         for line in [
             "# weak: any process of yours can start this program and steer it",
             "\n[[rule]]\nid            = \"deploy\"",
@@ -141,5 +237,60 @@ pub(crate) mod tests {
         assert_eq!(json["exe"]["sha256"], serde_json::Value::Null);
         assert_eq!(json["script"]["sha256"], "ab".repeat(32));
         assert_eq!(json["strength"], "weak");
+        assert_eq!((&json["pin"][0], &json["unit"]), (&"script".into(), &serde_json::Value::Null));
+        let json = serde_json::to_value(document(&in_unit(Manager::System))).unwrap();
+        assert_eq!(
+            (&json["unit"]["name"], &json["unit"]["manager"]),
+            (&"api.service".into(), &"system".into())
+        );
+        assert_eq!((&json["strength"], &json["rate"]), (&"hard".into(), &"60/min".into()));
+        assert_eq!((&json["expires"], &json["expired"]), (&1_767_225_600.into(), &true.into()));
+    }
+
+    fn in_unit(manager: Manager) -> Rule<'static> {
+        Rule {
+            exe: None,
+            script: None,
+            unit: Some(Unit { manager, name: Text::new("api.service").unwrap() }),
+            rate: Rate::parse("60/min"),
+            expires: Some(1_767_225_600),
+            ..rule()
+        }
+    }
+
+    #[test]
+    fn units_are_told_with_their_strength() {
+        let text = toml(&in_unit(Manager::System), Style::plain());
+        for line in [
+            "# hard: only root puts a process into a system unit",
+            "\nunit          = \"api.service\"  # hard",
+            "\nrate          = \"60/min\"  #",
+            "\nexpires       = \"2026-01-01T00:00:00Z\"  # ",
+            " over: it says nothing any more\n",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        let text = toml(&in_unit(Manager::User), Style::plain());
+        assert!(
+            text.contains("\nuser_unit     = \"api.service\"  # weak") && text.starts_with("# weak"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_keeps_back_is_hard_where_nobody_gets_round_it() {
+        let worth = |decision, exe, unit| {
+            let rule = Rule { decision, exe, script: None, unit, ..rule() };
+            toml(&rule, Style::plain()).starts_with("# hard")
+        };
+        let unit = |manager| in_unit(manager).unit;
+        for decision in [Decision::Ask, Decision::Deny] {
+            assert!(worth(decision, None, None) && !worth(decision, None, unit(Manager::System)));
+            assert!(!worth(decision, rule().exe, None) && !worth(decision, None, unit(Manager::User)));
+        }
+        assert!(
+            !worth(Decision::Allow, rule().exe, None)
+                && worth(Decision::Allow, rule().exe, unit(Manager::System))
+        );
     }
 }

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use super::Exe;
 use super::lineage::Member;
 use super::program::{self, FileFacts, Program, Want};
-use crate::policy::Decision;
+use super::unit::Unit;
 use crate::policy::rule::{Pinned, Rule};
+use glassdome_proto::policy::Condition;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -56,8 +57,8 @@ impl Files {
             return None;
         }
         let seen = |pinned: &Pinned| self.seen.get(&pinned.path).and_then(Option::as_ref);
-        // Which process it is, is not known from its file.
-        if rules.iter().any(|rule| rule.process.is_some()) {
+        // Which process it is, and where it runs, is not known from its file.
+        if rules.iter().any(|rule| rule.process.is_some() || rule.unit.is_some()) {
             return None;
         }
         let about = |rule: &&Arc<Rule>| match &rule.exe {
@@ -82,20 +83,22 @@ impl Files {
     }
 }
 
-/// Compares a process with the rules; and which files lay at their paths. `expected` is the executable
-/// that it must still show, where that is known already.
+/// Compares a process with the rules; and which files lay at their paths. `unit` is the one that whoever
+/// connected is in, and `expected` the executable that it must still show, where that is known already.
 pub fn find(
     member: &Member,
+    unit: Option<&Unit>,
     expected: Option<(u64, u64)>,
     rules: &[Arc<Rule>],
     until: Instant,
 ) -> (Found, Files) {
     let mut files = Files::none(Instant::now());
+    let there = |rule: &&Arc<Rule>| rule.unit.as_ref().is_none_or(|own| Some(own) == unit);
     let (plain, about_files): (Vec<&Arc<Rule>>, Vec<&Arc<Rule>>) =
-        rules.iter().partition(|rule| rule.exe.is_none());
+        rules.iter().filter(there).partition(|rule| rule.exe.is_none());
     let candidates: Vec<(&Arc<Rule>, &Pinned)> = match member.exe() {
         Some(exe) => {
-            let named = about_files.into_iter().filter_map(|rule| Some((rule, rule.exe.as_ref()?)));
+            let named = about_files.iter().filter_map(|rule| Some((*rule, rule.exe.as_ref()?)));
             named.filter(|(_, own)| files.of(&own.path, until) == Some((exe.dev, exe.ino))).collect()
         }
         None => Vec::new(),
@@ -106,27 +109,60 @@ pub fn find(
     // Whatever cannot be read of it: what is about anyone is about it, too.
     let is_it = |rule: &&&Arc<Rule>| rule.process.as_ref().is_none_or(|process| process.0.is(&member.stat));
     found.rules.extend(plain.iter().filter(is_it).map(|rule| Arc::clone(rule)));
-    match program::read(member.dir.as_fd(), want, until) {
-        // Last: whoever left our namespaces to show another executable cannot come back.
-        Ok(_) if !member.is_in_our_namespaces() => {}
-        Ok(program) if expected.is_some_and(|exe| exe != (program.exe.dev, program.exe.ino)) => {}
-        Ok(program) => {
+    let read = told(member, want, until);
+    match read.filter(|program| expected.is_none_or(|exe| exe == (program.exe.dev, program.exe.ino))) {
+        Some(program) => {
             for (rule, exe) in candidates {
                 match judge(rule, exe, &program, &mut files, until) {
-                    Fit::About => found.rules.push(rule.clone()),
-                    // What keeps back holds whatever became of the bytes.
-                    Fit::Changed if rule.decision != Decision::Allow => found.rules.push(rule.clone()),
-                    Fit::Changed => found.changed = Some(rule.clone()),
-                    Fit::Other => {}
+                    Ok(()) => found.rules.push(rule.clone()),
+                    Err(Condition::ExeBytes | Condition::ScriptBytes) => found.changed = Some(rule.clone()),
+                    Err(_) => {}
                 }
             }
             found.by_first_line =
                 !found.rules.iter().any(|rule| rule.exe.is_some()) && by_first_line(&program, until);
             found.program = Some(program);
         }
-        Err(error) => tracing::debug!("the program of pid {} cannot be told: {error}", member.stat.pid),
+        // It may be any that a rule keeps back.
+        None => found.rules.extend(about_files.into_iter().filter(|rule| rule.keeps_back()).cloned()),
     }
     (found, files)
+}
+
+/// Compares a process with each rule: which are about it, and what is otherwise in the others.
+pub fn compare(member: &Member, unit: Option<&Unit>, rules: &[Arc<Rule>], until: Instant) -> Vec<Compared> {
+    let mut files = Files::none(Instant::now());
+    let program = told(member, Want { exe_digest: true, script: true }, until);
+    let mut otherwise = |rule: &Rule| {
+        if rule.unit.as_ref().is_some_and(|own| Some(own) != unit) {
+            return Err(Condition::Unit);
+        }
+        if rule.process.as_ref().is_some_and(|process| !process.0.is(&member.stat)) {
+            return Err(Condition::Process);
+        }
+        match (&rule.exe, &program) {
+            (None, _) => Ok(()),
+            (Some(exe), Some(program)) => judge(rule, exe, program, &mut files, until),
+            (Some(_), None) if rule.keeps_back() => Ok(()),
+            (Some(_), None) => Err(Condition::Unseen),
+        }
+    };
+    rules.iter().map(|rule| (rule.clone(), otherwise(rule).err())).collect()
+}
+
+/// A rule, and what keeps it from being about a process.
+pub type Compared = (Arc<Rule>, Option<Condition>);
+
+/// The program of a process, if it can be told.
+fn told(member: &Member, want: Want, until: Instant) -> Option<Program> {
+    match program::read(member.dir.as_fd(), want, until) {
+        // Last: whoever left our namespaces to show another executable cannot come back.
+        Ok(program) => Some(program).filter(|_| member.is_in_our_namespaces()),
+        Err(error) => {
+            tracing::debug!("the program of pid {} cannot be told: {error}", member.stat.pid);
+            None
+        }
+    }
 }
 
 fn by_first_line(program: &Program, until: Instant) -> bool {
@@ -136,31 +172,39 @@ fn by_first_line(program: &Program, until: Instant) -> bool {
     named.is_ok_and(|exe| (exe.dev, exe.ino) == (program.exe.dev, program.exe.ino))
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Fit {
-    About,
-    Changed,
-    Other,
-}
-
-fn judge(rule: &Rule, exe: &Pinned, program: &Program, files: &mut Files, until: Instant) -> Fit {
+fn judge(
+    rule: &Rule,
+    exe: &Pinned,
+    program: &Program,
+    files: &mut Files,
+    until: Instant,
+) -> Result<(), Condition> {
     if files.of(&exe.path, until) != Some((program.exe.dev, program.exe.ino)) {
-        return Fit::Other;
+        return Err(Condition::Exe);
     }
     let exe = holds(exe, &program.exe);
     let script = match (&rule.script, &program.script, program.interpreter) {
         (None, _, None) => true,
+        // What keeps back an interpreter keeps back whatever that runs.
+        (None, _, Some(_)) if rule.keeps_back() => true,
+        (None, _, Some(_)) => return Err(Condition::Interpreter),
         (Some(pinned), Some(script), Some(_)) => {
             // The path says in which directory the script looks for its modules.
             // Its own file is looked at only then: one that hangs holds up nobody else's rules.
             if pinned.path != script.path || files.of(&pinned.path, until) != Some((script.dev, script.ino)) {
-                return Fit::Other;
+                return Err(Condition::Script);
             }
             pinned.sha256.is_some() && holds(pinned, script)
         }
-        _ => return Fit::Other,
+        (Some(_), _, _) => return Err(Condition::Script),
     };
-    if exe && script { Fit::About } else { Fit::Changed }
+    match (exe, script) {
+        // What keeps back holds whatever became of the bytes.
+        _ if rule.keeps_back() => Ok(()),
+        (true, true) => Ok(()),
+        (false, _) => Err(Condition::ExeBytes),
+        (true, false) => Err(Condition::ScriptBytes),
+    }
 }
 
 /// A file without a digest in the rule was one that root alone could change, and must still be.
@@ -173,7 +217,7 @@ mod tests {
     use super::*;
     use crate::policy::rule::Origin;
     use glassdome_proto::Glob;
-    use glassdome_proto::policy::Action;
+    use glassdome_proto::policy::{Action, Decision};
     use std::fs;
     use std::process::{Child, Command, Stdio};
 
@@ -196,7 +240,10 @@ mod tests {
             actions: vec![Action::Get],
             exe: Some(exe),
             script,
+            unit: None,
             process: None,
+            rate: None,
+            expires: None,
             made: 0,
         })
     }
@@ -213,7 +260,7 @@ mod tests {
 
     fn found(script: &Path, rules: &[Arc<Rule>]) -> (usize, bool) {
         let (mut child, member) = run(script);
-        let (found, _) = find(&member, None, rules, until());
+        let (found, _) = find(&member, None, None, rules, until());
         child.kill().unwrap();
         child.wait().unwrap();
         (found.rules.len(), found.changed.is_some())
@@ -243,6 +290,8 @@ mod tests {
         let other = pinned(Path::new("/bin/sleep"), false);
         let rules = [rule(other, Some(pinned(&script, true))), rule(bash, None)];
         assert_eq!(found(&script, &rules), (0, false), "another interpreter, and one without its script");
+        let denied = Arc::new(Rule { decision: Decision::Deny, ..(*rules[1]).clone() });
+        assert_eq!(found(&script, &[denied]), (1, false), "what keeps an interpreter back");
     }
 
     #[test]
@@ -260,7 +309,7 @@ mod tests {
         let count = |program: &Path, rules: &[Arc<Rule>]| {
             let mut child = Command::new(program).arg("100").spawn().unwrap();
             let member = Member::of(child.id().cast_signed()).unwrap();
-            let (found, _) = find(&member, None, rules, until());
+            let (found, _) = find(&member, None, None, rules, until());
             child.kill().unwrap();
             child.wait().unwrap();
             (found.rules.len(), found.changed.is_some())
@@ -282,7 +331,7 @@ mod tests {
         let member = Member::of(child.id().cast_signed()).unwrap();
         let exe = member.exe().unwrap();
         let all = [plain.clone(), rule(bash, None)];
-        let (_, files) = find(&member, None, &all, until());
+        let (_, files) = find(&member, None, None, &all, until());
         child.kill().unwrap();
         child.wait().unwrap();
         let now = Instant::now();

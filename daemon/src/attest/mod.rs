@@ -17,6 +17,7 @@ pub mod process;
 pub mod program;
 mod script;
 pub mod subject;
+pub mod unit;
 
 use std::os::fd::OwnedFd;
 

@@ -12,6 +12,7 @@
 
 mod change;
 mod doctor;
+mod explain;
 mod handle;
 mod many;
 mod new_rule;
@@ -120,6 +121,7 @@ impl Asking {
                 | Request::WhoAmI { proof: Some(_), .. }
                 | Request::Rules { proof: Some(_), .. }
                 | Request::Grants { proof: Some(_) }
+                | Request::Test { proof: Some(_), .. }
                 | Request::Handles { proof: Some(_), .. }
                 | Request::Answers { proof: Some(_), .. }
                 | Request::Questions { proof: Some(_), .. }
@@ -237,13 +239,17 @@ fn rules_and_grants(asking: &Asking, request: wire_policy::Request<'_>) -> Resul
     Ok(match request {
         Request::WhoAmI { pid, proof: given } => later(picture::picture(asking, pid, proof(given)?)),
         Request::Rules { skip, proof: given } => later(policy::rules(asking, skip, proof(given)?)),
-        Request::Draft(rule) => later(policy::draft(asking, new_rule::Wanted::from(rule))),
+        Request::Draft(rule) => later(policy::draft(asking, new_rule::Wanted::from(*rule))),
         Request::Allow { password, rule, shown } => {
             let (password, shown) = (password::lock_in(password)?, shown.map(new_rule::Shown::from));
-            later(policy::allow(asking, password, new_rule::Wanted::from(rule), shown))
+            later(policy::allow(asking, password, new_rule::Wanted::from(*rule), shown))
         }
         Request::RemoveRule { password, id } => {
             later(policy::remove(asking, password::lock_in(password)?, id.into_owned()))
+        }
+        Request::Test { pid, action, name, skip, proof: given } => {
+            let name = (*name).to_owned();
+            later(explain::test(asking, pid.cast_signed(), action, name, skip, proof(given)?))
         }
         Request::Grants { proof: given } => later(policy::grants(asking, proof(given)?)),
         Request::Handle { secrets, lasts_s } => {

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use glassdome_proto::policy::{self as wire, Action, Decision};
-use glassdome_proto::{Code, Glob, Refusal, Text, limits};
+use glassdome_proto::{Code, Glob, Rate, Refusal, Text, date, limits};
 
 use crate::attest::lineage::{self, Member};
 use crate::attest::program::{self, FileFacts, Interpreter, Unreadable, Want};
+use crate::attest::unit::Unit;
 use crate::looks::Looks;
 use crate::policy::rule::{Origin, Pinned, Rule};
 use crate::{clock, refuse};
@@ -20,6 +21,9 @@ pub struct Wanted {
     secrets: Vec<Glob>,
     actions: Vec<Action>,
     whom: Whom,
+    unit: Option<(wire::Manager, String)>,
+    rate: Option<Rate>,
+    expires: Option<u64>,
 }
 
 enum Whom {
@@ -47,6 +51,9 @@ impl From<wire::NewRule<'_>> for Wanted {
                 wire::Whom::Exe { exe } => Whom::Exe(exe.into_owned()),
                 wire::Whom::Anyone => Whom::Anyone,
             },
+            unit: rule.unit.map(|unit| (unit.manager, unit.name.into_owned())),
+            rate: rule.rate,
+            expires: rule.expires,
         }
     }
 }
@@ -87,10 +94,21 @@ impl Shown {
 /// # Errors
 /// The refusal to send.
 pub async fn make(looks: &Looks, owner: u32, wanted: Wanted) -> Result<Rule, Refusal<'static>> {
-    let Wanted { id, decision, secrets, actions, whom } = wanted;
+    let Wanted { id, decision, secrets, actions, whom, unit, rate, expires } = wanted;
     if secrets.is_empty() || actions.is_empty() {
         return Err(refuse::usage("a rule names at least one glob and one action"));
     }
+    if rate.is_some() && decision != Decision::Allow {
+        return Err(refuse::usage("a rate is for a rule that allows"));
+    }
+    if expires.is_some_and(|expires| date::write(expires).is_none()) {
+        return Err(refuse::usage("a rule ends before the year 10000"));
+    }
+    let named = |(manager, name): (_, String)| {
+        let bad = || refuse::usage("a unit is called NAME.service, or another kind that processes live in");
+        Unit::named(manager, &name).ok_or_else(bad)
+    };
+    let unit = unit.map(named).transpose()?;
     let mut rule = Rule {
         id: id.unwrap_or_default(),
         origin: Origin::Sealed,
@@ -99,15 +117,19 @@ pub async fn make(looks: &Looks, owner: u32, wanted: Wanted) -> Result<Rule, Ref
         actions,
         exe: None,
         script: None,
+        unit,
         process: None,
+        rate,
+        expires,
         made: clock::now().wall.as_secs(),
     };
     if matches!(whom, Whom::Anyone) {
         return match decision {
-            Decision::Allow => {
-                Err(refuse::usage("a rule that allows says whom: --like PID, --script F or --exe F"))
+            Decision::Allow if rule.unit.is_none() => {
+                let message = "a rule that allows says whom: --unit U, --like PID, --script F or --exe F";
+                Err(refuse::usage(message))
             }
-            Decision::Ask | Decision::Deny => Ok(rule),
+            _ => Ok(rule),
         };
     }
     let (exe, script, interpreter) = looks.run(move |until| look(whom, owner, until)).await??;
@@ -214,8 +236,9 @@ pub fn name(rule: &mut Rule, taken: impl Fn(&str) -> bool) -> Result<(), Refusal
         }
         return Ok(());
     }
-    let file = rule.script.as_ref().or(rule.exe.as_ref());
-    let path = file.map_or(rule.decision.name(), |file| file.path.as_str());
+    let file = rule.script.as_ref().or(rule.exe.as_ref()).map(|file| file.path.as_str());
+    let unit = rule.unit.as_ref().map(|unit| unit.name.as_str());
+    let path = file.or(unit).unwrap_or(rule.decision.name());
     let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
     let stem: String = stem.chars().filter(|c| plain(*c)).take(48).collect();
     let stem = if stem.is_empty() { "rule".to_owned() } else { stem };
@@ -241,7 +264,10 @@ mod tests {
             actions: vec![],
             exe: Some(exe),
             script,
+            unit: None,
             process: None,
+            rate: None,
+            expires: None,
             made: 0,
         }
     }

@@ -52,9 +52,13 @@ async fn other(asking: &Asking, pid: i32) -> Result<Picture<'static>, Refusal<'s
     let client = member.exe().filter(attest::is_client_file).map(|_| Ours::File);
     let judged = match client {
         Some(_) => standing::judge_caller(&asking.state, &member, None).await,
-        None => standing::judge(&asking.state, member, None, Came::Itself).await,
+        None => {
+            let unit = standing::unit_of(&asking.state, &member);
+            standing::judge(&asking.state, member, unit, None, Came::Itself).await
+        }
     };
     let (standing, asker) = judged.map_err(|unjudged| unjudged.refusal)?;
+    let standing = standing.at(clock::now().wall.as_secs());
     let line = line(asking, pid).await?;
     draw(asking, &line, client, &standing, &asker)
 }

@@ -11,8 +11,11 @@ use glassdome_vault::{Keys, Vault};
 
 use super::new_rule::{Shown, Wanted, make, name};
 use super::{Asking, Turn, password};
-use crate::policy::rule::{self, Pinned, Rule};
-use crate::{clock, refuse, settings};
+use crate::attest::unit::{self, Manager, Unit};
+use crate::policy::rule::{Pinned, Rule};
+use crate::policy::text;
+use crate::policy::warn::{self, Warning};
+use crate::{clock, refuse, settings, standing};
 
 /// What lets one see rules and grants, and other processes as the daemon sees them.
 pub enum Right {
@@ -80,9 +83,14 @@ pub async fn rules(
 pub async fn draft(asking: Asking, wanted: Wanted) -> Result<Answer<'static>, Refusal<'static>> {
     let state = &asking.state;
     let mut rule = make(state.looks_on_request(), state.owner(), wanted).await?;
-    // Which names are taken is told to whoever has the password.
+    // Which names are taken, and what other rules say, is told to whoever has the password, or sits at a
+    // granted terminal.
     name(&mut rule, |_| false)?;
-    Ok(Answer::Policy(wire::Answer::Draft(sent(&rule).ok_or_else(unsendable)?)))
+    let judged = standing::find_out(state, &asking.peer, &asking.stand).await;
+    let granted = judged.is_ok() && asking.stand.now(state).0.grant.is_some();
+    let others = if granted { state.rules() } else { Arc::new([]) };
+    let warnings = warnings(&asking, &rule, others.iter().map(Arc::as_ref)).await?;
+    Ok(Answer::Policy(wire::Answer::Draft(checked(&rule, &warnings)?.into())))
 }
 
 /// Seals a rule; one that was shown only if that is what it still would be.
@@ -105,9 +113,11 @@ pub async fn allow(
         return Err(refuse::usage(message));
     }
     name(&mut rule, |id| rules.iter().any(|rule| rule.id == id))?;
+    let warnings = warnings(&asking, &rule, &rules).await?;
+    let answer = checked(&rule, &warnings)?;
     rules.push(rule.clone());
     seal(&asking, turn, keys, rules, &rule.id).await?;
-    Ok(Answer::Policy(wire::Answer::Allowed(sent(&rule).ok_or_else(unsendable)?)))
+    Ok(Answer::Policy(wire::Answer::Allowed(answer.into())))
 }
 
 /// Takes a rule away.
@@ -180,11 +190,11 @@ async fn seal(
     id: &str,
 ) -> Result<(), Refusal<'static>> {
     let vault = vault_of(asking)?;
-    let text = rule::write(&rules).map_err(|_| unsendable())?;
+    let written = text::write(&rules).map_err(|_| unsendable())?;
     let change = vault
         .draft(&keys)
         .and_then(|mut draft| {
-            draft.setting(rule::SETTING, Some(text.as_bytes()))?;
+            draft.setting(text::SETTING, Some(written.as_bytes()))?;
             draft.finish()
         })
         .map_err(|error| refuse::vault(&error))?;
@@ -200,6 +210,26 @@ async fn seal(
     turn.commit_then(asking, vault, change, done, failed).await
 }
 
+/// Why a rule would never say anything, as far as that can be told.
+async fn warnings<'r>(
+    asking: &Asking,
+    rule: &Rule,
+    others: impl IntoIterator<Item = &'r Rule>,
+) -> Result<Vec<Warning>, Refusal<'static>> {
+    let mut all = warn::about(rule, others, clock::now().wall.as_secs());
+    if let Some(Unit { manager: Manager::System, name }) = rule.unit.clone() {
+        let look = move |_| (!unit::is_installed(&name)).then_some(Warning::NoUnit { name });
+        all.extend(asking.state.looks_on_request().run(look).await?);
+    }
+    Ok(all)
+}
+
+fn checked(rule: &Rule, warnings: &[Warning]) -> Result<wire::Checked<'static>, Refusal<'static>> {
+    let warnings = warnings.iter().take(limits::WARNINGS).map(|warning| Text::cut(warning.to_string()));
+    let warnings = List::new(warnings.collect()).ok_or_else(unsendable)?;
+    Ok(wire::Checked { rule: sent(rule).ok_or_else(unsendable)?, warnings })
+}
+
 fn sent(rule: &Rule) -> Option<wire::Rule<'static>> {
     let pinned =
         |file: &Pinned| Some(wire::Pinned { path: Text::new(file.path.clone())?, sha256: file.sha256 });
@@ -211,6 +241,13 @@ fn sent(rule: &Rule) -> Option<wire::Rule<'static>> {
         exe: sendable(rule.exe.as_ref().map(pinned))?,
         script: sendable(rule.script.as_ref().map(pinned))?,
         made: rule.made,
+        unit: sendable(
+            rule.unit
+                .as_ref()
+                .map(|unit| Some(wire::Unit { manager: unit.manager, name: Text::new(unit.name.clone())? })),
+        )?,
+        rate: rule.rate,
+        expires: rule.expires,
     })
 }
 

@@ -2,8 +2,12 @@
 //! things allow: the grant of the terminal in which a command was typed, a rule about the program, and a
 //! person's answer. What no rule speaks about, the person is asked.
 
+pub mod explain;
+pub mod rate;
 pub mod rule;
 mod scope;
+pub mod text;
+pub mod warn;
 
 use std::sync::Arc;
 
@@ -20,6 +24,14 @@ pub enum Question<'a> {
     Names,
     /// The sealed settings, the rules, the grants: to be read.
     Sealed,
+}
+
+impl Standing {
+    /// Without the rules whose time is over; `now` in seconds since the epoch.
+    pub fn at(mut self, now: u64) -> Self {
+        self.rules.retain(|rule| !rule.is_over(now));
+        self
+    }
 }
 
 impl<'a> Question<'a> {
@@ -194,13 +206,13 @@ impl Listing {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::rule::{Origin, Pinned};
     use super::*;
     use glassdome_proto::Glob;
     use proptest::prelude::*;
 
-    fn rule(decision: Decision, id: &str, glob: &str, actions: &[Action]) -> Arc<Rule> {
+    pub(crate) fn rule(decision: Decision, id: &str, glob: &str, actions: &[Action]) -> Arc<Rule> {
         Arc::new(Rule {
             id: id.into(),
             origin: Origin::Sealed,
@@ -209,7 +221,10 @@ mod tests {
             actions: actions.to_vec(),
             exe: Some(Pinned { path: "/bin/x".into(), sha256: None }),
             script: None,
+            unit: None,
             process: None,
+            rate: None,
+            expires: None,
             made: 0,
         })
     }
@@ -341,6 +356,23 @@ mod tests {
                 Decision::Ask
             };
             prop_assert_eq!(verdict, expected);
+        }
+
+        #[test]
+        fn rules_whose_time_is_over_are_as_none(
+            standing in any_standing(),
+            ends in proptest::collection::vec(proptest::option::of(0..9u64), 6),
+            now in 0..9u64,
+            name in proptest::sample::select(["a", "a/x", "b"].as_slice()),
+        ) {
+            let ending = standing.rules.iter().zip(&ends);
+            let ending = ending.map(|(rule, end)| Arc::new(Rule { expires: *end, ..(**rule).clone() })).collect();
+            let ending = Standing { rules: ending, ..standing.clone() }.at(now);
+            let left = standing.rules.iter().zip(&ends).filter(|(_, end)| end.is_none_or(|end| end > now));
+            let left = Standing { rules: left.map(|(rule, _)| rule.clone()).collect(), ..standing };
+            for question in [Question::Secret(Action::Get, name), Question::Names, Question::Sealed] {
+                prop_assert_eq!(told(&decide(&ending, question)), told(&decide(&left, question)));
+            }
         }
 
         #[test]

@@ -25,7 +25,9 @@ impl Scope {
     /// The first of `secrets` that `giver` may not get as a whole.
     pub fn of(id: u32, secrets: Vec<Glob>, giver: Standing) -> Result<(Self, String), Glob> {
         let gives = |rule: &&Arc<Rule>, wanted: &Glob| {
+            // How often a handle is used is not counted.
             rule.decision == Decision::Allow
+                && rule.rate.is_none()
                 && rule.actions.contains(&Action::Get)
                 && rule.secrets.iter().any(|own| own.contains(wanted))
         };
@@ -101,7 +103,10 @@ mod tests {
             actions: vec![Action::Get],
             exe: Some(Pinned { path: "/bin/x".into(), sha256: None }),
             script: None,
+            unit: None,
             process: None,
+            rate: None,
+            expires: None,
             made: 0,
         })
     }

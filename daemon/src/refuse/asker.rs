@@ -10,6 +10,7 @@ use super::words::{path, quoted, secrets, shown, shown_file, shown_secret};
 use crate::attest::program::{self, Interpreter};
 use crate::grants::Uncovered;
 use crate::handles::Handle;
+use crate::policy::rate::Over;
 use crate::policy::rule::{Origin, Rule};
 use crate::policy::{Action, Question};
 use crate::standing::Asker;
@@ -121,6 +122,22 @@ pub fn beyond(question: Question<'_>, handle: &Handle) -> Refusal<'static> {
 pub fn ungiven(glob: &Glob, asker: &Asker) -> Refusal<'static> {
     let what = format!("denied handle to {}: ", shown_secret(&glob.to_string()));
     Refusal::new(Code::Denied, fitting(&what, &missing(asker, "--secrets GLOB")))
+}
+
+/// A rule allows it, but not so often.
+pub fn too_often(question: Question<'_>, over: &Over) -> Refusal<'static> {
+    let what = match question {
+        Question::Secret(Action::Get, name) => shown_secret(name),
+        Question::Secret(action, name) => format!("{} {}", action.name(), shown_secret(name)),
+        Question::Names | Question::Sealed => "list".to_owned(),
+    };
+    let rate = over.rule.rate.map(|rate| rate.to_string()).unwrap_or_default();
+    let seconds = over.wait.as_secs_f64().ceil();
+    let message = format!(
+        "denied {what} for now: the sealed rule {} allows {rate}. Try again in {seconds} s",
+        shown(&over.rule.id)
+    );
+    super::throttled(message, over.wait)
 }
 
 /// What is missing for anything to be given.

@@ -1,20 +1,20 @@
 //! Replies.
 
 use glassdome_proto::policy::{
-    self, Action, Claims, Decision, Exe, Grant, Ours, Picture, Pinned, Process, Question, Remembered, Rule,
-    Script,
+    self, Action, Checked, Claims, Condition, Decision, Exe, Finding, Grant, Manager, Ours, Picture, Pinned,
+    Process, Question, Remembered, Rule, Script, Unit,
 };
 use glassdome_proto::secrets::{self, Change, Entry, FieldInfo, Found, Info, Stored, Version};
 use glassdome_proto::session::{
     self, Keyring, Level, LockReason, Memory, Protection, State, Status, VaultState,
 };
 use glassdome_proto::settings::{self, Setting};
-use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Refusal};
+use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Rate, Refusal};
 
 use super::{CURSOR, NONCE, THEN, bytes, field, list, name, text};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 34] = [
+pub const REPLIES: [&str; 35] = [
     "status",
     "doctor",
     "unlocked",
@@ -39,6 +39,7 @@ pub const REPLIES: [&str; 34] = [
     "draft",
     "allowed",
     "rule-removed",
+    "tested",
     "grants",
     "revoked",
     "values",
@@ -85,6 +86,7 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Policy(Policy::Draft(_)) => "draft",
         Answer::Policy(Policy::Allowed(_)) => "allowed",
         Answer::Policy(Policy::RuleRemoved) => "rule-removed",
+        Answer::Policy(Policy::Tested { .. }) => "tested",
         Answer::Policy(Policy::Grants(_)) => "grants",
         Answer::Policy(Policy::Revoked) => "revoked",
         Answer::Policy(Policy::Handle { .. }) => "handle",
@@ -224,9 +226,21 @@ fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
         exe: Some(Pinned { path: text("/usr/bin/python3.13"), sha256: None }),
         script: Some(Pinned { path: text("/home/u/deploy.py"), sha256: Some(NONCE) }),
         made: THEN,
+        unit: None,
+        rate: None,
+        expires: None,
     };
     let program = Rule { script: None, ..rule() };
     let anyone = Rule { decision: Decision::Deny, exe: None, ..program.clone() };
+    let unit = Rule {
+        exe: None,
+        unit: Some(Unit { manager: Manager::User, name: text("api.service") }),
+        rate: Rate::parse("60/min"),
+        expires: Some(THEN),
+        ..program.clone()
+    };
+    let checked = |rule| Checked { rule, warnings: list(vec![]) };
+    let warned = Checked { rule: unit, warnings: list(vec![text("its time is over")]) };
     let grant = Grant {
         id: 300,
         pid: 4700,
@@ -254,8 +268,8 @@ fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
         ("of a program", Policy::Picture(picture_of_a_program())),
         ("of a client", Policy::Picture(picture_of_a_client())),
         ("", Policy::Rules { rules: list(vec![rule(), program, anyone]), more: true }),
-        ("", Policy::Draft(rule())),
-        ("", Policy::Allowed(rule())),
+        ("", Policy::Draft(checked(rule()).into())),
+        ("", Policy::Allowed(checked(rule()).into())),
         ("", Policy::RuleRemoved),
         ("", Policy::Grants(list(vec![grant, elsewhere]))),
         ("", Policy::Revoked),
@@ -265,6 +279,9 @@ fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
         ("once", Policy::Approved { answer: None }),
         ("and remembered", Policy::Approved { answer: Some(302) }),
         ("", Policy::Refused),
+        ("with a warning", Policy::Draft(warned.into())),
+        ("", tested(Some("rule:deploy"), vec![Finding { unmet: None, ..finding() }, finding()])),
+        ("by nothing", tested(None, vec![])),
     ]
 }
 
@@ -281,6 +298,15 @@ fn question() -> Question<'static> {
         through_client: true,
         rememberable: true,
     }
+}
+
+fn finding() -> Finding<'static> {
+    Finding { rule: text("deploy"), decision: Decision::Allow, unmet: Some(Condition::Unseen) }
+}
+
+fn tested(by: Option<&'static str>, findings: Vec<Finding<'static>>) -> policy::Answer<'static> {
+    let decision = if by.is_some() { Decision::Allow } else { Decision::Ask };
+    policy::Answer::Tested { decision, by: by.map(text), findings: list(findings), more: false }
 }
 
 fn process(pid: u32, word: &'static str) -> Process<'static> {

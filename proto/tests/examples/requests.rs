@@ -1,15 +1,15 @@
 //! Requests.
 
-use glassdome_proto::policy::{self, Action, Decision, NewRule, Pinned, Scope, Shown, Whom};
+use glassdome_proto::policy::{self, Action, Decision, Manager, NewRule, Pinned, Scope, Shown, Unit, Whom};
 use glassdome_proto::secrets::{self, Expect, Item, Wanted};
 use glassdome_proto::session;
 use glassdome_proto::settings;
-use glassdome_proto::{Body, Chunk, Glob};
+use glassdome_proto::{Body, Chunk, Glob, Rate};
 
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 35] = [
+pub const REQUESTS: [&str; 36] = [
     "status",
     "doctor",
     "create",
@@ -36,6 +36,7 @@ pub const REQUESTS: [&str; 35] = [
     "draft",
     "allow",
     "remove-rule",
+    "test",
     "grants",
     "revoke",
     "get-many",
@@ -78,6 +79,7 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Policy(Policy::Rules { .. }) => "rules",
         Body::Policy(Policy::Draft(_)) => "draft",
         Body::Policy(Policy::Allow { .. }) => "allow",
+        Body::Policy(Policy::Test { .. }) => "test",
         Body::Policy(Policy::RemoveRule { .. }) => "remove-rule",
         Body::Policy(Policy::Grants { .. }) => "grants",
         Body::Policy(Policy::Revoke { .. }) => "revoke",
@@ -177,6 +179,9 @@ fn policy_requests() -> Vec<(&'static str, policy::Request<'static>)> {
         secrets: list(secrets.iter().map(|glob| Glob::parse(glob).unwrap()).collect()),
         actions: list(actions),
         whom,
+        unit: None,
+        rate: None,
+        expires: None,
     };
     let like = new_rule(None, &["aws/prod/*"], vec![Action::Get], Whom::Like { pid: 4711 });
     let script = Whom::Script { script: text("/home/u/deploy.py"), exe: Some(text("/usr/bin/python3.13")) };
@@ -190,22 +195,28 @@ fn policy_requests() -> Vec<(&'static str, policy::Request<'static>)> {
     let anyone =
         NewRule { decision: Decision::Deny, ..new_rule(None, &["bait/**"], vec![Action::Get], Whom::Anyone) };
     let exe = new_rule(None, &["db"], vec![Action::Get], Whom::Exe { exe: text("/usr/bin/psql") });
+    let unit = NewRule {
+        unit: Some(Unit { manager: Manager::System, name: text("api.service") }),
+        rate: Rate::parse("60/min"),
+        expires: Some(THEN),
+        ..new_rule(None, &["aws/prod/*"], vec![Action::Get], Whom::Anyone)
+    };
     vec![
         ("", Policy::WhoAmI { pid: None, proof: None }),
         ("another", Policy::WhoAmI { pid: Some(4711), proof: Some(password()) }),
         ("", Policy::Rules { skip: 0, proof: None }),
         ("the next page", Policy::Rules { skip: 300, proof: Some(password()) }),
-        ("like a process", Policy::Draft(like)),
-        ("of a script", Policy::Draft(by_shebang)),
-        ("of a program", Policy::Draft(exe)),
-        ("of anyone", Policy::Draft(anyone)),
-        ("", Policy::Allow { password: password(), rule: script.clone(), shown: None }),
+        ("like a process", Policy::Draft(like.into())),
+        ("of a script", Policy::Draft(by_shebang.into())),
+        ("of a program", Policy::Draft(exe.into())),
+        ("of anyone", Policy::Draft(anyone.into())),
+        ("", Policy::Allow { password: password(), rule: script.clone().into(), shown: None }),
         ("", Policy::RemoveRule { password: password(), id: text("deploy") }),
         ("", Policy::Grants { proof: None }),
         ("with the password", Policy::Grants { proof: Some(password()) }),
         ("", Policy::Revoke { id: 300, proof: None }),
         ("with the password", Policy::Revoke { id: 300, proof: Some(password()) }),
-        ("as shown", Policy::Allow { password: password(), rule: script, shown: Some(shown) }),
+        ("as shown", Policy::Allow { password: password(), rule: script.into(), shown: Some(shown) }),
         ("", Policy::Questions { unlike: None, proof: None }),
         ("others than before", Policy::Questions { unlike: Some(300), proof: Some(password()) }),
         ("", Policy::Answers { skip: 8, proof: None }),
@@ -214,5 +225,7 @@ fn policy_requests() -> Vec<(&'static str, policy::Request<'static>)> {
         ("a while", Policy::Approve { id: 3, scope: Scope::Program { for_s: Some(900) }, proof: None }),
         ("the session", Policy::Approve { id: 3, scope: Scope::Program { for_s: None }, proof: None }),
         ("", Policy::Refuse { id: 3, proof: None }),
+        ("of a unit", Policy::Draft(unit.into())),
+        ("", Policy::Test { pid: 4711, action: Action::Set, name: name("db/a"), skip: 512, proof: None }),
     ]
 }

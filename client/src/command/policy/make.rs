@@ -1,5 +1,5 @@
-//! `ctl policy allow`: shows what would be sealed and what it is worth, asks for the master password,
-//! and seals it.
+//! `ctl policy allow`, `ask` and `deny`: show what would be sealed and what it is worth, ask for the master
+//! password, and seal it.
 //!
 //! ```text
 //! Draft ─► show ─► ask ─► Allow, with what was shown
@@ -10,12 +10,12 @@
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::{Path, PathBuf};
 
-use glassdome_proto::policy::{Action, Decision, NewRule, PathText, Shown, Whom};
-use glassdome_proto::{Glob, List, limits};
+use glassdome_proto::policy::{Action, Checked, Decision, Manager, NewRule, PathText, Shown, Unit, Whom};
+use glassdome_proto::{Glob, List, Rate, Text, limits};
 
 use super::rm::rule_id;
 use crate::cli::{connect, print};
-use crate::error::Error;
+use crate::error::{Error, printable};
 use crate::exit::Exit;
 use crate::password::{PasswordArgs, Source};
 use crate::proof::with_password;
@@ -23,25 +23,37 @@ use crate::text::escape::escaped;
 use crate::text::notice;
 use crate::text::rule::toml;
 use crate::text::style::Style;
+use crate::text::time;
 
 #[derive(clap::Args)]
-#[command(group = clap::ArgGroup::new("whom").required(true).multiple(true))]
-pub(super) struct Allow {
+pub(super) struct Make {
     /// Names that it covers: * stops at /, ** crosses it; several with commas, or by giving it again
     #[arg(long, value_name = "GLOB", required = true, value_delimiter = ',')]
     secrets: Vec<String>,
     /// What may be done with them: get, list, set, remove
     #[arg(long, value_name = "ACTION", value_delimiter = ',', default_value = "get")]
     actions: Vec<String>,
-    /// Allow whatever runs the program, and the script, that process PID runs now
-    #[arg(long, value_name = "PID", group = "whom", conflicts_with_all = ["script", "exe"])]
+    /// About whatever runs the program, and the script, that process PID runs now
+    #[arg(long, value_name = "PID", conflicts_with_all = ["script", "exe"])]
     like: Option<u32>,
-    /// Allow a script, with the bytes that it has now
-    #[arg(long, value_name = "FILE", group = "whom")]
+    /// About a script; to allow it, with the bytes that it has now
+    #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
-    /// Allow a program; with --script, the interpreter (otherwise what the script's first line names)
-    #[arg(long, value_name = "FILE", group = "whom")]
+    /// About a program; with --script, the interpreter (otherwise what the script's first line names)
+    #[arg(long, value_name = "FILE")]
     exe: Option<PathBuf>,
+    /// About what runs in this system unit of systemd, such as api.service
+    #[arg(long, value_name = "UNIT")]
+    unit: Option<String>,
+    /// About what runs in this unit of your own systemd
+    #[arg(long, value_name = "UNIT", conflicts_with = "unit")]
+    user_unit: Option<String>,
+    /// Allow it so often: N/s, N/min, N/h or N/day
+    #[arg(long, value_name = "RATE")]
+    rate: Option<String>,
+    /// Until a day, such as 2027-06-30, or for a span, such as 90d
+    #[arg(long, value_name = "DATE")]
+    expires: Option<String>,
     /// Call the rule this
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
@@ -49,17 +61,27 @@ pub(super) struct Allow {
     password: PasswordArgs,
 }
 
-impl Allow {
-    pub(super) fn run(self) -> Result<Exit, Error> {
-        let wanted = self.rule()?;
+impl Make {
+    pub(super) fn run(self, decision: Decision) -> Result<Exit, Error> {
+        let wanted = self.rule(decision)?;
         let mut connection = connect()?;
-        let draft = connection.draft(wanted.clone())?;
+        let Checked { rule: draft, warnings } = connection.draft(wanted.clone())?;
         let mut source = Source::open(&self.password)?;
         source.say(&toml(&draft, Style::of(&stderr())))?;
+        for warning in warnings.iter() {
+            match source.can_ask_again() {
+                true => source.say(&warned(warning))?,
+                false => notice::say(&warned(warning)),
+            }
+        }
         let shown = Shown { exe: draft.exe, script: draft.script };
-        let sealed = with_password(&mut source, |password| {
+        let Checked { rule: sealed, warnings: since } = with_password(&mut source, |password| {
             connection.allow(password, wanted.clone(), Some(shown.clone()))
         })?;
+        // What other rules say is told before to a granted terminal only.
+        for warning in since.iter().filter(|warning| !warnings.contains(warning)) {
+            notice::say(&warned(warning));
+        }
         // A person has just read it on the terminal.
         if !source.can_ask_again() || !stdout().is_terminal() {
             print(&toml(&sealed, Style::of(&stdout())))?;
@@ -70,31 +92,64 @@ impl Allow {
     }
 
     /// The rule as it was typed, judged before anybody is asked for anything.
-    fn rule(&self) -> Result<NewRule<'static>, Error> {
+    fn rule(&self, decision: Decision) -> Result<NewRule<'static>, Error> {
         let globs = self.secrets.iter().map(|glob| Glob::parse(glob)).collect::<Result<Vec<_>, _>>()?;
         let actions = self.actions.iter().map(|word| action(word)).collect::<Result<Vec<_>, _>>()?;
         let too_many = |what, max| Error::Usage(format!("a rule has at most {max} {what}: make another one"));
+        let unit = self.unit()?;
         let whom = match (self.like, &self.script, &self.exe) {
             (Some(pid), _, _) => Whom::Like { pid },
             (None, Some(script), exe) => {
                 Whom::Script { script: absolute(script)?, exe: exe.as_deref().map(absolute).transpose()? }
             }
             (None, None, Some(exe)) => Whom::Exe { exe: absolute(exe)? },
-            (None, None, None) => {
-                return Err(Error::Usage("for whom? Give --like PID, --script FILE or --exe FILE".into()));
+            (None, None, None) if decision == Decision::Allow && unit.is_none() => {
+                let whom = "for whom? Give --unit UNIT, --like PID, --script FILE or --exe FILE";
+                return Err(Error::Usage(whom.into()));
             }
+            (None, None, None) => Whom::Anyone,
         };
+        if self.rate.is_some() && decision != Decision::Allow {
+            return Err(Error::Usage("--rate is for rules that allow".into()));
+        }
+        let rate = self.rate.as_deref().map(|text| {
+            let message = "--rate takes N/s, N/min, N/h or N/day, such as 60/min";
+            Rate::parse(text).ok_or_else(|| Error::Usage(message.into()))
+        });
+        let expires = self.expires.as_deref().map(|text| {
+            let message = "--expires takes a day to come, such as 2027-06-30, or a span, such as 90d";
+            time::future(text).ok_or_else(|| Error::Usage(message.into()))
+        });
         Ok(NewRule {
             id: self.id.clone().map(rule_id).transpose()?,
-            decision: Decision::Allow,
+            decision,
             secrets: List::new(globs).ok_or_else(|| too_many("globs", limits::RULE_GLOBS))?,
             actions: List::new(actions).ok_or_else(|| too_many("actions", limits::RULE_ACTIONS))?,
             whom,
+            unit,
+            rate: rate.transpose()?,
+            expires: expires.transpose()?,
         })
+    }
+
+    fn unit(&self) -> Result<Option<Unit<'static>>, Error> {
+        let (manager, name) = match (&self.unit, &self.user_unit) {
+            (Some(name), _) => (Manager::System, name),
+            (None, Some(name)) => (Manager::User, name),
+            (None, None) => return Ok(None),
+        };
+        // As systemctl(1) takes it.
+        let name = if name.contains('.') { name.clone() } else { format!("{name}.service") };
+        let name = Text::new(name).ok_or(Error::TooLong { what: "a unit's name", max: limits::UNIT })?;
+        Ok(Some(Unit { manager, name }))
     }
 }
 
-fn action(word: &str) -> Result<Action, Error> {
+fn warned(warning: &str) -> String {
+    format!("Warning: {}", printable(warning))
+}
+
+pub(super) fn action(word: &str) -> Result<Action, Error> {
     Action::parse(word).ok_or_else(|| {
         let known = Action::ALL.map(Action::name).join(", ");
         Error::Usage(format!("no such action: {}. There are: {known}", escaped(word)))
@@ -118,11 +173,38 @@ mod tests {
     use super::*;
 
     fn typed(line: &str) -> Result<NewRule<'static>, String> {
-        let parser = Allow::augment_args(clap::Command::new("allow"));
+        typed_as(Decision::Allow, line)
+    }
+
+    fn typed_as(decision: Decision, line: &str) -> Result<NewRule<'static>, String> {
+        let parser = Make::augment_args(clap::Command::new("allow"));
         let matches = parser.try_get_matches_from(["allow"].into_iter().chain(line.split(' ')));
         let matches = matches.map_err(|error| error.to_string())?;
-        let allow = Allow::from_arg_matches(&matches).map_err(|error| error.to_string())?;
-        allow.rule().map_err(|error| error.to_string())
+        let make = Make::from_arg_matches(&matches).map_err(|error| error.to_string())?;
+        make.rule(decision).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn units_rates_and_ends_are_typed() {
+        let rule = typed("--secrets a --unit api --rate 60/min --expires 90d").unwrap();
+        let unit = rule.unit.unwrap();
+        assert_eq!((unit.manager, &*unit.name), (Manager::System, "api.service"));
+        assert!(matches!(rule.whom, Whom::Anyone) && rule.rate == Rate::parse("60/min"));
+        assert!(rule.expires.unwrap() > time::now() + 89 * 86_400);
+        let rule = typed("--secrets a --user-unit a.scope --exe /a").unwrap();
+        assert_eq!(rule.unit.unwrap().manager, Manager::User);
+        for line in ["--unit a --user-unit b", "--unit a --rate 60", "--unit a --expires 2001-01-01"] {
+            assert!(typed(&format!("--secrets a {line}")).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_back_may_be_about_anyone() {
+        for decision in [Decision::Ask, Decision::Deny] {
+            let rule = typed_as(decision, "--secrets a").unwrap();
+            assert!(rule.decision == decision && matches!(rule.whom, Whom::Anyone));
+            assert!(typed_as(decision, "--secrets a --rate 1/s").is_err());
+        }
     }
 
     #[test]
