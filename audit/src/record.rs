@@ -68,6 +68,10 @@ pub enum Event {
     Unlock,
     /// A session ended.
     Lock,
+    /// The session was ended, and none is opened until that is taken back.
+    Panic,
+    /// That was taken back, or somebody tried.
+    EndPanic,
     /// A value was read.
     Get,
     /// Names were read.

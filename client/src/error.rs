@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use glassdome_proto::session::LockReason;
 use glassdome_proto::{Code, DecodeError, EncodeError, FrameError, GlobError, NameError, Refusal};
 
 use crate::daemon_check::Distrust;
@@ -94,6 +95,9 @@ pub enum Error {
         /// When another try makes sense.
         retry_after: Option<Duration>,
     },
+    /// No session is opened by the password alone.
+    #[error("locked: panic. {}", LockReason::Panic.mend())]
+    Panic,
     /// The daemon could not start.
     #[error("the daemon did not start: {line}")]
     DaemonFailed {

@@ -117,6 +117,7 @@ impl From<&Error> for Exit {
             | Error::NoProgram { .. }
             | Error::Closed
             | Error::TimedOut => Self::Unreachable,
+            Error::Panic => Self::Locked,
             Error::Refused { code, .. } => (*code).into(),
             Error::DaemonFailed { exit, .. } => *exit,
             Error::Upgrade { .. }

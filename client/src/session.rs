@@ -1,6 +1,6 @@
 //! The session, as a client asks about it.
 
-use glassdome_proto::session::{Answer as SessionAnswer, Request, State, Status, VaultState};
+use glassdome_proto::session::{Answer as SessionAnswer, LockReason, Request, State, Status, VaultState};
 use glassdome_proto::{Answer, Body, Code};
 
 use crate::connection::Connection;
@@ -30,8 +30,9 @@ impl Connection {
                 (Code::NoVault, "there is no vault yet. Create one: glassdome_start".to_owned())
             }
             (State::Locked, _) => {
-                let why = status.last_lock.map_or("no session yet", |reason| reason.describe());
-                (Code::Locked, format!("locked: {why}. Unlock: glassdome_start"))
+                let why = status.last_lock.map_or("no session yet", LockReason::describe);
+                let mend = status.last_lock.unwrap_or(LockReason::Requested).mend();
+                (Code::Locked, format!("locked: {why}. {mend}"))
             }
         };
         Err(Error::Refused { code, message, retry_after: None })

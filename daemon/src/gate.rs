@@ -59,7 +59,7 @@ pub fn admit<'s>(
         return Err(refused("no-vault", refuse::no_vault()));
     }
     if !state.is_open(clock::now()) {
-        return Err(refused("locked", refuse::locked(state.last_lock())));
+        return Err(refused("locked", state.locked()));
     }
     let (mut standing, asker) = stand.now(state);
     standing.cleared.clone_from(&asking.cleared);
@@ -90,7 +90,7 @@ pub fn admit<'s>(
     state.used(clock::now());
     match state.keys() {
         Some(keys) => Ok(Permit { keys, by }),
-        None => Err(refused("locked", refuse::locked(state.last_lock()))),
+        None => Err(refused("locked", state.locked())),
     }
 }
 

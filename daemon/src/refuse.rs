@@ -25,6 +25,12 @@ pub fn locked(last: Option<LockReason>) -> Refusal<'static> {
     Refusal::new(Code::Locked, format!("locked: {why}. Unlock: glassdome_start"))
 }
 
+/// No session, and none is opened. Since when: time since the epoch.
+pub fn panic(since: Duration) -> Refusal<'static> {
+    let (since, mend) = (glassdome_audit::time(since), LockReason::Panic.mend());
+    Refusal::new(Code::Locked, format!("locked: panic since {since}. {mend}"))
+}
+
 /// A lock came while the request was under way.
 pub fn lock_came() -> Refusal<'static> {
     Refusal::new(Code::Locked, "locked: a lock came before the answer. Unlock: glassdome_start")

@@ -8,6 +8,7 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::session::LockReason;
@@ -193,9 +194,9 @@ fn find(config: &Config, stamp: Option<Stamp>) -> Result<Found, Error> {
         vault::Found::Present(vault) => Some(vault),
         vault::Found::Missing => None,
     };
-    let throttle = match &vault {
-        Some(vault) => vault.throttle().map_err(Error::Vault)?,
-        None => vault::Throttle::default(),
+    let (throttle, panic) = match &vault {
+        Some(vault) => (vault.throttle().map_err(Error::Vault)?, vault.panic().map_err(Error::Vault)?),
+        None => (vault::Throttle::default(), None),
     };
     let journal = Journal::open(&config.audit)
         .map_err(|source| Error::Journal { path: config.audit.display().to_string(), source })?;
@@ -215,6 +216,7 @@ fn find(config: &Config, stamp: Option<Stamp>) -> Result<Found, Error> {
         journal,
         store: Worker::start("store")?,
         backoff: Backoff::resume(&throttle, clock::now()),
+        panic: panic.map(Duration::from_millis),
     })
 }
 

@@ -4,7 +4,7 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::Level;
@@ -45,6 +45,7 @@ pub struct State {
     vault: RefCell<Option<Arc<Vault>>>,
     vault_path: PathBuf,
     damaged: Cell<bool>,
+    panic: Cell<Option<Panic>>,
     journal: Journal,
     locks: watch::Sender<u64>,
     opened: Notify,
@@ -68,8 +69,19 @@ pub struct State {
     pub store: Worker,
     /// Held while a change is drafted and until it is on disk: one at a time.
     pub changing: Arc<Mutex<()>>,
+    /// Held while a panic is brought to the disk, or taken from it.
+    pub panicking: Arc<Mutex<()>>,
     /// Held while a password is tried, with the pauses between tries: one at a time.
     pub guessing: Arc<Mutex<Backoff>>,
+}
+
+/// No session is opened.
+#[derive(Debug, Clone, Copy)]
+struct Panic {
+    /// By the wall clock.
+    since: Duration,
+    /// Whether the next run of the daemon finds it too.
+    on_disk: bool,
 }
 
 /// What the daemon found when it started.
@@ -91,6 +103,8 @@ pub struct Found {
     pub store: Worker,
     /// Attempts at the password before this run.
     pub backoff: Backoff,
+    /// Since when no session is opened, by the wall clock; `None` if one may be.
+    pub panic: Option<Duration>,
 }
 
 impl State {
@@ -104,6 +118,7 @@ impl State {
             vault: RefCell::new(found.vault.map(Arc::new)),
             vault_path: found.vault_path,
             damaged: Cell::new(false),
+            panic: Cell::new(found.panic.map(|since| Panic { since, on_disk: true })),
             journal: found.journal,
             locks: watch::Sender::new(0),
             opened: Notify::new(),
@@ -124,6 +139,7 @@ impl State {
             checking: Cell::new(false),
             store: found.store,
             changing: Arc::default(),
+            panicking: Arc::default(),
             guessing: Arc::new(Mutex::new(found.backoff)),
         }
     }
@@ -220,9 +236,46 @@ impl State {
         Ref::filter_map(self.session.borrow(), |session| session.open().map(|open| open.key())).ok()
     }
 
-    /// Why the last session ended.
+    /// Why there is no session: what ended the last one, or the panic that keeps the next from beginning.
     pub fn last_lock(&self) -> Option<LockReason> {
-        self.session.borrow().last_lock()
+        self.panic.get().map_or_else(|| self.session.borrow().last_lock(), |_| Some(LockReason::Panic))
+    }
+
+    /// The refusal of whatever needs a session.
+    pub fn locked(&self) -> Refusal<'static> {
+        match self.panic.get() {
+            Some(Panic { since, .. }) => refuse::panic(since),
+            None => refuse::locked(self.session.borrow().last_lock()),
+        }
+    }
+
+    // The panic.
+
+    /// Since when no session is opened, by the wall clock; `None` if one may be.
+    pub fn panic_since(&self) -> Option<Duration> {
+        self.panic.get().map(|panic| panic.since)
+    }
+
+    /// Ends the session, and opens none from now on. A panic that is on goes on.
+    pub fn begin_panic(&self, now: Now) {
+        let panic = self.panic.get().unwrap_or(Panic { since: now.wall, on_disk: false });
+        self.panic.set(Some(panic));
+        self.lock(LockReason::Panic);
+    }
+
+    /// The panic that the disk does not have: since when.
+    pub fn unstored_panic(&self) -> Option<Duration> {
+        self.panic.get().filter(|panic| !panic.on_disk).map(|panic| panic.since)
+    }
+
+    /// The disk has the panic, or is about to have it no longer.
+    pub fn set_panic_on_disk(&self, on_disk: bool) {
+        self.panic.set(self.panic.get().map(|panic| Panic { on_disk, ..panic }));
+    }
+
+    /// Sessions may be opened again.
+    pub fn end_panic(&self) {
+        self.panic.set(None);
     }
 
     /// Counts the locks, and wakes whoever waits for one.

@@ -62,6 +62,16 @@ pub enum Request<'a> {
         #[serde(borrow)]
         token: Bytes<'a, { limits::TOKEN }>,
     },
+    /// End the session now, and open none until [`Request::EndPanic`]. It outlives the daemon.
+    Panic,
+    /// End a panic, and open a session. Where there is none, as [`Request::Unlock`].
+    EndPanic {
+        /// The master password.
+        #[serde(borrow)]
+        password: Password<'a>,
+        /// For how long.
+        lifetime: Lifetime,
+    },
 }
 
 /// How long a session shall last; each only ever shortens what the sealed settings allow.
@@ -80,7 +90,7 @@ pub enum Answer<'a> {
     Status(#[serde(borrow)] Status<'a>),
     /// To [`Request::Doctor`].
     Doctor(#[serde(borrow)] List<Protection<'a>, { limits::PROTECTIONS }>),
-    /// To [`Request::Create`], [`Request::Unlock`] and [`Request::Renew`].
+    /// To [`Request::Create`], [`Request::Unlock`], [`Request::Renew`] and [`Request::EndPanic`].
     Unlocked {
         /// Whether this request opened it (`false`: it was open already).
         opened: bool,
@@ -97,6 +107,8 @@ pub enum Answer<'a> {
     PasswordChanged,
     /// To [`Request::Token`].
     TokenTaken,
+    /// To [`Request::Panic`]: it is on the disk.
+    Panicked,
 }
 
 /// The daemon's state. Says nothing secret, and counts nothing while locked.
@@ -104,7 +116,7 @@ pub enum Answer<'a> {
 pub struct Status<'a> {
     /// Open or not.
     pub state: State,
-    /// Why the last session ended, if there was one in this run of the daemon.
+    /// Why the last session ended, if there was one in this run of the daemon; a panic, while there is one.
     pub last_lock: Option<LockReason>,
     /// The daemon's process id.
     pub pid: u32,
@@ -158,6 +170,8 @@ pub enum LockReason {
     Shutdown,
     /// The audit log could not be written.
     Unlogged,
+    /// Somebody asked that none be opened either.
+    Panic,
 }
 
 impl LockReason {
@@ -174,6 +188,7 @@ impl LockReason {
             Self::Canary => "canary",
             Self::Shutdown => "shutdown",
             Self::Unlogged => "unlogged",
+            Self::Panic => "panic",
         }
     }
 
@@ -190,6 +205,15 @@ impl LockReason {
             Self::Canary => "a canary was touched",
             Self::Shutdown => "the daemon ended",
             Self::Unlogged => "the audit log could not be written",
+            Self::Panic => "panic",
+        }
+    }
+
+    /// What a person does next, as a line ends with it.
+    pub fn mend(self) -> &'static str {
+        match self {
+            Self::Panic => "End it: glassdome_start --end-panic",
+            _ => "Unlock: glassdome_start",
         }
     }
 }

@@ -150,6 +150,7 @@ fn numbers_on_the_wire_stay() {
         LockReason::Canary,
         LockReason::Shutdown,
         LockReason::Unlogged,
+        LockReason::Panic,
     ]);
     numbered(&[Memory::None, Memory::Locked, Memory::Secret]);
     numbered(&[VaultState::Absent, VaultState::Present, VaultState::Damaged]);

@@ -24,7 +24,7 @@ CHUNK = 60 * 1024
 CODES = ["error", "usage", "locked", "denied", "not-found", "wrong-password", "throttled", "conflict",
          "corrupt", "protocol", "storage", "weak-password", "no-vault"]
 LOCK_REASONS = ["requested", "expired", "idle", "keyring-locked", "screen-locked", "suspend", "logout",
-                "canary", "shutdown", "unlogged"]
+                "canary", "shutdown", "unlogged", "panic"]
 MEMORY = ["none", "locked", "secret"]
 VAULT = ["absent", "present", "damaged"]
 
@@ -228,6 +228,12 @@ class Connection:
 
     def unlock(self, password, total_s=None, idle_s=None):
         return self._unlocked(b"\x00\x03" + blob(password) + option(total_s) + option(idle_s))
+
+    def end_panic(self, password):
+        return self._unlocked(b"\x00\x0a" + blob(password) + option(None) + option(None))
+
+    def panic(self):
+        self.call(b"\x00\x09", 0, 7).end()
 
     def lock(self):
         self.call(b"\x00\x05", 0, 3).end()

@@ -93,6 +93,9 @@ pub enum Damage {
     /// The throttle state cannot be read.
     #[error("the throttle state cannot be read")]
     Throttle,
+    /// Whether there is a panic cannot be read.
+    #[error("whether there is a panic cannot be read")]
+    Panic,
 }
 
 impl From<Damage> for Error {

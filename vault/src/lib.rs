@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | [`kdf::derive`], [`kdf::calibrate`], [`strength::estimate`] | the password | half a second |
 //! | [`Vault::unwrap`], [`Vault::read`], [`Vault::info`], [`Vault::page`], [`Draft`], [`Check`] | [`Keys`] | microseconds |
-//! | [`Vault::commit`], [`Vault::settle`], [`Vault::store_throttle`] | ciphertext only | a disk's time |
+//! | [`Vault::commit`], [`Vault::settle`], [`Vault::store_throttle`], [`Vault::store_panic`] | ciphertext only | a disk's time |
 //!
 //! The format is written down in `docs/vault-format.md`.
 #![forbid(unsafe_code)]
@@ -32,6 +32,7 @@ mod name;
 mod overlay;
 mod page;
 mod pages;
+mod panic;
 mod record;
 mod redo;
 mod rows;

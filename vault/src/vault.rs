@@ -16,6 +16,7 @@ use crate::info::Info;
 use crate::kdf::{KdfInput, KdfParams, Kek};
 use crate::keys::Keys;
 use crate::page::{self, Page};
+use crate::panic;
 use crate::record::Opened;
 use crate::slot::{self, Slot};
 use crate::state::State;
@@ -131,6 +132,23 @@ impl Vault {
     pub fn store_throttle(&self, throttle: &Throttle) -> Result<(), Error> {
         let op = (Table::Plain, throttle::KEY.to_vec(), Some(throttle.to_row()));
         self.store.put(vec![op])
+    }
+
+    /// Since when no session may be opened, in Unix milliseconds; `None` if one may.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be read.
+    pub fn panic(&self) -> Result<Option<u64>, Error> {
+        let row = self.store.reader()?.get(Table::Plain, panic::KEY)?;
+        row.map(|row| panic::from_row(row.value())).transpose()
+    }
+
+    /// Stores it. On the disk when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn store_panic(&self, since: Option<u64>) -> Result<(), Error> {
+        self.store.put(vec![(Table::Plain, panic::KEY.to_vec(), since.map(panic::to_row))])
     }
 
     /// The current version of a secret, value and fields, in one decryption.

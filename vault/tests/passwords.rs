@@ -56,6 +56,26 @@ fn a_new_password_takes_the_place_of_the_old() {
 }
 
 #[test]
+fn a_panic_outlives_the_vault_and_needs_no_key() {
+    let it = fresh();
+    assert_eq!(it.vault.panic().unwrap(), None);
+    it.vault.store_panic(Some(1_700_000_000_123)).unwrap();
+    drop(it.vault);
+    let vault = present(&it.path);
+    assert_eq!(vault.panic().unwrap(), Some(1_700_000_000_123));
+    vault.unwrap(&kek().1).unwrap();
+    vault.store_panic(None).unwrap();
+    drop(vault);
+    let vault = present(&it.path);
+    assert_eq!(vault.panic().unwrap(), None);
+    drop(vault);
+    let mut raw = support::Raw::open(&it.path);
+    raw.put("plain", b"panic", b"short");
+    drop(raw);
+    assert!(matches!(present(&it.path).panic(), Err(Error::Corrupt(Damage::Panic))));
+}
+
+#[test]
 fn the_memory_of_failures_outlives_the_vault_and_needs_no_key() {
     let it = fresh();
     assert_eq!(it.vault.throttle().unwrap(), Throttle::default());

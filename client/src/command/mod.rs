@@ -15,6 +15,7 @@ pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod mv;
+pub(crate) mod panic;
 pub(crate) mod passwd;
 pub(crate) mod policy;
 pub(crate) mod refuse;
@@ -35,6 +36,7 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<status::Status>(),
     Entry::of::<unlock::Unlock>(),
     Entry::of::<lock::Lock>(),
+    Entry::of::<panic::Panic>(),
     Entry::of::<stop::Stop>(),
     Entry::of::<get::Get>(),
     Entry::of::<set::Set>(),

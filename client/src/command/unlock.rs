@@ -4,13 +4,14 @@
 //! connect, start the daemon if there is none ─► status
 //!   no vault        ─► explain, ask twice ─► Create ─┬─ weak: say why, ask again
 //!   locked          ─► ask ─► Unlock ────────────────┼─ wrong: wait as told, ask again
+//!   panic, --end-panic ─► ask ─► EndPanic ───────────┤
 //!   open, --renew   ─► ask ─► Renew ─────────────────┘
 //!   open            ─► whose terminal is this? ─┬─ granted, or none: say until when
 //!                                               └─ not granted: ask ─► Unlock, which grants it
 //! ```
 //! A person is asked three times; a script's answer is taken once.
 
-use glassdome_proto::session::{Answer as SessionAnswer, Lifetime, Request, State, VaultState};
+use glassdome_proto::session::{Answer as SessionAnswer, Lifetime, LockReason, Request, State, VaultState};
 use glassdome_proto::{Answer, Body, Code, span};
 
 use crate::cli::{Command, as_ourselves};
@@ -40,6 +41,9 @@ pub(crate) struct Unlock {
     /// Ask for the password and start the session's time again, also when one is open
     #[arg(long)]
     renew: bool,
+    /// End a panic (ctl panic), and open a session
+    #[arg(long, conflicts_with = "renew")]
+    end_panic: bool,
     /// On first use: take a master password that is easy to guess
     #[arg(long)]
     accept_weak: bool,
@@ -83,6 +87,7 @@ type Ends = (u64, u32);
 enum Door {
     New { accept_weak: bool },
     Locked,
+    Panic,
     Open,
     Terminal,
 }
@@ -109,6 +114,9 @@ impl Unlock {
             }
             (State::Unlocked { .. }, _) => Door::Open,
             (State::Locked, VaultState::Absent) => Door::New { accept_weak: self.accept_weak },
+            (State::Locked, _) if self.end_panic => Door::Panic,
+            // Nobody types a password to be refused.
+            (State::Locked, _) if status.last_lock == Some(LockReason::Panic) => return Err(Error::Panic),
             (State::Locked, _) => Door::Locked,
         };
         let lifetime = Lifetime { total_s: self.total, idle_s: self.idle };
@@ -120,6 +128,7 @@ impl Unlock {
             let password = match door {
                 Door::New { .. } => source.new_password()?,
                 Door::Locked | Door::Open => source.present("Master password: ")?,
+                Door::Panic => source.present("Master password, to end the panic: ")?,
                 Door::Terminal => source.present("Master password, to grant this terminal: ")?,
             };
             match ask(connection, door, &password, lifetime) {
@@ -158,7 +167,7 @@ fn words(granted: Option<bool>) -> &'static str {
 impl Door {
     fn opens(self) -> Opened {
         match self {
-            Self::New { .. } | Self::Locked | Self::Open => Opened::Session,
+            Self::New { .. } | Self::Locked | Self::Panic | Self::Open => Opened::Session,
             Self::Terminal => Opened::Terminal,
         }
     }
@@ -179,6 +188,7 @@ fn ask(
     let request = match door {
         Door::New { accept_weak } => Request::Create { password, accept_weak, lifetime },
         Door::Locked | Door::Terminal => Request::Unlock { password, lifetime },
+        Door::Panic => Request::EndPanic { password, lifetime },
         Door::Open => Request::Renew { password, lifetime },
     };
     match connection.call(Body::Session(request))? {
@@ -198,20 +208,28 @@ mod tests {
     use std::os::fd::{AsRawFd, OwnedFd};
 
     use glassdome_proto::policy::{self, Picture};
+    use glassdome_proto::session::Status;
     use glassdome_proto::{Outcome, decode};
 
     use super::*;
     use crate::connection_tests::{Daemon, told};
     use crate::text::picture::tests::{stranger, typed};
-    use crate::text::prompt::tests::unlocked;
+    use crate::text::prompt::tests::{status, unlocked};
 
     fn unlock() -> (Unlock, OwnedFd) {
         let (read_end, write_end) = rustix::pipe::pipe().unwrap();
         File::from(write_end).write_all(b"a password\n").unwrap();
         let number = u32::try_from(read_end.as_raw_fd()).unwrap();
         let password = PasswordArgs { password_stdin: false, password_fd: Some(number) };
-        let unlock =
-            Unlock { password, total: None, idle: None, renew: false, accept_weak: false, quiet: false };
+        let unlock = Unlock {
+            password,
+            total: None,
+            idle: None,
+            renew: false,
+            end_panic: false,
+            accept_weak: false,
+            quiet: false,
+        };
         (unlock, read_end)
     }
 
@@ -259,6 +277,32 @@ mod tests {
             assert!(matches!(opened, (Opened::Nothing, _)));
             assert_eq!(rustix::io::ioctl_fionread(&pipe).unwrap(), 11, "the password is still in the pipe");
         }
+    }
+
+    #[test]
+    fn in_a_panic_no_password_is_taken_without_end_panic() {
+        let in_panic = |accepted| {
+            let mut daemon = Daemon::greeted(accepted);
+            let panic = Status { last_lock: Some(LockReason::Panic), ..status(State::Locked) };
+            let panic = Answer::Session(SessionAnswer::Status(panic));
+            serve(&mut daemon, |body| matches!(body, Body::Session(Request::Status)), panic);
+            daemon
+        };
+        let (without, pipe) = unlock();
+        let refused = told(move |accepted| drop(in_panic(accepted)), |mut c| without.open_session(&mut c));
+        let error = refused.err().unwrap();
+        assert_eq!(error.to_string(), "locked: panic. End it: glassdome_start --end-panic");
+        assert_eq!(Exit::from(&error), Exit::Locked);
+        assert_eq!(rustix::io::ioctl_fionread(&pipe).unwrap(), 11, "the password is still in the pipe");
+        let served = move |accepted| {
+            let ends = |body: &Body<'_>| matches!(body, Body::Session(Request::EndPanic { .. }));
+            let answer = SessionAnswer::Unlocked { opened: true, expires_at: 1_795_348_800, left_s: 60 };
+            serve(&mut in_panic(accepted), ends, Answer::Session(answer));
+        };
+        let (unlock, _pipe) = unlock();
+        let unlock = Unlock { end_panic: true, ..unlock };
+        let opened = told(served, |mut connection| unlock.open_session(&mut connection)).unwrap();
+        assert!(matches!(opened, (Opened::Session, _)));
     }
 
     #[test]

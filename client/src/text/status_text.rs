@@ -90,7 +90,8 @@ fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
         }
         State::Locked => {
             let why = status.last_lock.map_or(String::new(), |reason| format!(": {}", reason.describe()));
-            (format!("{}{why}. Unlock: glassdome_start", style.bad("locked")), String::new())
+            let mend = status.last_lock.unwrap_or(LockReason::Requested).mend();
+            (format!("{}{why}. {mend}", style.bad("locked")), String::new())
         }
     };
     let vault = match status.vault {
@@ -153,6 +154,9 @@ mod tests {
         assert!(text.contains("  vault    there, 3 secrets\n"), "{text}");
         let text = lines(&status(State::Locked), Style::plain(), 0);
         assert!(text.starts_with("locked: it was not used. Unlock: glassdome_start\n"), "{text}");
+        let panic = Status { last_lock: Some(LockReason::Panic), ..status(State::Locked) };
+        let text = lines(&panic, Style::plain(), 0);
+        assert!(text.starts_with("locked: panic. End it: glassdome_start --end-panic\n"), "{text}");
         let absent = Status { vault: VaultState::Absent, ..status(State::Locked) };
         assert!(lines(&absent, Style::plain(), 0).starts_with("no vault yet. Create it: glassdome_start\n"));
     }

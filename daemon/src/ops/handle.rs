@@ -31,7 +31,7 @@ pub fn give(
     let now = clock::now();
     if !state.is_open(now) {
         record(Outcome::Denied, "locked")?;
-        return Err(refuse::locked(state.last_lock()));
+        return Err(state.locked());
     }
     let (giver, asker) = stand.now(state);
     let scope = match Scope::of(state.grants().number(), secrets, giver) {

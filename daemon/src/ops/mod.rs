@@ -3,7 +3,7 @@
 //!
 //! | answered | by | needs |
 //! |---|---|---|
-//! | at once, locked or not | [`status`], [`doctor`], lock, stop | nothing |
+//! | at once, locked or not | [`status`], [`doctor`], lock, stop, [`panic`] | nothing |
 //! | after the password | [`unlock`], [`password`], [`settings`] | the master password, throttled |
 //! | after a look at the program | [`picture`] | nothing, of oneself |
 //! | by a granted terminal or the password | [`policy`], [`question`], [`picture`] | either |
@@ -16,6 +16,7 @@ mod explain;
 mod handle;
 mod many;
 mod new_rule;
+mod panic;
 mod password;
 mod picture;
 mod policy;
@@ -225,6 +226,8 @@ fn session(asking: &Asking, request: session::Request<'_>) -> Result<Work, Refus
             let (old, new) = (password::lock_in(old)?, password::lock_in(new)?);
             Ok(later(password::change(asking.clone(), old, new, accept_weak)))
         }
+        Request::Panic => Ok(later(panic::begin(asking)?)),
+        Request::EndPanic { password, lifetime } => unlock(password, unlock::Mode::EndPanic, lifetime),
         Request::Token { token } => {
             asking.stand.bring(Zeroizing::new(token.expose().to_vec()));
             Ok(now(Answer::Session(session::Answer::TokenTaken)))

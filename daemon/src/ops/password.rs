@@ -37,6 +37,7 @@ pub fn lock_in(password: Password<'_>) -> Result<LockedBytes, Refusal<'static>> 
 pub async fn verify(asking: &Asking, event: Event, password: LockedBytes) -> Result<Keys, Refusal<'static>> {
     let state = &asking.state;
     from_ours(asking, event)?;
+    outside_panic(asking, event)?;
     let vault = state.vault().ok_or_else(refuse::no_vault)?;
     let locks = state.locks();
     let turn = state.guessing.clone().lock_owned().await;
@@ -118,6 +119,20 @@ pub fn from_ours(asking: &Asking, event: Event) -> Result<(), Refusal<'static>> 
         return Err(refuse::unstamped());
     }
     Ok(())
+}
+
+/// In a panic a password ends the panic and does nothing else: it is not even tried.
+///
+/// # Errors
+/// The refusal to send.
+pub fn outside_panic(asking: &Asking, event: Event) -> Result<(), Refusal<'static>> {
+    match asking.state.panic_since() {
+        Some(since) if event != Event::EndPanic => {
+            asking.record(event, Outcome::Denied, None, "panic")?;
+            Err(refuse::panic(since))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn remember(asking: &Asking, vault: &Arc<Vault>, backoff: Backoff) -> Result<(), Refusal<'static>> {

@@ -100,7 +100,7 @@ fn draw(
     let open = asking.state.is_open(clock::now());
     let unserved = standing.grant.is_none() && standing.rules.is_empty();
     let missing = match (open, unserved) {
-        (false, _) => Some(refuse::locked(asking.state.last_lock()).message.to_string()),
+        (false, _) => Some(asking.state.locked().message.to_string()),
         (true, true) => Some(refuse::lacking(asker)),
         (true, false) => None,
     };

@@ -48,7 +48,7 @@ pub async fn right(
         Some(password) => Right::Password(password::verify(asking, event, password).await?),
         None if !asking.state.is_open(clock::now()) => {
             asking.record(event, Outcome::Denied, None, "locked")?;
-            return Err(refuse::locked(asking.state.last_lock()));
+            return Err(asking.state.locked());
         }
         None => match asking.stand.now(&asking.state).0.grant {
             Some(id) => Right::Terminal(format!("terminal:{id}")),

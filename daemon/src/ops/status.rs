@@ -23,7 +23,7 @@ pub fn status(state: &State) -> Answer<'static> {
             let left_s = u32::try_from(open.left(now).as_secs()).unwrap_or(u32::MAX);
             (session::State::Unlocked { expires_at, left_s, secrets }, None)
         }
-        None => (session::State::Locked, session.last_lock()),
+        None => (session::State::Locked, state.last_lock()),
     };
     Answer::Session(session::Answer::Status(Status {
         state: current,

@@ -11,7 +11,7 @@ use glassdome_proto::{Answer, Code, Refusal};
 use glassdome_vault::{Error, Keys, Vault, kdf};
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Asking, password};
+use super::{Asking, panic, password};
 use crate::attest::lineage::Member;
 use crate::grants::Grantable;
 use crate::settings::{self, Settings};
@@ -27,6 +27,8 @@ pub enum Mode {
     Keep,
     /// Begin anew.
     Renew,
+    /// As [`Mode::Keep`], once the panic is over.
+    EndPanic,
 }
 
 /// Makes the vault and opens its first session.
@@ -38,6 +40,7 @@ pub async fn create(
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let state = &asking.state;
     password::from_ours(&asking, Event::Create)?;
+    password::outside_panic(&asking, Event::Create)?;
     let locks = state.locks();
     let turn = state.guessing.clone().lock_owned().await;
     if state.vault().is_some() {
@@ -82,9 +85,13 @@ pub async fn unlock(
     mode: Mode,
     lifetime: Lifetime,
 ) -> Result<Answer<'static>, Refusal<'static>> {
-    let keys = password::verify(&asking, Event::Unlock, password).await?;
+    let event = if mode == Mode::EndPanic { Event::EndPanic } else { Event::Unlock };
+    let keys = password::verify(&asking, event, password).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
-    if mode == Mode::Keep && asking.state.is_open(clock::now()) {
+    if mode == Mode::EndPanic {
+        panic::end(&asking, &vault).await?;
+    }
+    if mode != Mode::Renew && asking.state.is_open(clock::now()) {
         let settings = Settings::read(&vault, &keys).map_err(|error| refuse::unread(&error))?;
         let shell = shell_of(&asking, &settings).await?;
         grant(&asking, &settings, shell)?;

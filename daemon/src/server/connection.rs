@@ -482,7 +482,10 @@ fn part(bytes: &[u8]) -> Bytes<'_, { limits::CHUNK }> {
 
 fn needs_no_permit(body: &Body<'_>) -> bool {
     use glassdome_proto::session::Request;
-    matches!(body, Body::Session(Request::Status | Request::Doctor | Request::Lock | Request::Stop))
+    matches!(
+        body,
+        Body::Session(Request::Status | Request::Doctor | Request::Lock | Request::Stop | Request::Panic)
+    )
 }
 
 fn too_many_large() -> Refusal<'static> {

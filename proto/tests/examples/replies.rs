@@ -14,7 +14,7 @@ use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Rate, Refusal};
 use super::{CURSOR, NONCE, THEN, bytes, field, list, name, text};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 35] = [
+pub const REPLIES: [&str; 36] = [
     "status",
     "doctor",
     "unlocked",
@@ -50,6 +50,7 @@ pub const REPLIES: [&str; 35] = [
     "approved",
     "question-refused",
     "asked",
+    "panicked",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
@@ -69,6 +70,7 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Session(Session::Stopping) => "stopping",
         Answer::Session(Session::PasswordChanged) => "password-changed",
         Answer::Session(Session::TokenTaken) => "token-taken",
+        Answer::Session(Session::Panicked) => "panicked",
         Answer::Secrets(Secrets::Value { .. }) => "value",
         Answer::Secrets(Secrets::Page { .. }) => "page",
         Answer::Secrets(Secrets::Info(_)) => "info",
@@ -125,6 +127,7 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     let handles = policy::Answer::Handles { handles: list(vec![handle]), more: false };
     all.push(("", Outcome::Ok(Answer::Policy(handles))));
     all.push(("", Outcome::Asked { question: 3, left_ms: 60_000 }));
+    all.push(("", Outcome::Ok(Answer::Session(session::Answer::Panicked))));
     all
 }
 

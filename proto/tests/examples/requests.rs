@@ -9,7 +9,7 @@ use glassdome_proto::{Body, Chunk, Glob, Rate};
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 36] = [
+pub const REQUESTS: [&str; 38] = [
     "status",
     "doctor",
     "create",
@@ -46,6 +46,8 @@ pub const REQUESTS: [&str; 36] = [
     "answers",
     "approve",
     "refuse",
+    "panic",
+    "end-panic",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -62,6 +64,8 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Session(Session::Stop) => "stop",
         Body::Session(Session::ChangePassword { .. }) => "change-password",
         Body::Session(Session::Token { .. }) => "token",
+        Body::Session(Session::Panic) => "panic",
+        Body::Session(Session::EndPanic { .. }) => "end-panic",
         Body::Secrets(Secrets::Get { .. }) => "get",
         Body::Secrets(Secrets::List { .. }) => "list",
         Body::Secrets(Secrets::Info { .. }) => "info",
@@ -167,6 +171,8 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
         ("with the password", policy::Request::Handles { skip: 8, proof: Some(password()) }),
     ];
     all.extend(handles.map(|(detail, request)| (detail, Body::Policy(request))));
+    let end = Session::EndPanic { password: password(), lifetime: SHORT };
+    all.extend([("", Body::Session(Session::Panic)), ("", Body::Session(end))]);
     all
 }
 
