@@ -230,6 +230,12 @@ pub enum Whom<'a> {
     },
     /// Whatever asks: only of a rule that does not allow, or that names a unit.
     Anyone,
+    /// Whoever made a request that was refused or waits. Secrets and actions that are not given are those
+    /// that it asked for.
+    Request {
+        /// Its number.
+        id: u32,
+    },
 }
 
 /// A unit of systemd (systemd.unit(5)), by the control group that its processes are in.

@@ -316,6 +316,27 @@ fn a_rule_that_is_sealed_meanwhile_answers() {
 }
 
 #[test]
+fn a_rule_is_made_of_a_request() {
+    let world = stage();
+    let script = asker(&world, "deploy.py");
+    let line = at_once(&world, &script, "db/a").denied();
+    let number = line.split("(request ").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
+    // No other program is told what this one asked for.
+    let spy = world.file("spy.sh", format!("ctl policy allow --request {number} < /dev/null; exit $?"));
+    assert_eq!(world.program(Path::new("/bin/bash"), &[text(&spy)]).output().code, 4);
+    allow(&world, &["--request", "9999"]).refused(5);
+    let sealed = allow(&world, &["--request", number]).text();
+    assert!(sealed.contains("secrets       = [\"db/a\"]") && sealed.contains("deploy.py"), "{sealed}");
+    at_once(&world, &script, "db/a").served("value a");
+    assert_eq!(recorded(&world, "get", "allowed")["by"], "rule:deploy");
+    at_once(&world, &script, "db/b").denied();
+    // For more than was asked for, and of a question that is open.
+    let waiting = start(&world, &script, "db/b");
+    allow(&world, &["--request", &question(&world), "--secrets", "db/*", "--actions", "get,list"]).ok();
+    read(waiting).served("value b");
+}
+
+#[test]
 fn what_a_program_needs_together_is_asked_together() {
     let world = stage();
     let line = "ctl run --env A=db/a --env B=db/b -- sh -c 'echo $A, $B'; exit $?";

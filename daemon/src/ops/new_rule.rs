@@ -12,6 +12,7 @@ use crate::attest::program::{self, FileFacts, Interpreter, Unreadable, Want};
 use crate::attest::unit::Unit;
 use crate::looks::Looks;
 use crate::policy::rule::{Origin, Pinned, Rule};
+use crate::questions::Past;
 use crate::{clock, refuse};
 
 /// A rule to be made, as it was asked for.
@@ -31,6 +32,51 @@ enum Whom {
     Script { script: String, exe: Option<String> },
     Exe(String),
     Anyone,
+    Request(u32),
+}
+
+impl Wanted {
+    /// The request that it is to be made of.
+    pub fn request(&self) -> Option<u32> {
+        match self.whom {
+            Whom::Request(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// For whoever made this request, by their files, and for what it asked for unless other secrets or
+    /// actions were named.
+    ///
+    /// # Errors
+    /// The refusal to send: no rule can name it.
+    pub fn made_of(self, past: &Past) -> Result<Self, Refusal<'static>> {
+        let Past { asked, asker, .. } = past;
+        let whom = match (&asker.script, &asker.exe) {
+            (Some(script), exe) => Whom::Script { script: script.clone(), exe: exe.clone() },
+            (None, Some(exe)) if !asker.interpreter => Whom::Exe(exe.clone()),
+            _ => {
+                return Err(refuse::usage(
+                    "what asked runs no script file, or could not be seen: no rule can name it",
+                ));
+            }
+        };
+        let globs = match asked.names.as_slice() {
+            [] => vec!["**".to_owned()],
+            // Whatever would mean more than itself in a glob is any one character.
+            names => names.iter().map(|name| name.replace('*', "?")).collect(),
+        };
+        if self.secrets.is_empty() && globs.len() > limits::RULE_GLOBS {
+            let message = format!("it asked for {} secrets at once: name them: --secrets GLOB", globs.len());
+            return Err(refuse::usage(message));
+        }
+        let globs = globs.iter().filter_map(|glob| Glob::parse(glob).ok()).collect();
+        Ok(Self {
+            secrets: if self.secrets.is_empty() { globs } else { self.secrets },
+            actions: if self.actions.is_empty() { vec![asked.action] } else { self.actions },
+            whom,
+            ..self
+        })
+    }
 }
 
 impl From<wire::NewRule<'_>> for Wanted {
@@ -50,6 +96,7 @@ impl From<wire::NewRule<'_>> for Wanted {
                 }
                 wire::Whom::Exe { exe } => Whom::Exe(exe.into_owned()),
                 wire::Whom::Anyone => Whom::Anyone,
+                wire::Whom::Request { id } => Whom::Request(id),
             },
             unit: rule.unit.map(|unit| (unit.manager, unit.name.into_owned())),
             rate: rule.rate,
@@ -215,7 +262,7 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
             let interpreter = program::known_interpreter(&exe.path);
             Ok((exe, None, interpreter))
         }
-        Whom::Anyone => Err(refuse::usage("whoever asks has no files")),
+        Whom::Anyone | Whom::Request(_) => Err(refuse::usage("whoever asks has no files")),
     }
 }
 

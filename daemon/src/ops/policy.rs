@@ -82,6 +82,12 @@ pub async fn rules(
 /// What a rule would be.
 pub async fn draft(asking: Asking, wanted: Wanted) -> Result<Answer<'static>, Refusal<'static>> {
     let state = &asking.state;
+    // What others asked for is told to a granted terminal.
+    if wanted.request().is_some() {
+        asking.find_out_again().await?;
+        right(&asking, Event::Questions, None).await?;
+    }
+    let wanted = of_request(&asking, wanted)?;
     let mut rule = make(state.looks_on_request(), state.owner(), wanted).await?;
     // Which names are taken, and what other rules say, is told to whoever has the password, or sits at a
     // granted terminal.
@@ -93,6 +99,13 @@ pub async fn draft(asking: Asking, wanted: Wanted) -> Result<Answer<'static>, Re
     Ok(Answer::Policy(wire::Answer::Draft(checked(&rule, &warnings)?.into())))
 }
 
+fn of_request(asking: &Asking, wanted: Wanted) -> Result<Wanted, Refusal<'static>> {
+    let Some(id) = wanted.request() else { return Ok(wanted) };
+    let message = "there is no request of that number: only the last ones of a session are remembered";
+    let past = asking.state.questions().request(id).ok_or_else(|| Refusal::new(Code::NotFound, message))?;
+    wanted.made_of(&past)
+}
+
 /// Seals a rule; one that was shown only if that is what it still would be.
 pub async fn allow(
     asking: Asking,
@@ -101,6 +114,7 @@ pub async fn allow(
     shown: Option<Shown>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let keys = password::verify(&asking, Event::ChangeRules, password).await?;
+    let wanted = of_request(&asking, wanted)?;
     let mut rule = make(asking.state.looks_proven(), asking.state.owner(), wanted).await?;
     // The files can change again from here on: what is sealed is what was compared.
     if let Some(shown) = shown {

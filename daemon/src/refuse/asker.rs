@@ -75,6 +75,8 @@ pub fn denied(
     if let Some(said) = said {
         missing.why = format!("{}; {}", said.tell(), missing.why);
     }
+    let nameable = asker.script.is_some() || (asker.exe.is_some() && !asker.interpreter);
+    missing.shorter = request.filter(|_| nameable).map(|id| format!("ctl policy allow --request {id}"));
     // By which a rule could be made; whatever else is told to be typed stands at the end.
     if let Some(id) = request.filter(|_| missing.command.is_some()) {
         missing.why = format!("{} (request {id})", missing.why);
@@ -149,16 +151,19 @@ struct Missing {
     why: String,
     /// Complete, or not told.
     command: Option<String>,
+    /// The same by the number of the request, where that is too long for a line.
+    shorter: Option<String>,
 }
 
 /// Half a command would be another one: before that, who it was is left out, which can be looked up.
 fn fitting(what: &str, missing: &Missing) -> String {
-    let Missing { why, command } = missing;
+    let Missing { why, command, shorter } = missing;
     let Some(command) = command else {
         return glassdome_proto::Text::<{ limits::MESSAGE }>::cut(format!("{what}{why}")).into_owned();
     };
     let lines = [
         format!("{what}{why}. {ALLOW} {command}"),
+        format!("{what}{why}. {ALLOW} {}", shorter.as_ref().unwrap_or(command)),
         format!("denied: no rule allows it. {ALLOW} {command}"),
         "denied: no rule allows it, and the command that would is too long to be told".to_owned(),
     ];
@@ -176,17 +181,20 @@ fn missing(asker: &Asker, allow: &str) -> Missing {
             return Missing {
                 why: format!("{who} (pid {}) changed since you allowed it. Look at it first", asker.pid),
                 command,
+                shorter: None,
             };
         }
         let id = quoted(&rule.id).filter(|_| shown(&rule.id) != rule.id).unwrap_or_else(|| shown(&rule.id));
         let why = format!("{who} (pid {}) changed since rule {id} allowed it. Look at it first", asker.pid);
-        return Missing { why, command: command.map(|command| format!("ctl policy rm {id} && {command}")) };
+        let command = command.map(|command| format!("ctl policy rm {id} && {command}"));
+        return Missing { why, command, shorter: None };
     }
     match by_rule(asker) {
-        None => Missing { why: by_grant(asker), command: None },
-        Some(why) if command.is_some() => Missing { why, command },
+        None => Missing { why: by_grant(asker), command: None, shorter: None },
+        Some(why) if command.is_some() => Missing { why, command, shorter: None },
         Some(why) => {
-            Missing { why: format!("{why}; nor can one be told for what cannot be seen or typed"), command }
+            let why = format!("{why}; nor can one be told for what cannot be seen or typed");
+            Missing { why, command, shorter: None }
         }
     }
 }

@@ -173,6 +173,17 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     all.extend(handles.map(|(detail, request)| (detail, Body::Policy(request))));
     let end = Session::EndPanic { password: password(), lifetime: SHORT };
     all.extend([("", Body::Session(Session::Panic)), ("", Body::Session(end))]);
+    let of_a_request = NewRule {
+        id: None,
+        decision: Decision::Allow,
+        secrets: list(vec![]),
+        actions: list(vec![]),
+        whom: Whom::Request { id: 41 },
+        unit: None,
+        rate: None,
+        expires: None,
+    };
+    all.push(("of a request", Body::Policy(policy::Request::Draft(of_a_request.into()))));
     all
 }
 

@@ -15,6 +15,7 @@ use glassdome_proto::{Glob, List, Rate, Text, limits};
 
 use super::rm::rule_id;
 use crate::cli::{connect, print};
+use crate::connection::Connection;
 use crate::error::{Error, printable};
 use crate::exit::Exit;
 use crate::password::{PasswordArgs, Source};
@@ -28,11 +29,15 @@ use crate::text::time;
 #[derive(clap::Args)]
 pub(super) struct Make {
     /// Names that it covers: * stops at /, ** crosses it; several with commas, or by giving it again
-    #[arg(long, value_name = "GLOB", required = true, value_delimiter = ',')]
+    #[arg(long, value_name = "GLOB", required_unless_present = "request", value_delimiter = ',')]
     secrets: Vec<String>,
-    /// What may be done with them: get, list, set, remove
-    #[arg(long, value_name = "ACTION", value_delimiter = ',', default_value = "get")]
+    /// What may be done with them: get, list, set, remove [default: get]
+    #[arg(long, value_name = "ACTION", value_delimiter = ',')]
     actions: Vec<String>,
+    /// About whoever made a request that was refused, or waits: by the number that it was told with.
+    /// Secrets and actions are those that it asked for, unless others are named
+    #[arg(long, value_name = "N", conflicts_with_all = ["like", "script", "exe"])]
+    request: Option<u32>,
     /// About whatever runs the program, and the script, that process PID runs now
     #[arg(long, value_name = "PID", conflicts_with_all = ["script", "exe"])]
     like: Option<u32>,
@@ -65,6 +70,10 @@ impl Make {
     pub(super) fn run(self, decision: Decision) -> Result<Exit, Error> {
         let wanted = self.rule(decision)?;
         let mut connection = connect()?;
+        // Elsewhere than in a granted terminal it is not told what others asked for.
+        if self.request.is_some() && self.password.any() {
+            return self.seal_unseen(&mut connection, &wanted);
+        }
         let Checked { rule: draft, warnings } = connection.draft(wanted.clone())?;
         let mut source = Source::open(&self.password)?;
         source.say(&toml(&draft, Style::of(&stderr())))?;
@@ -86,18 +95,34 @@ impl Make {
         if !source.can_ask_again() || !stdout().is_terminal() {
             print(&toml(&sealed, Style::of(&stdout())))?;
         }
-        let id = escaped(&sealed.id);
-        notice::done(&format!("sealed as {id}. Take it away: ctl policy rm {id}"));
+        told_sealed(&sealed.id);
+        Ok(Exit::Ok)
+    }
+
+    /// With a password that a program gave: nothing is asked, and so nothing shown before.
+    fn seal_unseen(&self, connection: &mut Connection, wanted: &NewRule<'_>) -> Result<Exit, Error> {
+        connection.require_session()?;
+        let Checked { rule: sealed, warnings } =
+            with_password(&mut Source::open(&self.password)?, |password| {
+                connection.allow(password, wanted.clone(), None)
+            })?;
+        warnings.iter().for_each(|warning| notice::say(&warned(warning)));
+        print(&toml(&sealed, Style::of(&stdout())))?;
+        told_sealed(&sealed.id);
         Ok(Exit::Ok)
     }
 
     /// The rule as it was typed, judged before anybody is asked for anything.
     fn rule(&self, decision: Decision) -> Result<NewRule<'static>, Error> {
         let globs = self.secrets.iter().map(|glob| Glob::parse(glob)).collect::<Result<Vec<_>, _>>()?;
-        let actions = self.actions.iter().map(|word| action(word)).collect::<Result<Vec<_>, _>>()?;
+        let mut actions = self.actions.iter().map(|word| action(word)).collect::<Result<Vec<_>, _>>()?;
+        if actions.is_empty() && self.request.is_none() {
+            actions.push(Action::Get);
+        }
         let too_many = |what, max| Error::Usage(format!("a rule has at most {max} {what}: make another one"));
         let unit = self.unit()?;
         let whom = match (self.like, &self.script, &self.exe) {
+            _ if let Some(id) = self.request => Whom::Request { id },
             (Some(pid), _, _) => Whom::Like { pid },
             (None, Some(script), exe) => {
                 Whom::Script { script: absolute(script)?, exe: exe.as_deref().map(absolute).transpose()? }
@@ -143,6 +168,11 @@ impl Make {
         let name = Text::new(name).ok_or(Error::TooLong { what: "a unit's name", max: limits::UNIT })?;
         Ok(Some(Unit { manager, name }))
     }
+}
+
+fn told_sealed(id: &str) {
+    let id = escaped(id);
+    notice::done(&format!("sealed as {id}. Take it away: ctl policy rm {id}"));
 }
 
 fn warned(warning: &str) -> String {
