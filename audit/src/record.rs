@@ -118,6 +118,8 @@ pub enum Event {
     Refuse,
     /// Another process than the one that asked was shown as the daemon sees it.
     WhoAmI,
+    /// Bait was asked for.
+    Canary,
     /// The check of the vault found records put back, changed or taken away.
     VaultDamaged,
 }

@@ -88,7 +88,14 @@ impl Connection {
         };
         if !manner.dry_run {
             let Entry { name, value } = entry;
-            self.set(Upload { name: name.clone(), field: None, expires: None, expect, value })?;
+            self.set(Upload {
+                name: name.clone(),
+                field: None,
+                expires: None,
+                expect,
+                canary: false,
+                value,
+            })?;
         }
         Ok(stored)
     }

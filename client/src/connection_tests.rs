@@ -167,7 +167,14 @@ fn a_value_of_many_chunks_is_sent_whole() {
     };
     let upload = |mut connection: Connection| {
         let name = Name::parse("a").unwrap();
-        connection.set(Upload { name, field: None, expires: None, expect: Expect::Any, value: &value })
+        connection.set(Upload {
+            name,
+            field: None,
+            expires: None,
+            expect: Expect::Any,
+            canary: false,
+            value: &value,
+        })
     };
     assert_eq!(told(served, upload).unwrap(), 9);
 }
@@ -386,7 +393,14 @@ fn a_large_value_is_sent_whole_behind_a_token() {
     };
     let upload = |mut connection: Connection| {
         let name = Name::parse("a").unwrap();
-        connection.set(Upload { name, field: None, expires: None, expect: Expect::Any, value: &value })
+        connection.set(Upload {
+            name,
+            field: None,
+            expires: None,
+            expect: Expect::Any,
+            canary: false,
+            value: &value,
+        })
     };
     assert_eq!(told(served, with_token(upload)).unwrap(), 2);
 }

@@ -28,6 +28,8 @@ pub struct Upload<'a> {
     pub expires: Option<u64>,
     /// What must be there for it to be stored.
     pub expect: Expect,
+    /// Whether the secret is bait from then on.
+    pub canary: bool,
     /// Its bytes, at most [`limits::VALUE`].
     pub value: &'a [u8],
 }
@@ -69,7 +71,7 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`]; [`Error::TooLong`] for a value over [`limits::VALUE`].
     pub fn set(&mut self, upload: Upload<'_>) -> Result<u64, Error> {
-        let Upload { name, field, expires, expect, value } = upload;
+        let Upload { name, field, expires, expect, canary, value } = upload;
         let too_long = || Error::TooLong { what: "a value", max: limits::VALUE };
         if value.len() > limits::VALUE {
             return Err(too_long());
@@ -77,7 +79,10 @@ impl Connection {
         let total = u32::try_from(value.len()).map_err(|_| too_long())?;
         let (first, rest) = value.split_at(value.len().min(limits::CHUNK));
         let first = Bytes::new(first).ok_or_else(too_long)?;
-        let request = secrets::Request::Set { name, field, expires, expect, total, first };
+        let request = match canary {
+            false => secrets::Request::Set { name, field, expires, expect, total, first },
+            true => secrets::Request::SetCanary { name, field, expires, expect, total, first },
+        };
         let id = self.begin(Body::Secrets(request))?;
         if !rest.is_empty() {
             // From here on, input means that the daemon has something to say about this value.

@@ -8,6 +8,7 @@ use std::cell::Ref;
 use std::sync::Arc;
 
 use glassdome_audit::{Event, Outcome};
+use glassdome_proto::session::LockReason;
 use glassdome_proto::{Refusal, limits};
 use glassdome_vault::Keys;
 
@@ -37,6 +38,9 @@ impl Permit<'_> {
 }
 
 /// Judges one request, records a refusal, and moves the idle limit if it is allowed.
+///
+/// Whoever asks for the value of a [canary](crate::canaries) is refused, whatever speaks for it, and the session
+/// ends.
 ///
 /// # Errors
 /// The refusal to send.
@@ -69,28 +73,71 @@ pub fn admit<'s>(
         Some(handle) => Ok(handle.decide(&standing, question, now, in_force)),
         None => state.rates().decide(&standing, question, now),
     };
-    let verdict = decided.map_err(|over| {
-        let word = format!("rate:{}", over.rule.id);
-        refused(&word, refuse::too_often(question, &over))
-    })?;
-    let by = match verdict {
-        Verdict::Allow(by) => by,
-        Verdict::Ask(_) => {
-            let id = Asked::of(question).map(|asked| state.questions().refused(asked, asker.clone()));
-            return Err(refused("policy", refuse::denied(question, &asker, id, None)));
+    let bait = bait(asking, question).map(|name| (name, allowed_by(decided.as_ref().ok())));
+    let decided = match decided {
+        // As what nothing speaks for, and so told like anything else that is refused.
+        Ok(Verdict::Allow(_)) if bait.is_some() => Ok(match stand.handle() {
+            Some(_) => Verdict::Deny(None),
+            None => Verdict::Ask(None),
+        }),
+        decided => decided,
+    };
+    let refusal = match (decided, stand.handle()) {
+        (Err(over), _) => refused(&format!("rate:{}", over.rule.id), refuse::too_often(question, &over)),
+        (Ok(Verdict::Allow(by)), _) => {
+            state.used(clock::now());
+            return match state.keys() {
+                Some(keys) => Ok(Permit { keys, by }),
+                None => Err(refused("locked", state.locked())),
+            };
         }
-        Verdict::Deny(rule) => {
-            if let (None, Some(handle)) = (&rule, stand.handle()) {
-                return Err(refused(&By::Handle(handle.id()).word(), refuse::beyond(question, handle)));
-            }
+        (Ok(Verdict::Ask(_)), _) => {
+            let id = Asked::of(question).map(|asked| state.questions().refused(asked, asker.clone()));
+            refused("policy", refuse::denied(question, &asker, id, None))
+        }
+        (Ok(Verdict::Deny(None)), Some(handle)) => {
+            refused(&By::Handle(handle.id()).word(), refuse::beyond(question, handle))
+        }
+        (Ok(Verdict::Deny(rule)), _) => {
             let word = rule.as_ref().map_or_else(|| "policy".to_owned(), |rule| rule.word());
-            return Err(refused(&word, refuse::kept_back(question, &asker, rule.as_deref())));
+            refused(&word, refuse::kept_back(question, &asker, rule.as_deref()))
         }
     };
-    state.used(clock::now());
-    match state.keys() {
-        Some(keys) => Ok(Permit { keys, by }),
-        None => Err(refused("locked", state.locked())),
+    if let Some((name, by)) = bait {
+        touched(asking, name, &by);
+    }
+    Err(refusal)
+}
+
+/// Looks for bait among names that were asked for along with one that was refused.
+pub fn look_through<'n>(asking: &Asking, names: impl IntoIterator<Item = &'n str>) {
+    let mut names = names.into_iter().filter_map(|name| bait(asking, Question::Secret(Action::Get, name)));
+    if let Some(name) = names.next() {
+        touched(asking, name, "policy");
+    }
+}
+
+/// The name of the bait whose value is asked for.
+fn bait<'n>(asking: &Asking, question: Question<'n>) -> Option<&'n str> {
+    match question {
+        Question::Secret(Action::Get, name) => Some(name).filter(|name| asking.state.canaries().has(name)),
+        _ => None,
+    }
+}
+
+/// Bait was asked for, which `by` would have allowed.
+fn touched(asking: &Asking, name: &str, by: &str) {
+    tracing::error!("locked: a canary was touched. Who it was is in the audit log");
+    // A log that fails here has locked the session, which is all that is left to do.
+    let _ = asking.record(Event::Canary, Outcome::Failed, Some(name), by);
+    asking.state.lock(LockReason::Canary);
+}
+
+/// What would have allowed it, as the log records it; `policy` if nothing would.
+fn allowed_by(verdict: Option<&Verdict>) -> String {
+    match verdict {
+        Some(Verdict::Allow(by)) => by.word(),
+        _ => "policy".to_owned(),
     }
 }
 
@@ -127,6 +174,10 @@ fn asks_about<'n>(
     let mut open = Vec::new();
     let mut by = None;
     for question in questions {
+        // It is refused at once: nobody is to say yes to it.
+        if bait(asking, question).is_some() {
+            return None;
+        }
         match policy::decide(&standing, question) {
             Verdict::Allow(_) => {}
             Verdict::Ask(rule) => {

@@ -16,6 +16,7 @@
 //! | [`handles`] | which rights of programs to a few names still hold | pidfds |
 //! | [`policy`] | whether this peer may | nothing: pure |
 //! | [`questions`], [`answers`] | what a person is asked, and what of the answers is remembered | nothing: pure |
+//! | [`canaries`] | which secrets are bait | the vault |
 //! | [`gate`] | asks them, and hands on a permit, the only way to a key | – |
 //! | [`ops`] | what each message does | the vault |
 //! | [`journal`] | the record | the log's file |
@@ -28,6 +29,7 @@
 
 pub mod answers;
 pub mod attest;
+pub mod canaries;
 pub mod clock;
 pub mod config;
 pub mod gate;

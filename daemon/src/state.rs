@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use crate::answers::Answers;
 use crate::attest::matching::Files;
+use crate::canaries::Canaries;
 use crate::clock::{self, Now};
 use crate::grants::Grants;
 use crate::handles::Handles;
@@ -59,6 +60,7 @@ pub struct State {
     handles: Handles,
     questions: Questions,
     answers: Answers,
+    canaries: RefCell<Canaries>,
     generation: watch::Sender<u64>,
     looks: Looks,
     looks_on_request: Looks,
@@ -132,6 +134,7 @@ impl State {
             handles: Handles::default(),
             questions: Questions::default(),
             answers: Answers::default(),
+            canaries: RefCell::default(),
             generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
             looks_on_request: Looks::new(LOOKS_ON_REQUEST),
@@ -214,6 +217,7 @@ impl State {
             self.questions.clear();
             self.answers.clear();
             self.rates.clear();
+            self.set_canaries(Canaries::default());
             self.set_rules(Vec::new());
             tracing::info!("locked: {}", reason.describe());
             let by = Some(reason.name());
@@ -347,6 +351,16 @@ impl State {
     /// What a person said and wants remembered.
     pub fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    /// The secrets that are bait, of an open session.
+    pub fn canaries(&self) -> Ref<'_, Canaries> {
+        self.canaries.borrow()
+    }
+
+    /// Other secrets are bait, or the session has others.
+    pub fn set_canaries(&self, canaries: Canaries) {
+        *self.canaries.borrow_mut() = canaries;
     }
 
     /// Counts what could change who may what.

@@ -37,6 +37,8 @@ pub const RULE_ID: usize = 64;
 pub const RULE_GLOBS: usize = 8;
 /// Actions in one rule.
 pub const RULE_ACTIONS: usize = 16;
+/// Secrets that are bait.
+pub const CANARIES: usize = 256;
 /// Sealed rules.
 pub const RULES: usize = 1024;
 /// Rules in one answer; a page of the longest still fits a frame.

@@ -37,7 +37,14 @@ pub(crate) fn durably(home: &Home, secrets: usize, table: &mut Table) -> Result<
                 let value = value_of(&name);
                 let name = Name::parse(name).map_err(ClientError::from)?;
                 let expect = Expect::New;
-                let upload = Upload { name, field: None, expires: None, expect, value: value.as_bytes() };
+                let upload = Upload {
+                    name,
+                    field: None,
+                    expires: None,
+                    expect,
+                    canary: false,
+                    value: value.as_bytes(),
+                };
                 connection.set(upload)?;
                 Ok(())
             },

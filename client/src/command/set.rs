@@ -48,6 +48,9 @@ pub(crate) struct Set {
     /// Refuse when the name exists
     #[arg(long)]
     new: bool,
+    /// Make it bait: whoever asks for its value, you too, is refused, and the session locks
+    #[arg(long)]
+    canary: bool,
     #[command(flatten)]
     wait: WaitArgs,
 }
@@ -75,9 +78,12 @@ impl Command for Set {
         connection.require_session()?;
         let value = self.value()?;
         let expect = if self.new { Expect::New } else { Expect::Any };
-        let upload = Upload { name: name.clone(), field, expires, expect, value: &value };
+        let upload =
+            Upload { name: name.clone(), field, expires, expect, canary: self.canary, value: &value };
         let version = connection.set(upload)?;
-        let made_up = if self.generate.is_some() {
+        let made_up = if self.canary {
+            " as bait: whoever asks for its value is refused, and the session locks".to_owned()
+        } else if self.generate.is_some() {
             format!(", {} characters made up. Read it: ctl get {name}", value.len())
         } else {
             String::new()

@@ -6,11 +6,12 @@
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::secrets::{self, Expect, Item, Stored};
 use glassdome_proto::{Answer, Field, List, Name, Refusal, limits};
-use glassdome_vault::{self as vault, Draft, Edit, Error, Expires};
+use glassdome_vault::{self as vault, Draft, Edit, Error, Expires, Keys, Vault};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{Asking, Turn};
+use crate::canaries::{Canaries, Effect, TooMany};
 use crate::gate::{self, Permit};
 use crate::policy::{Action, Question};
 use crate::{clock, refuse};
@@ -21,12 +22,13 @@ pub struct Store {
     field: Option<Field<'static>>,
     expires: Option<u64>,
     expect: Expect,
+    canary: bool,
     total: usize,
     value: Zeroizing<Vec<u8>>,
 }
 
 impl Store {
-    /// Begins with the first part of a value of `total` bytes.
+    /// Begins with the first part of a value of `total` bytes; of one that is bait, if `canary`.
     ///
     /// # Errors
     /// A value over the limit, or a first part over the total.
@@ -37,6 +39,7 @@ impl Store {
         expect: Expect,
         total: u32,
         first: &[u8],
+        canary: bool,
     ) -> Result<Self, Refusal<'static>> {
         let total = total as usize;
         if total > limits::VALUE {
@@ -46,7 +49,7 @@ impl Store {
         let mut value = Zeroizing::new(Vec::with_capacity(total));
         let (name, field) = (name.into_owned(), field.map(Field::into_owned));
         append(&mut value, total, first)?;
-        Ok(Self { name, field, expires, expect, total, value })
+        Ok(Self { name, field, expires, expect, canary, total, value })
     }
 
     /// Takes the next part.
@@ -75,7 +78,8 @@ impl Store {
     /// # Errors
     /// The refusal to send.
     pub async fn run(self, asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
-        let version = change(&asking, Event::Set, Action::Set, &self.name, |draft| {
+        let effect = if self.canary { Effect::Set(&self.name) } else { Effect::None };
+        let version = change(&asking, (Event::Set, Action::Set), &self.name, effect, |draft| {
             let mut edit = Edit { expect: expect(self.expect), ..Edit::default() };
             let fields: Vec<(&str, Option<&[u8]>)> =
                 self.field.iter().map(|field| (&**field, Some(&self.value[..]))).collect();
@@ -118,7 +122,7 @@ pub async fn remove(
     name: Name<'static>,
     purge: bool,
 ) -> Result<Answer<'static>, Refusal<'static>> {
-    change(&asking, Event::Remove, Action::Remove, &name, |draft| {
+    change(&asking, (Event::Remove, Action::Remove), &name, Effect::Removed(&name), |draft| {
         draft.remove(&name, purge, clock::now().wall.as_secs())
     })
     .await?;
@@ -133,7 +137,7 @@ pub async fn rename(
 ) -> Result<Answer<'static>, Refusal<'static>> {
     // Both names are asked about: a right to one is no right to the other.
     drop(gate::admit(&asking, Event::Move, question(Action::Set, &to))?);
-    change(&asking, Event::Move, Action::Set, &from, |draft| {
+    change(&asking, (Event::Move, Action::Set), &from, Effect::Moved(&from, &to), |draft| {
         draft.rename(&from, &to, clock::now().wall.as_secs())
     })
     .await
@@ -150,7 +154,7 @@ pub async fn restore(
     name: Name<'static>,
     version: u64,
 ) -> Result<Answer<'static>, Refusal<'static>> {
-    let version = change(&asking, Event::Restore, Action::Set, &name, |draft| {
+    let version = change(&asking, (Event::Restore, Action::Set), &name, Effect::None, |draft| {
         draft.restore(&name, version, clock::now().wall.as_secs())
     })
     .await?;
@@ -281,27 +285,54 @@ fn spend(work: &mut usize, bytes: usize) -> Result<(), Refusal<'static>> {
 /// One change of one secret: judged, drafted, recorded, committed.
 async fn change<T>(
     asking: &Asking,
-    event: Event,
-    action: Action,
+    (event, action): (Event, Action),
     name: &Name<'static>,
+    effect: Effect<'_>,
     edit: impl FnOnce(&mut Draft<'_>) -> Result<T, Error>,
 ) -> Result<T, Refusal<'static>> {
     let turn = Turn::take(asking).await;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     let permit = gate::admit(asking, event, question(action, name))?;
     let by = permit.by().word();
-    let drafted = vault.draft(permit.keys()).and_then(|mut draft| {
-        let result = edit(&mut draft)?;
-        Ok((result, draft.finish()?))
+    let drafted = canaries_after(asking, &vault, permit.keys(), effect).and_then(|canaries| {
+        let drafted = vault.draft(permit.keys()).and_then(|mut draft| {
+            let result = edit(&mut draft)?;
+            canaries.iter().try_for_each(|canaries| canaries.seal(&mut draft))?;
+            Ok((result, draft.finish()?))
+        });
+        let (result, change) = drafted.map_err(|error| refuse::secret(&error, name))?;
+        Ok((result, change, canaries))
     });
     drop(permit);
     let outcome = if drafted.is_ok() { Outcome::Allowed } else { Outcome::Failed };
     asking.record(event, outcome, Some(name), &by)?;
-    let (result, change) = drafted.map_err(|error| refuse::secret(&error, name))?;
+    let (result, change, canaries) = drafted?;
+    let done = |asking: &Asking| {
+        if let Some(canaries) = canaries.filter(|_| asking.state.is_open(clock::now())) {
+            asking.state.set_canaries(canaries);
+        }
+    };
     let name = name.clone();
     let failed = move |asking: &Asking| asking.record(event, Outcome::Failed, Some(&name), &by);
-    turn.commit(asking, vault, change, failed).await?;
+    turn.commit_then(asking, vault, change, done, failed).await?;
     Ok(result)
+}
+
+/// Which secrets are bait after a change; `None` if it changes nothing about that.
+fn canaries_after(
+    asking: &Asking,
+    vault: &Vault,
+    keys: &Keys,
+    effect: Effect<'_>,
+) -> Result<Option<Canaries>, Refusal<'static>> {
+    if !asking.state.canaries().concerned(effect) {
+        return Ok(None);
+    }
+    let sealed = Canaries::read(vault, keys).map_err(|error| refuse::unread(&error))?;
+    let after = sealed.after(effect).map_err(|TooMany| {
+        refuse::usage(format!("there are {} canaries already. Take some away: ctl rm NAME", limits::CANARIES))
+    })?;
+    Ok(Some(after))
 }
 
 fn question<'a>(action: Action, name: &'a Name<'_>) -> Question<'a> {

@@ -53,10 +53,12 @@ pub fn get_many(
 ) -> Result<Values, Refusal<'static>> {
     let mut judged = Vec::with_capacity(items.len());
     let mut permit: Option<Permit<'_>> = None;
-    for Wanted { name, field } in items.into_vec() {
+    let mut items = items.into_vec().into_iter();
+    while let Some(Wanted { name, field }) = items.next() {
         // It borrows the session, which the next judgement may end.
         drop(permit.take());
-        let next = gate::admit(asking, Event::Get, Question::Secret(Action::Get, &name))?;
+        let next = gate::admit(asking, Event::Get, Question::Secret(Action::Get, &name))
+            .inspect_err(|_| gate::look_through(asking, items.as_slice().iter().map(|item| &*item.name)))?;
         judged.push(Judged { name, field: field.map(|field| field.to_string()), by: next.by().word() });
         permit = Some(next);
     }

@@ -314,12 +314,10 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
             }
         }
         Request::Set { name, field, expires, expect, total, first } => {
-            let store = Store::begin(name, field, expires, expect, total, first.expose())?;
-            if !store.is_whole() {
-                return Ok(Work::Upload(store));
-            }
-            let ask = gate::asks(asking, Action::Set, [store.name()]);
-            when_allowed(asking, Event::Set, ask, move |asking| Ok(later(store.run(asking.clone()))))
+            begun(asking, Store::begin(name, field, expires, expect, total, first.expose(), false)?)
+        }
+        Request::SetCanary { name, field, expires, expect, total, first } => {
+            begun(asking, Store::begin(name, field, expires, expect, total, first.expose(), true)?)
         }
         Request::SetMany { items, overwrite, dry_run } => {
             let batch = Batch::of(items, overwrite, dry_run);
@@ -354,6 +352,15 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
 pub fn arrived(asking: &Asking, store: Store) -> Later {
     let storing = store.run(asking.clone());
     Box::pin(async { storing.await.map(Done::Answer) })
+}
+
+/// Stores a value, or waits for the rest of it.
+fn begun(asking: &Asking, store: Store) -> Result<Work, Refusal<'static>> {
+    if !store.is_whole() {
+        return Ok(Work::Upload(store));
+    }
+    let ask = gate::asks(asking, Action::Set, [store.name()]);
+    when_allowed(asking, Event::Set, ask, move |asking| Ok(later(store.run(asking.clone()))))
 }
 
 /// Begins `work` now, or when a person has said yes.

@@ -13,6 +13,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{Asking, panic, password};
 use crate::attest::lineage::Member;
+use crate::canaries::Canaries;
 use crate::grants::Grantable;
 use crate::settings::{self, Settings};
 use crate::throttle::Backoff;
@@ -120,10 +121,12 @@ async fn begin(
         );
     }
     let rules = settings::rules(vault, &keys).map_err(|error| refuse::unread(&error))?;
+    let canaries = Canaries::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
     // A lock that comes meanwhile ends this request, before anything is open.
     let shell = shell_of(asking, &settings).await?;
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
     asking.state.open(keys, limits, clock::now());
+    asking.state.set_canaries(canaries);
     asking.state.set_rules(rules.into_iter().map(Arc::new).collect());
     grant(asking, &settings, shell)?;
     tokio::task::spawn_local(integrity::check(asking.state.clone()));

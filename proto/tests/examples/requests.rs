@@ -9,7 +9,7 @@ use glassdome_proto::{Body, Chunk, Glob, Rate};
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 38] = [
+pub const REQUESTS: [&str; 39] = [
     "status",
     "doctor",
     "create",
@@ -48,6 +48,7 @@ pub const REQUESTS: [&str; 38] = [
     "refuse",
     "panic",
     "end-panic",
+    "set-canary",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -76,6 +77,7 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Secrets(Secrets::History { .. }) => "history",
         Body::Secrets(Secrets::Restore { .. }) => "restore",
         Body::Secrets(Secrets::GetMany { .. }) => "get-many",
+        Body::Secrets(Secrets::SetCanary { .. }) => "set-canary",
         Body::Settings(settings::Request::Show) => "settings-show",
         Body::Settings(settings::Request::Set { .. }) => "settings-set",
         Body::More(_) => "more",
@@ -184,6 +186,9 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
         expires: None,
     };
     all.push(("of a request", Body::Policy(policy::Request::Draft(of_a_request.into()))));
+    let (name, first) = (name("aws/root/key"), bytes(b"bait"));
+    let bait = Secrets::SetCanary { name, field: None, expires: None, expect: Expect::Any, total: 4, first };
+    all.push(("", Body::Secrets(bait)));
     all
 }
 
