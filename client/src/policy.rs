@@ -238,7 +238,7 @@ fn rule_into_owned(rule: Rule<'_>) -> Rule<'static> {
 }
 
 fn answer_into_owned(answer: Remembered<'_>) -> Remembered<'static> {
-    let Remembered { id, since, pid, name, action, names, more, script, exe, left_s } = answer;
+    let Remembered { id, since, pid, name, action, names, script, exe, left_s } = answer;
     let names = names.into_vec().into_iter().map(text_into_owned).collect();
     Remembered {
         id,
@@ -248,7 +248,6 @@ fn answer_into_owned(answer: Remembered<'_>) -> Remembered<'static> {
         action,
         // As many as there were.
         names: List::new(names).unwrap_or_else(|| unreachable!("no more than were read")),
-        more,
         script: script.map(text_into_owned),
         exe: exe.map(text_into_owned),
         left_s,

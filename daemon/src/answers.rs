@@ -39,7 +39,7 @@ pub struct Answer {
 }
 
 /// Why a yes is not remembered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unremembered {
     /// An interpreter without a script file is whatever it is given.
     #[error(
@@ -49,6 +49,12 @@ pub enum Unremembered {
     /// The process hides itself, so its end would not be seen.
     #[error("the process hides itself, so its end would not be seen: say yes once")]
     Unwatchable,
+    /// It asks by running a program of ours, and runs others as well: a yes to it is one to all of them.
+    #[error("that process stands for whatever it runs: say yes once")]
+    Anybody,
+    /// A rule wants a person asked each time.
+    #[error("the sealed rule {0} wants you to be asked each time: say yes once")]
+    Rule(String),
     /// It ended while it was asked about.
     #[error("it has ended, or became another program")]
     Gone,
@@ -98,6 +104,7 @@ impl Answers {
         };
         let until = match scope {
             Scope::Once => return Ok(()),
+            Scope::Process if subject.stands_for_others() => return Err(Unremembered::Anybody),
             Scope::Process => {
                 let held = subject.held.clone().ok_or(Unremembered::Unwatchable)?;
                 if !held.alive() {

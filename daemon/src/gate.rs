@@ -65,6 +65,10 @@ pub fn admit<'s>(
     if !state.is_open(clock::now()) {
         return Err(refused("locked", state.locked()));
     }
+    // What came since it was found out might keep this back.
+    if !stand.is_current(state) {
+        return Err(refused("late", refuse::late_change()));
+    }
     let (mut standing, asker) = stand.now(state);
     standing.cleared.clone_from(&asking.cleared);
     let now = clock::now();

@@ -5,9 +5,9 @@
 //! ([`crate::answers`], [`crate::policy`]).
 //!
 //! ```text
-//!         put ─► open ─┬─ answer(yes) ─► gone, whoever waits goes on
-//!  same question       ├─ answer(no) ──► gone, its program rests
-//!  joins it            └─ nobody waits any more ─► gone; in vain: its program rests
+//!  put ─► open ─┬─ answer(yes) ─► gone, the request goes on
+//!               ├─ answer(no) ──► gone, its program rests
+//!               └─ its request ends ─► gone; long in vain: its program rests
 //! ```
 
 use std::cell::{Cell, RefCell};
@@ -25,6 +25,8 @@ use crate::standing::Asker;
 
 /// How long a program rests after the first no; each further one doubles it.
 const REST: Duration = Duration::from_secs(30);
+/// Who waited less than this found nobody because it did not wait: anybody can start a program so.
+const IN_VAIN: Duration = Duration::from_secs(20);
 /// How long it rests at most.
 const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
 /// Within this time only so many questions are put, whoever asks.
@@ -69,18 +71,21 @@ pub struct Question {
     pub shown: Process<'static>,
     /// For what.
     pub asked: Asked,
+    /// That, in a word or two.
+    pub deed: &'static str,
     /// The rule that wants a person to be asked.
     pub rule: Option<String>,
-    /// Until when it stays open, by `CLOCK_BOOTTIME`.
-    until: Cell<Duration>,
-    waiting: Cell<usize>,
+    /// Since when it is open, by `CLOCK_BOOTTIME`.
+    since: Duration,
+    /// Until when.
+    until: Duration,
     reply: watch::Sender<Option<Reply>>,
 }
 
 impl Question {
     /// How long it stays open.
     pub fn left(&self, boot: Duration) -> Duration {
-        self.until.get().saturating_sub(boot)
+        self.until.saturating_sub(boot)
     }
 
     /// Waits for what the person says. A question that is taken away was answered by nobody.
@@ -101,6 +106,8 @@ pub struct Draft {
     pub shown: Process<'static>,
     /// For what.
     pub asked: Asked,
+    /// That, in a word or two.
+    pub deed: &'static str,
     /// The rule that wants a person to be asked.
     pub rule: Option<String>,
 }
@@ -147,21 +154,16 @@ impl Default for Questions {
 }
 
 impl Questions {
-    /// Puts a question, or joins the same one of the same process, for `wait`.
+    /// Puts a question, for `wait`. Each is of one request: several processes can pass for one, and a yes
+    /// to what was asked first is none to who comes after.
     ///
     /// # Errors
     /// [`Unasked`].
     pub fn put(&self, draft: Draft, now: Duration, wait: Duration) -> Result<Rc<Question>, Unasked> {
-        let Draft { subject, asker, shown, asked, rule } = draft;
+        let Draft { subject, asker, shown, asked, deed, rule } = draft;
         let key = subject.key();
-        let until = now + wait;
-        if let Some(open) = self.open.borrow().iter().find(|open| open.subject.key() == key) {
-            if open.asked != asked || !open.subject.is(&subject) {
-                return Err(Unasked::Another);
-            }
-            open.until.set(open.until.get().max(until));
-            open.waiting.set(open.waiting.get() + 1);
-            return Ok(open.clone());
+        if self.open.borrow().iter().any(|open| open.subject.key() == key) {
+            return Err(Unasked::Another);
         }
         if let Some(rest) = self.resting.borrow().get(&key)
             && rest.until > now
@@ -184,9 +186,10 @@ impl Questions {
             asker,
             shown,
             asked,
+            deed,
             rule,
-            until: Cell::new(until),
-            waiting: Cell::new(1),
+            since: now,
+            until: now + wait,
             reply: watch::Sender::new(None),
         });
         self.open.borrow_mut().push(question.clone());
@@ -194,12 +197,10 @@ impl Questions {
         Ok(question)
     }
 
-    /// One that waited does so no longer. The last one takes the question with it; `in_vain` if it waited
-    /// until its time was over.
-    pub fn leave(&self, question: &Rc<Question>, now: Duration, in_vain: bool) {
-        question.waiting.set(question.waiting.get().saturating_sub(1));
-        if question.waiting.get() == 0 && self.take(question.id).is_some() {
-            if in_vain {
+    /// Its request waits no longer; `in_vain` if that waited until its time was over.
+    pub fn leave(&self, question: &Question, now: Duration, in_vain: bool) {
+        if self.take(question.id).is_some() {
+            if in_vain && now.saturating_sub(question.since) >= IN_VAIN {
                 self.tire(question, now);
             }
             self.changed();

@@ -17,7 +17,7 @@ use crate::journal::Unwritable;
 use crate::settings::Unread;
 use crate::worker::Lost;
 
-pub use asker::{Said, beyond, denied, kept_back, lacking, too_often, ungiven};
+pub use asker::{Said, beyond, denied, kept_back, lacking, too_often, ungiven, why};
 
 /// No session.
 pub fn locked(last: Option<LockReason>) -> Refusal<'static> {

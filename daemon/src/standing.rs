@@ -158,7 +158,26 @@ pub async fn find_out(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(
     if stand.is_current(state) || !state.is_open(clock::now()) {
         return Ok(());
     }
-    let generation = state.generation();
+    // A rule that came while it was looked may be about it.
+    for _ in 0..LOOKS {
+        let generation = state.generation();
+        find_out_now(state, peer, stand, generation).await?;
+        if generation == state.generation() || !state.is_open(clock::now()) {
+            return Ok(());
+        }
+    }
+    Err(refuse::late_change())
+}
+
+/// How often it is looked before somebody is sent away, where the rules change meanwhile each time.
+const LOOKS: usize = 4;
+
+async fn find_out_now(
+    state: &Rc<State>,
+    peer: &Peer,
+    stand: &Stand,
+    generation: u64,
+) -> Result<(), Refusal<'static>> {
     match look(state, peer, stand).await {
         Ok((standing, asker)) => {
             *stand.known.borrow_mut() = Some(Known { generation, standing, asker: Rc::new(asker) });

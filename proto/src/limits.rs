@@ -66,13 +66,17 @@ pub const HANDLES_PAGE: usize = 8;
 /// What allowed a handle, as text.
 pub const HANDLE_BY: usize = 256;
 /// Questions to the person that are open at one time; all of them fit a frame.
-pub const QUESTIONS: usize = 8;
+pub const QUESTIONS: usize = 4;
 /// Requests that wait for a person at one time, over all connections; the next is refused at once.
 pub const WAITING: usize = 64;
-/// Names of secrets in one question.
-pub const ASKED: usize = MANY;
-/// Names of secrets of one question that are shown; how many more there are is said.
-pub const ASKED_SHOWN: usize = 4;
+/// Names of secrets in one question: all are shown. A request for more is refused at once.
+pub const ASKED: usize = 16;
+/// What would be done, in a word or two.
+pub const DEED: usize = 24;
+/// Why nothing speaks for whoever is asked about.
+pub const WHY: usize = 256;
+/// Requests of one connection that wait for a person.
+pub const WAITING_OF_ONE: usize = 8;
 /// For how long a request waits for a person's answer at most, in seconds.
 pub const WAIT: u16 = 600;
 /// For how long an answer is remembered at most, in seconds: no session lasts longer.
@@ -80,7 +84,7 @@ pub const REMEMBERED: u32 = 24 * 60 * 60;
 /// Answers that are remembered.
 pub const ANSWERS: usize = 64;
 /// Remembered answers in one reply; a page of the longest still fits a frame.
-pub const ANSWERS_PAGE: usize = 8;
+pub const ANSWERS_PAGE: usize = 4;
 /// The token that a shell keeps, in bytes.
 pub const TOKEN: usize = 64;
 /// Names in one page of a listing; a page of the longest names still fits a frame.

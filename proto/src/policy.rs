@@ -157,13 +157,12 @@ pub enum Scope {
 pub struct Question<'a> {
     /// Names it.
     pub id: u32,
-    /// What would be done.
-    pub action: Action,
-    /// With which secrets: the first of them. None at all means all names, to be listed.
+    /// What would be done: `get`, `remove for good` and such.
     #[serde(borrow)]
-    pub names: List<Text<'a, { limits::NAME }>, { limits::ASKED_SHOWN }>,
-    /// How many more there are.
-    pub more: u8,
+    pub deed: Text<'a, { limits::DEED }>,
+    /// With which secrets. None at all means all names, to be listed.
+    #[serde(borrow)]
+    pub names: List<Text<'a, { limits::NAME }>, { limits::ASKED }>,
     /// For how long it stays open, in milliseconds.
     pub left_ms: u32,
     /// The rule that wants a person to be asked.
@@ -177,6 +176,11 @@ pub struct Question<'a> {
     pub line: List<Text<'a, { limits::PROCESS_NAME }>, { limits::CHAIN }>,
     /// Whether it asks through a program of ours that it ran.
     pub through_client: bool,
+    /// Why nothing speaks for it: that a command was not typed, for one.
+    #[serde(borrow)]
+    pub why: Text<'a, { limits::WHY }>,
+    /// Whether a yes can be for the process: not of one that stands for whatever it runs.
+    pub holdable: bool,
     /// Whether a yes can be remembered for its program: not of an interpreter without a script.
     pub rememberable: bool,
 }
@@ -651,11 +655,9 @@ pub struct Remembered<'a> {
     pub name: Text<'a, { limits::PROCESS_NAME }>,
     /// What may be done.
     pub action: Action,
-    /// With which secrets: the first of them. None at all means all names, to be listed.
+    /// With which secrets. None at all means all names, to be listed.
     #[serde(borrow)]
-    pub names: List<Text<'a, { limits::NAME }>, { limits::ASKED_SHOWN }>,
-    /// How many more there are.
-    pub more: u8,
+    pub names: List<Text<'a, { limits::NAME }>, { limits::ASKED }>,
     /// The script that it is for.
     #[serde(borrow)]
     pub script: Option<PathText<'a>>,

@@ -153,14 +153,15 @@ fn a_page_of_the_longest_handles() {
 fn the_longest_questions_and_answers() {
     let question = policy::Question {
         id: u32::MAX,
-        action: Action::Remove,
+        deed: longest(),
         names: full(longest()),
-        more: u8::MAX,
         left_ms: u32::MAX,
         rule: Some(longest()),
         subject: process(),
         line: full(longest()),
         through_client: true,
+        why: longest(),
+        holdable: true,
         rememberable: true,
     };
     let len = fits(Policy::Questions { questions: full(question), state: u64::MAX });
@@ -172,7 +173,6 @@ fn the_longest_questions_and_answers() {
         name: longest(),
         action: Action::Remove,
         names: full(longest()),
-        more: u8::MAX,
         script: Some(longest()),
         exe: Some(longest()),
         left_s: Some(u32::MAX),

@@ -59,7 +59,7 @@ impl Command for Approve {
                 let (questions, _) = connection.questions(None, proof)?;
                 let question = questions.iter().find(|question| question.id == self.id);
                 let question = question.ok_or(Error::NoQuestion { id: self.id })?;
-                ask(&whole(question, style), scope, question.rememberable)?
+                ask(&whole(question, style), scope, [question.holdable, question.rememberable])?
             };
             Ok(match said {
                 Said::Yes(scope) => match connection.approve(self.id, scope, proof)? {
@@ -81,24 +81,26 @@ impl Command for Approve {
     }
 }
 
-fn ask(text: &str, scope: Option<Scope>, rememberable: bool) -> Result<Said, Error> {
+fn ask(text: &str, scope: Option<Scope>, [holdable, rememberable]: [bool; 2]) -> Result<Said, Error> {
     let terminal = Terminal::open().ok_or(Error::NoInput(
         "there is no terminal to ask on: read the question with `ctl approvals`, then answer with --yes",
     ))?;
     terminal.say(text.trim_end())?;
-    let prompt = match (scope, rememberable) {
-        (Some(scope), _) => format!("Allow it {}? [y/n] ", told(scope)),
-        (None, true) => {
-            "Allow it once [y], while this process runs [p], to this program for 15 min [m] or until \
-                         the session ends [s]? No: [n] "
-                .to_owned()
+    let prompt = match scope {
+        Some(scope) => format!("Allow it {}? [y/n] ", told(scope)),
+        None => {
+            let process = if holdable { ", while this process runs [p]" } else { "" };
+            let program = match rememberable {
+                true => ", to this program for 15 min [m], until the session ends [s]",
+                false => "",
+            };
+            format!("Allow it once [y]{process}{program}? No: [n] ")
         }
-        (None, false) => "Allow it once [y], or while this process runs [p]? No: [n] ".to_owned(),
     };
     let answer = terminal.ask(&prompt)?;
     Ok(match (answer.trim(), scope) {
         ("y" | "Y" | "yes", scope) => Said::Yes(scope.unwrap_or(Scope::Once)),
-        ("p", None) => Said::Yes(Scope::Process),
+        ("p", None) if holdable => Said::Yes(Scope::Process),
         ("m", None) if rememberable => Said::Yes(Scope::Program { for_s: Some(A_WHILE) }),
         ("s", None) if rememberable => Said::Yes(Scope::Program { for_s: None }),
         ("n" | "N" | "no", _) => Said::No,

@@ -54,7 +54,6 @@ enum Document<'a> {
         left_s: Option<u32>,
         action: &'static str,
         names: Vec<&'a str>,
-        more: u8,
         pid: u32,
         name: &'a str,
         exe: Option<&'a str>,
@@ -101,7 +100,6 @@ fn answer_document<'a>(answer: &'a Remembered<'_>) -> Document<'a> {
         left_s: answer.left_s,
         action: answer.action.name(),
         names: answer.names.iter().map(|name| &**name).collect(),
-        more: answer.more,
         pid: answer.pid,
         name: &answer.name,
         exe: answer.exe.as_deref(),
@@ -121,7 +119,7 @@ fn answer_table(answers: &[Remembered<'_>]) -> String {
             (None, Some(_)) => "until the session ends".to_owned(),
             (None, None) => "while it runs".to_owned(),
         };
-        let may = wanted(answer.action, &answer.names, answer.more);
+        let may = wanted(answer.action.name(), &answer.names);
         vec![answer.id.to_string(), whom, may, end]
     };
     columns(&answers.iter().map(row).collect::<Vec<_>>())

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use glassdome_proto::policy::{Action, Question};
+use glassdome_proto::policy::Question;
 use glassdome_proto::{List, Text, limits};
 use serde::Serialize;
 
@@ -12,15 +12,14 @@ use super::hex::hex;
 use super::picture;
 use super::style::Style;
 
-type Names<'a> = List<Text<'a, { limits::NAME }>, { limits::ASKED_SHOWN }>;
+type Names<'a> = List<Text<'a, { limits::NAME }>, { limits::ASKED }>;
 
-/// `get aws/prod/key, db/password and 3 more`.
-pub(crate) fn wanted(action: Action, names: &Names<'_>, more: u8) -> String {
+/// `get aws/prod/key, db/password`.
+pub(crate) fn wanted(deed: &str, names: &Names<'_>) -> String {
     let shown: Vec<String> = names.iter().map(|name| escaped(name)).collect();
-    match (shown.as_slice(), more) {
-        ([], _) => format!("{} all names", action.name()),
-        (names, 0) => format!("{} {}", action.name(), names.join(", ")),
-        (names, more) => format!("{} {} and {more} more", action.name(), names.join(", ")),
+    match shown.as_slice() {
+        [] => format!("{deed} all names"),
+        names => format!("{deed} {}", names.join(", ")),
     }
 }
 
@@ -31,7 +30,7 @@ fn line(question: &Question<'_>) -> String {
 
 /// Everything that there is to judge by.
 pub(crate) fn whole(question: &Question<'_>, style: Style) -> String {
-    let Question { id, action, names, more, left_ms, rule, subject, .. } = question;
+    let Question { id, deed, names, left_ms, rule, subject, why, .. } = question;
     let mut text = String::new();
     let mut row = |key: &str, value: &str| {
         // Writing to a string does not fail.
@@ -40,7 +39,7 @@ pub(crate) fn whole(question: &Question<'_>, style: Style) -> String {
     let left = left_ms.div_ceil(1000);
     row(
         &format!("question {id}"),
-        &format!("{} ({left} s left)", style.strong(&wanted(*action, names, *more))),
+        &format!("{} ({left} s left)", style.strong(&wanted(&escaped(deed), names))),
     );
     row("  asks", &style.strong(&picture::label(subject)));
     row("  line", &line(question));
@@ -51,8 +50,9 @@ pub(crate) fn whole(question: &Question<'_>, style: Style) -> String {
     row("  firm", &picture::firm(subject));
     row("  weak", &picture::weak(subject.exe.as_ref()));
     if let Some(words) = picture::words(subject) {
-        row("  its word  runs", &words);
+        row("  its word", &words);
     }
+    row("  why", &escaped(why));
     if let Some(rule) = rule {
         row("  because", &format!("the sealed rule {} wants you to be asked", escaped(rule)));
     }
@@ -61,12 +61,12 @@ pub(crate) fn whole(question: &Question<'_>, style: Style) -> String {
 
 /// In one line, for a list.
 pub(crate) fn brief(question: &Question<'_>) -> Vec<String> {
-    let Question { id, action, names, more, left_ms, subject, .. } = question;
+    let Question { id, deed, names, left_ms, subject, .. } = question;
     let script = subject.script.as_ref().map(|script| format!(" \"{}\"", escaped(&script.path)));
     let tty = if subject.tty.is_empty() { "no terminal".to_owned() } else { escaped(&subject.tty) };
     vec![
         id.to_string(),
-        wanted(*action, names, *more),
+        wanted(&escaped(deed), names),
         format!("{}{}", picture::label(subject), script.unwrap_or_default()),
         tty,
         format!("{} s left", left_ms.div_ceil(1000)),
@@ -77,9 +77,8 @@ pub(crate) fn brief(question: &Question<'_>) -> Vec<String> {
 #[derive(Serialize)]
 pub(crate) struct Document<'a> {
     id: u32,
-    action: &'static str,
+    deed: &'a str,
     names: Vec<&'a str>,
-    more: u8,
     left_ms: u32,
     rule: Option<&'a str>,
     pid: u32,
@@ -89,6 +88,8 @@ pub(crate) struct Document<'a> {
     line: Vec<&'a str>,
     exe: Option<File<'a>>,
     script: Option<File<'a>>,
+    why: &'a str,
+    holdable: bool,
     rememberable: bool,
 }
 
@@ -104,9 +105,8 @@ pub(crate) fn document<'a>(question: &'a Question<'_>) -> Document<'a> {
         |path: &'a str, sha256: Option<[u8; 32]>| File { path, sha256: sha256.map(|digest| hex(&digest)) };
     Document {
         id: question.id,
-        action: question.action.name(),
+        deed: &question.deed,
         names: question.names.iter().map(|name| &**name).collect(),
-        more: question.more,
         left_ms: question.left_ms,
         rule: question.rule.as_deref(),
         pid: subject.pid,
@@ -116,6 +116,8 @@ pub(crate) fn document<'a>(question: &'a Question<'_>) -> Document<'a> {
         line: question.line.iter().map(|name| &**name).collect(),
         exe: subject.exe.as_ref().map(|exe| file(&exe.path, exe.sha256)),
         script: subject.script.as_ref().map(|script| file(&script.path, script.sha256)),
+        why: &question.why,
+        holdable: question.holdable,
         rememberable: question.rememberable,
     }
 }
@@ -152,14 +154,15 @@ mod tests {
         };
         Question {
             id: 3,
-            action: Action::Get,
+            deed: Text::new("remove for good").unwrap(),
             names,
-            more: 2,
             left_ms: 57_001,
             rule: Some(Text::new("careful").unwrap()),
             subject,
             line: List::new(vec![Text::new("bash").unwrap(), Text::new("python3").unwrap()]).unwrap(),
             through_client: true,
+            why: Text::new("no rule allows that").unwrap(),
+            holdable: false,
             rememberable: true,
         }
     }
@@ -168,19 +171,19 @@ mod tests {
     fn it_shows_what_a_person_can_judge_by() {
         let text = whole(&question(), Style::plain());
         for line in [
-            "question 3  get aws/prod/key, db\\u{1b}[2J and 2 more (58 s left)\n",
+            "question 3  remove for good aws/prod/key, db\\u{1b}[2J (58 s left)\n",
             "  asks      python3.13 (4711)\n",
             "  line      bash → python3\n",
             "  weak      /usr/bin/python3.13: only root can change it\n",
-            "  its word  runs",
-            "runs \"/home/u/deploy.py\", sha256 abababab",
+            "  its word  runs \"/home/u/deploy.py\", sha256 abababab",
+            "  why       no rule allows that\n",
             "  because   the sealed rule careful wants you to be asked\n",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
         let json = serde_json::to_value(document(&question())).unwrap();
         assert_eq!(json["script"]["sha256"], "ab".repeat(32));
-        assert_eq!((&json["names"][0], &json["more"]), (&"aws/prod/key".into(), &2.into()));
+        assert_eq!((&json["names"][0], &json["deed"]), (&"aws/prod/key".into(), &"remove for good".into()));
     }
 
     #[test]
@@ -188,7 +191,7 @@ mod tests {
         let names = |names: &[&'static str]| {
             List::new(names.iter().map(|name| Text::new(*name).unwrap()).collect::<Vec<_>>()).unwrap()
         };
-        assert_eq!(wanted(Action::List, &names(&[]), 0), "list all names");
-        assert_eq!(wanted(Action::Set, &names(&["a"]), 0), "set a");
+        assert_eq!(wanted("list", &names(&[])), "list all names");
+        assert_eq!(wanted("set", &names(&["a"])), "set a");
     }
 }

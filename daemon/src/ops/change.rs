@@ -187,6 +187,7 @@ impl Batch {
     pub async fn run(self, asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
         let Self { items, overwrite, dry_run } = self;
         let turn = Turn::take(&asking).await;
+        asking.find_out_again().await?;
         let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
         let permit = admit_all(&asking, &items)?;
         let by = permit.by().word();
@@ -291,6 +292,8 @@ async fn change<T>(
     edit: impl FnOnce(&mut Draft<'_>) -> Result<T, Error>,
 ) -> Result<T, Refusal<'static>> {
     let turn = Turn::take(asking).await;
+    // Whoever was before it may have sealed a rule.
+    asking.find_out_again().await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     let permit = gate::admit(asking, event, question(action, name))?;
     let by = permit.by().word();

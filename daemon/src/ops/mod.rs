@@ -27,7 +27,7 @@ mod status;
 mod turn;
 mod unlock;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -71,6 +71,8 @@ pub struct Asking {
     pub wait: Duration,
     /// Where its listing was left.
     pub listing: Rc<Cell<Option<secrets::Cursor>>>,
+    /// A person's yes to that listing.
+    pub listing_cleared: Rc<RefCell<Option<Clearance>>>,
 }
 
 impl Asking {
@@ -143,6 +145,8 @@ pub struct Pending {
     pub event: Event,
     /// What the person is asked.
     pub asked: Asked,
+    /// That, in a word or two: of several deeds that one action covers.
+    pub deed: &'static str,
     /// The rule that wants it so.
     pub rule: Option<String>,
     /// The request, when the answer is there: judged anew.
@@ -282,32 +286,38 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
             None => read::get(asking, &name, field.as_deref()).map(value),
             ask => {
                 let (name, field) = (name.into_owned(), field.map(Field::into_owned));
-                when_allowed(asking, Event::Get, ask, move |asking| {
+                when_allowed(asking, (Event::Get, "get"), ask, move |asking| {
                     read::get(asking, &name, field.as_deref()).map(value)
                 })
             }
         },
         Request::List { glob, after } => {
-            when_allowed(asking, Event::List, gate::asks_to_list(asking), move |asking| {
+            // A page that goes on where this connection was left is part of what was asked.
+            let goes_on = after.is_some() && asking.listing.get() == after;
+            let cleared = goes_on.then(|| asking.listing_cleared.borrow().clone()).flatten();
+            let asking = &Asking { cleared, ..asking.clone() };
+            when_allowed(asking, (Event::List, "list"), gate::asks_to_list(asking), move |asking| {
                 read::list(asking, glob.as_ref(), after).map(now)
             })
         }
         Request::Info { name } => {
             let name = name.into_owned();
             let ask = gate::asks(asking, Action::List, [&*name]);
-            when_allowed(asking, Event::Info, ask, move |asking| read::info(asking, &name).map(now))
+            when_allowed(asking, (Event::Info, "list"), ask, move |asking| read::info(asking, &name).map(now))
         }
         Request::History { name } => {
             let name = name.into_owned();
             let ask = gate::asks(asking, Action::List, [&*name]);
-            when_allowed(asking, Event::Info, ask, move |asking| read::history(asking, &name).map(now))
+            when_allowed(asking, (Event::Info, "list"), ask, move |asking| {
+                read::history(asking, &name).map(now)
+            })
         }
         Request::GetMany { items } => {
             match gate::asks(asking, Action::Get, items.iter().map(|item| &*item.name)) {
                 None => many::get_many(asking, items).map(values),
                 ask => {
                     let items = many::into_owned(items);
-                    when_allowed(asking, Event::Get, ask, move |asking| {
+                    when_allowed(asking, (Event::Get, "get"), ask, move |asking| {
                         many::get_many(asking, items).map(values)
                     })
                 }
@@ -322,26 +332,27 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
         Request::SetMany { items, overwrite, dry_run } => {
             let batch = Batch::of(items, overwrite, dry_run);
             let ask = gate::asks(asking, Action::Set, batch.names());
-            when_allowed(asking, Event::Set, ask, move |asking| Ok(later(batch.run(asking.clone()))))
+            when_allowed(asking, (Event::Set, "set"), ask, move |asking| Ok(later(batch.run(asking.clone()))))
         }
         Request::Remove { name, purge } => {
             let name = name.into_owned();
             let ask = gate::asks(asking, Action::Remove, [&*name]);
-            when_allowed(asking, Event::Remove, ask, move |asking| {
+            let deed = if purge { "remove for good" } else { "remove" };
+            when_allowed(asking, (Event::Remove, deed), ask, move |asking| {
                 Ok(later(change::remove(asking.clone(), name, purge)))
             })
         }
         Request::Move { from, to } => {
             let (from, to) = (from.into_owned(), to.into_owned());
             let ask = gate::asks(asking, Action::Set, [&*from, &*to]);
-            when_allowed(asking, Event::Move, ask, move |asking| {
+            when_allowed(asking, (Event::Move, "rename"), ask, move |asking| {
                 Ok(later(change::rename(asking.clone(), from, to)))
             })
         }
         Request::Restore { name, version } => {
             let name = name.into_owned();
             let ask = gate::asks(asking, Action::Set, [&*name]);
-            when_allowed(asking, Event::Restore, ask, move |asking| {
+            when_allowed(asking, (Event::Restore, "restore"), ask, move |asking| {
                 Ok(later(change::restore(asking.clone(), name, version)))
             })
         }
@@ -360,19 +371,19 @@ fn begun(asking: &Asking, store: Store) -> Result<Work, Refusal<'static>> {
         return Ok(Work::Upload(store));
     }
     let ask = gate::asks(asking, Action::Set, [store.name()]);
-    when_allowed(asking, Event::Set, ask, move |asking| Ok(later(store.run(asking.clone()))))
+    when_allowed(asking, (Event::Set, "set"), ask, move |asking| Ok(later(store.run(asking.clone()))))
 }
 
 /// Begins `work` now, or when a person has said yes.
 fn when_allowed(
     asking: &Asking,
-    event: Event,
+    (event, deed): (Event, &'static str),
     ask: Option<(Asked, Option<String>)>,
     work: impl FnOnce(&Asking) -> Result<Work, Refusal<'static>> + 'static,
 ) -> Result<Work, Refusal<'static>> {
     match ask {
         None => work(asking),
-        Some((asked, rule)) => Ok(Work::Ask(Pending { event, asked, rule, then: Box::new(work) })),
+        Some((asked, rule)) => Ok(Work::Ask(Pending { event, asked, deed, rule, then: Box::new(work) })),
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::picture::process;
 use super::policy::right;
 use super::{Asking, Pending};
-use crate::answers::Answer as Remembered;
+use crate::answers::{Answer as Remembered, Unremembered};
 use crate::attest::subject::Subject;
 use crate::clock;
 use crate::gate;
@@ -43,39 +43,37 @@ pub async fn wait(
 ) -> Result<Option<Clearance>, Refusal<'static>> {
     let Asking { state, .. } = asking;
     let deadline = Instant::now() + asking.wait;
-    let mut told = None;
-    loop {
-        let mut policy = state.policy_changes();
+    let waiting = loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let put = match put(asking, pending, left).await {
-            Ok(waiting) => waiting,
+        match put(asking, pending, left).await {
+            Ok(waiting) => break waiting,
             // Its turn comes.
             Err(Refused::Asks(Unasked::Another)) if !left.is_zero() => {
                 let mut changes = state.questions().changes();
-                let changed = timeout_at(deadline, changes.changed()).await;
-                drop(changed);
-                continue;
+                // In time or not: either way it is tried once more.
+                timeout_at(deadline, changes.changed()).await.ok();
+                asking.find_out_again().await?;
+                if !asks(asking, &pending.asked) {
+                    return Ok(None);
+                }
             }
             Err(Refused::Asks(unasked)) => return Err(refused(asking, pending, unasked.into())?),
             Err(Refused::Said(refusal)) => return Err(refusal),
-        };
-        let question = put.question.clone();
-        if told != Some(question.id) {
-            told = Some(question.id);
-            asking.record(
-                Event::Ask,
-                Outcome::Allowed,
-                first(&pending.asked),
-                &format!("question:{}", question.id),
-            )?;
-            tell(question.id, left).await;
         }
+    };
+    let question = &waiting.question;
+    let mut policy = state.policy_changes();
+    for name in names(&pending.asked) {
+        asking.record(Event::Ask, Outcome::Allowed, name, &format!("question:{}", question.id))?;
+    }
+    tell(question.id, question.left(clock::now().boot)).await;
+    loop {
         let replied = tokio::select! {
             biased;
             replied = question.replied() => Some(replied),
             _ = policy.changed() => None,
             () = tokio::time::sleep_until(deadline) => {
-                put.in_vain();
+                waiting.in_vain.set(true);
                 return Err(refused(asking, pending, Said::Nothing)?);
             }
         };
@@ -90,7 +88,6 @@ pub async fn wait(
             Some(None) => return Err(refuse::lock_came()),
             // Perhaps it may by now, or may not at all.
             None => {
-                drop(put);
                 asking.find_out_again().await?;
                 if !asks(asking, &pending.asked) {
                     return Ok(None);
@@ -152,13 +149,16 @@ pub async fn approve(
     {
         return Err(refuse::usage("an answer is remembered for 1 second to 24 hours"));
     }
+    if let (Scope::Process | Scope::Program { .. }, Some(rule)) = (scope, &question.rule) {
+        return Err(unremembered(&Unremembered::Rule(rule.clone())));
+    }
     let now = clock::now();
     let answer = match scope {
         Scope::Once => None,
         Scope::Process | Scope::Program { .. } => {
             let number = state.grants().number();
             let given = state.answers().give(number, &question.subject, question.asked.clone(), scope, now);
-            given.map_err(|reason| Refusal::new(Code::Conflict, format!("not remembered: {reason}")))?;
+            given.map_err(|reason| unremembered(&reason))?;
             Some(number)
         }
     };
@@ -187,6 +187,10 @@ pub async fn refuse(
 ) -> Result<Answer<'static>, Refusal<'static>> {
     right(&asking, Event::Refuse, proof).await?;
     let state = &asking.state;
+    let question = state.questions().find(id).ok_or_else(no_question)?;
+    for name in names(&question.asked) {
+        asking.record(Event::Refuse, Outcome::Allowed, name, &format!("question:{id}"))?;
+    }
     state.questions().answer(id, Reply::No, clock::now().boot).ok_or_else(no_question)?;
     Ok(Answer::Policy(wire::Answer::Refused))
 }
@@ -196,12 +200,6 @@ struct Waiting<'a> {
     asking: &'a Asking,
     question: Rc<Question>,
     in_vain: std::cell::Cell<bool>,
-}
-
-impl Waiting<'_> {
-    fn in_vain(&self) {
-        self.in_vain.set(true);
-    }
 }
 
 impl Drop for Waiting<'_> {
@@ -227,7 +225,8 @@ async fn put<'a>(asking: &'a Asking, pending: &Pending, left: Duration) -> Resul
     let (subject, shown) = looked.ok_or_else(gone)?;
     asking.peer.still().map_err(|_| gone())?;
     let (_, asker) = asking.stand.now(&asking.state);
-    let draft = Draft { subject, asker, shown, asked: pending.asked.clone(), rule: pending.rule.clone() };
+    let Pending { asked, deed, rule, .. } = pending;
+    let draft = Draft { subject, asker, shown, asked: asked.clone(), deed, rule: rule.clone() };
     let put = asking.state.questions().put(draft, clock::now().boot, left);
     put.map(|question| Waiting { asking, question, in_vain: false.into() }).map_err(Refused::Asks)
 }
@@ -255,54 +254,44 @@ fn names(asked: &Asked) -> impl Iterator<Item = Option<&str>> {
     asked.names.iter().map(|name| Some(name.as_str())).chain(all)
 }
 
-fn first(asked: &Asked) -> Option<&str> {
-    asked.names.first().map(String::as_str)
-}
-
 fn sent(question: &Question, boot: Duration) -> Option<wire::Question<'static>> {
     let subject = &question.subject;
     let line = standing::line_of(&subject.member).into_iter().map(Text::cut).collect();
-    let (names, more) = some(&question.asked)?;
     Some(wire::Question {
         id: question.id,
-        action: question.asked.action,
-        names,
-        more,
+        deed: Text::cut(question.deed),
+        names: some(&question.asked)?,
         left_ms: u32::try_from(question.left(boot).as_millis()).unwrap_or(u32::MAX),
         rule: question.rule.clone().map(Text::cut),
         subject: question.shown.clone(),
         line: List::new(line)?,
         through_client: subject.through_client,
-        rememberable: subject.named_program().is_some(),
+        why: Text::cut(refuse::why(&question.asker)),
+        holdable: question.rule.is_none() && subject.held.is_some() && !subject.stands_for_others(),
+        rememberable: question.rule.is_none() && subject.named_program().is_some(),
     })
 }
 
 fn remembered(answer: &Remembered, boot: Duration) -> Option<wire::Remembered<'static>> {
     let rule = &answer.rule;
     let path = |file: &crate::policy::rule::Pinned| Text::cut(file.path.clone());
-    let (names, more) = some(&answer.asked)?;
     Some(wire::Remembered {
         id: answer.id,
         since: rule.made,
         pid: answer.pid.cast_unsigned(),
         name: Text::cut(answer.name.clone()),
         action: answer.asked.action,
-        names,
-        more,
+        names: some(&answer.asked)?,
         script: rule.script.as_ref().map(path),
         exe: rule.exe.as_ref().map(path),
         left_s: answer.left(boot).map(|left| u32::try_from(left.as_secs()).unwrap_or(u32::MAX)),
     })
 }
 
-type Shown = List<Text<'static, { limits::NAME }>, { limits::ASKED_SHOWN }>;
+type Shown = List<Text<'static, { limits::NAME }>, { limits::ASKED }>;
 
-/// The first names, and how many more there are.
-fn some(asked: &Asked) -> Option<(Shown, u8)> {
-    let names: Vec<_> =
-        asked.names.iter().take(limits::ASKED_SHOWN).map(|name| Text::cut(name.clone())).collect();
-    let more = u8::try_from(asked.names.len() - names.len()).ok()?;
-    Some((List::new(names)?, more))
+fn some(asked: &Asked) -> Option<Shown> {
+    List::new(asked.names.iter().map(|name| Text::cut(name.clone())).collect())
 }
 
 impl From<Unasked> for Said {
@@ -313,6 +302,10 @@ impl From<Unasked> for Said {
             Unasked::Enough => Self::Enough,
         }
     }
+}
+
+fn unremembered(reason: &Unremembered) -> Refusal<'static> {
+    Refusal::new(Code::Conflict, format!("not remembered: {reason}"))
 }
 
 fn no_question() -> Refusal<'static> {

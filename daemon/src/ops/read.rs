@@ -98,6 +98,7 @@ pub fn list(
     let entries = List::new(entries).ok_or_else(unsendable)?;
     let next = page.next.map(|id| *id.as_bytes());
     asking.listing.set(next);
+    asking.listing_cleared.replace(asking.cleared.clone().filter(|_| next.is_some()));
     Ok(Answer::Secrets(secrets::Answer::Page { entries, next }))
 }
 

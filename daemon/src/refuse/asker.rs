@@ -147,6 +147,11 @@ pub fn lacking(asker: &Asker) -> String {
     fitting("", &missing(asker, "--secrets GLOB"))
 }
 
+/// Why nothing speaks for whoever asks.
+pub fn why(asker: &Asker) -> String {
+    missing(asker, "--secrets GLOB").why
+}
+
 struct Missing {
     why: String,
     /// Complete, or not told.

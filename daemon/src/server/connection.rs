@@ -129,6 +129,8 @@ struct Connection {
     shared: Rc<Shared>,
     wire: Rc<Wire>,
     in_flight: Cell<usize>,
+    /// Requests that wait for a person.
+    waiting: Cell<usize>,
     /// Whether it has ended: nothing of it waits for a person any longer.
     over: watch::Sender<bool>,
 }
@@ -145,9 +147,18 @@ impl Connection {
     fn of(shared: &Rc<Shared>, met: Met, stand: Stand) -> (Rc<Self>, Inbox) {
         let Met { peer, wire, inbox, wait } = met;
         let (state, stand) = (shared.state.clone(), Rc::new(stand));
-        let asking = Asking { state, peer, stand, cleared: None, wait, listing: Rc::default() };
+        let asking = Asking {
+            state,
+            peer,
+            stand,
+            cleared: None,
+            wait,
+            listing: Rc::default(),
+            listing_cleared: Rc::default(),
+        };
         let over = watch::Sender::new(false);
-        (Rc::new(Self { asking, shared: shared.clone(), wire, in_flight: Cell::new(0), over }), inbox)
+        let (in_flight, waiting) = (Cell::new(0), Cell::new(0));
+        (Rc::new(Self { asking, shared: shared.clone(), wire, in_flight, waiting, over }), inbox)
     }
 
     async fn serve(self: Rc<Self>, mut inbox: Inbox, shared: &Shared, kind: Kind) -> Ended {
@@ -335,11 +346,11 @@ impl Connection {
     /// person holds nothing that others need: it has room of its own, and where that is taken it is
     /// refused at once.
     async fn ask(self: &Rc<Self>, id: u32, pending: Pending) -> Result<(), Ended> {
-        if self.shared.waiting.get() >= limits::WAITING {
+        if self.shared.waiting.get() >= limits::WAITING || self.waiting.get() >= limits::WAITING_OF_ONE {
             return self.go_on(id, pending.then, None).await;
         }
         let connection = self.clone();
-        for count in [&self.in_flight, &self.shared.waiting] {
+        for count in [&self.waiting, &self.shared.waiting] {
             count.set(count.get() + 1);
         }
         let (mut locks, mut over) = (self.asking.state.locks(), self.over.subscribe());
@@ -355,7 +366,7 @@ impl Connection {
                 _ = over.wait_for(|over| *over) => Err(refuse::gone(connection.peer().evidence().kernel.pid)),
                 cleared = ops::wait(&connection.asking, &pending, tell) => cleared,
             };
-            for count in [&connection.in_flight, &connection.shared.waiting] {
+            for count in [&connection.waiting, &connection.shared.waiting] {
                 count.set(count.get() - 1);
             }
             let went_on = match cleared {

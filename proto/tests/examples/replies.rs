@@ -261,7 +261,6 @@ fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
         name: text("python3"),
         action: Action::Get,
         names: list(vec![text("aws/prod/key")]),
-        more: 0,
         script: Some(text("/home/u/deploy.py")),
         exe: Some(text("/usr/bin/python3.13")),
         left_s: Some(900),
@@ -291,14 +290,15 @@ fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
 fn question() -> Question<'static> {
     Question {
         id: 3,
-        action: Action::Get,
+        deed: text("get"),
         names: list(vec![text("aws/prod/key"), text("db")]),
-        more: 1,
         left_ms: 58_000,
         rule: Some(text("careful")),
         subject: process(4711, "python3"),
         line: list(vec![text("bash"), text("python3")]),
         through_client: true,
+        why: text("no rule allows that"),
+        holdable: false,
         rememberable: true,
     }
 }
