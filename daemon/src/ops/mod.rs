@@ -3,7 +3,7 @@
 //!
 //! | answered | by | needs |
 //! |---|---|---|
-//! | at once, locked or not | [`status`], [`doctor`], lock, stop, [`panic`] | nothing |
+//! | at once, locked or not | [`status`], [`doctor`], lock, stop, [`mod@panic`] | nothing |
 //! | after the password | [`unlock`], [`password`], [`settings`] | the master password, throttled |
 //! | after a look at the program | [`picture`] | nothing, of oneself |
 //! | by a granted terminal or the password | [`policy`], [`question`], [`picture`] | either |
