@@ -141,6 +141,7 @@ pub fn vault(error: &Error) -> Refusal<'static> {
         Error::NotFound | Error::NoSuchVersion => (Code::NotFound, error.to_string()),
         Error::Name | Error::TooLarge | Error::Empty => (Code::Usage, error.to_string()),
         Error::NotAFile => (Code::Storage, "the vault's path is not a regular file".to_owned()),
+        Error::RedoNotAFile => (Code::Storage, format!("{error}: nothing was changed. Take it away")),
         Error::Stale { .. } | Error::Random(_) | Error::Kdf(_) => (Code::Error, error.to_string()),
     };
     Refusal::new(code, text)

@@ -198,6 +198,97 @@ fn a_full_disk_loses_nothing() {
 }
 
 #[test]
+fn what_fits_into_the_vault_is_stored_without_room_for_its_record() {
+    if left_out_without_root("a small file system") {
+        return;
+    }
+    let world = World::new();
+    world.mount_tmpfs(&world.data(), 4096);
+    world.start(PASSWORD);
+    let redo = world.data().join("glassdome/vault.redo");
+    assert!(!redo.exists());
+    let left = 160 * 1024;
+    fs::write(world.data().join("filler"), vec![7; (available(&world.data()) - left) as usize]).unwrap();
+    assert!(available(&world.data()) <= left);
+    for number in 0..3 {
+        world.set("small", value(number, 100));
+        assert!(!redo.exists(), "it would take what the vault needs");
+    }
+    world.daemon().expect("a daemon runs").kill();
+    world.start(PASSWORD);
+    assert_eq!(number_of(&world.ctl(&["get", "small"]).ok()), Some(2));
+    assert_sound(&world);
+}
+
+#[test]
+fn a_full_disk_is_no_reason_not_to_unlock() {
+    if left_out_without_root("a small file system") {
+        return;
+    }
+    let world = World::new();
+    world.mount_tmpfs(&world.data(), 4096);
+    world.start(PASSWORD);
+    world.set("first", value(0, 100));
+    assert!(world.data().join("glassdome/vault.redo").exists());
+    let filler = fs::File::create(world.data().join("filler")).unwrap();
+    let page = [7; 4096];
+    while std::io::Write::write_all(&mut &filler, &page).is_ok() {}
+    assert_eq!(available(&world.data()), 0);
+    let mut stored = 0;
+    while stored < 20 {
+        let number = stored + 1;
+        let name = format!("n/{number}");
+        let set = world.ctl(&["set", &name, "--stdin"]).stdin(value(number, 5_000)).output();
+        if set.code != 0 {
+            set.refused(12);
+            break;
+        }
+        stored = number;
+    }
+    eprintln!("{stored} stored on the full disk");
+    assert!(stored >= 3);
+    world.daemon().expect("a daemon runs").kill();
+    for _ in 0..2 {
+        world.unlock("wrong", &[]).refused(7);
+        // The wait that it costs is as long as ever, and no longer.
+        assert!(wait_until(|| world.unlock(PASSWORD, &[]).code == 0, Duration::from_secs(10)));
+        for number in 1..=stored {
+            assert_eq!(number_of(&world.ctl(&["get", &format!("n/{number}")]).ok()), Some(number));
+        }
+        world.daemon().expect("a daemon runs").kill();
+    }
+    fs::remove_file(world.data().join("filler")).unwrap();
+    world.start(PASSWORD);
+    world.set("first", value(1, 100_000));
+    world.ctl(&["stop"]).ok();
+    assert!(wait_until(|| !world.data().join("glassdome/vault.redo").exists(), Duration::from_secs(10)));
+    world.start(PASSWORD);
+    assert_eq!(number_of(&world.ctl(&["get", &format!("n/{stored}")]).ok()), Some(stored));
+    assert_sound(&world);
+}
+
+#[test]
+fn a_copy_put_back_stays_as_it_was() {
+    let world = World::unlocked();
+    world.set("a/b", b"1");
+    world.ctl(&["stop"]).ok();
+    let vault = world.data().join("glassdome/vault");
+    assert!(wait_until(|| !vault.with_file_name("vault.redo").exists(), Duration::from_secs(10)));
+    let backup = fs::read(&vault).unwrap();
+    world.start(PASSWORD);
+    // What the unlock wrote is not in the copy; the sealed state is the same.
+    let before = fs::read(&vault).unwrap();
+    world.ctl(&["rm", "a/b"]).ok();
+    assert!(wait_until(|| fs::read(&vault).unwrap() != before, Duration::from_secs(10)), "it is settled");
+    thread::sleep(Duration::from_millis(500));
+    world.daemon().expect("a daemon runs").kill();
+    assert!(vault.with_file_name("vault.redo").exists());
+    fs::write(&vault, backup).unwrap();
+    world.start(PASSWORD);
+    assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1");
+}
+
+#[test]
 fn a_full_log_lets_nothing_out() {
     if left_out_without_root("a small file system") {
         return;

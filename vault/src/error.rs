@@ -45,6 +45,9 @@ pub enum Error {
     /// The path leads to something that is not a regular file.
     #[error("not a regular file")]
     NotAFile,
+    /// What lies beside the vault in the place of its records of changes is not a regular file.
+    #[error("vault.redo beside the vault is not a regular file")]
+    RedoNotAFile,
     /// A name is empty, too long, holds control characters or is not in normal form C.
     #[error("not a valid name")]
     Name,

@@ -12,6 +12,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::Error;
 use crate::store::{Op, Table};
@@ -60,9 +61,9 @@ impl Redo {
     /// Calls `make` with one change after the other until it says that one does not follow.
     ///
     /// # Errors
-    /// Those of `make`; [`Error::Storage`] if the file is there and cannot be read.
+    /// Those of `make`; [`Error::RedoNotAFile`]; [`Error::Storage`] if the file is there and cannot be read.
     pub fn replay(&mut self, mut make: impl FnMut(Change) -> Result<bool, Error>) -> Result<(), Error> {
-        let Some(bytes) = self.read().map_err(Error::Storage)? else { return Ok(()) };
+        let Some(bytes) = self.read()? else { return Ok(()) };
         while let Some((change, length)) = record(bytes.get(self.end as usize..).unwrap_or_default()) {
             if !make(change)? {
                 break;
@@ -80,11 +81,11 @@ impl Redo {
     /// Brings a record to the disk. In force from [`Redo::keep`] on.
     ///
     /// # Errors
-    /// [`Error::Storage`]; then [`Redo::drop_last`] is to be called.
+    /// [`Error::Storage`], [`Error::RedoNotAFile`]; then [`Redo::drop_last`] is to be called.
     pub fn record(&mut self, record: &[u8]) -> Result<(), Error> {
         let end = self.end;
         self.next = record.len() as u64;
-        let file = self.file().map_err(Error::Storage)?;
+        let file = self.file()?;
         file.write_all_at(record, end).and_then(|()| file.sync_data()).map_err(Error::Storage)
     }
 
@@ -100,12 +101,23 @@ impl Redo {
         {
             // If the disk takes this no more than that, it alone knows what will be there.
             let _ = file.set_len(self.end).and_then(|()| file.sync_data());
+            if self.end == 0 {
+                self.discard();
+            }
         }
     }
 
-    /// The vault's file has it all. What lies here follows nothing any more, and is written over.
+    /// The vault's file has it all, on the disk. What lies here would still follow a copy that was made of the vault
+    /// before: without the head of the first record, nothing is replayed. That is not synced on its own: a copy put
+    /// back after a crash is seen as the system has it, and one put back after a power cut is a matter of the manual.
     pub fn reset(&mut self) {
-        self.end = 0;
+        if std::mem::take(&mut self.end) == 0 {
+            return;
+        }
+        let wiped = self.file().and_then(|file| file.write_all_at(&[0; HEAD], 0).map_err(Error::Storage));
+        if wiped.is_err() {
+            self.discard();
+        }
     }
 
     /// The vault is closed, and has it all.
@@ -114,44 +126,60 @@ impl Redo {
         let _ = fs::remove_file(&self.path);
     }
 
-    fn read(&self) -> io::Result<Option<Vec<u8>>> {
-        let file = match OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&self.path)
-        {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file?,
+    /// Takes away what holds nothing that is in force.
+    fn discard(&mut self) {
+        self.file = None;
+        // A disk that refuses this as well keeps what it has.
+        let _ = fs::remove_file(&self.path);
+    }
+
+    fn read(&self) -> Result<Option<Vec<u8>>, Error> {
+        let (file, length) = match self.open(OpenOptions::new().read(true)) {
+            Err(Error::Storage(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
         };
-        let about = file.metadata()?;
-        if !about.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let mut bytes = vec![0; about.len().min(CAPACITY) as usize];
-        file.read_exact_at(&mut bytes, 0)?;
+        let mut bytes = vec![0; length.min(CAPACITY) as usize];
+        file.read_exact_at(&mut bytes, 0).map_err(Error::Storage)?;
         Ok(Some(bytes))
     }
 
     /// Opened at the first change. Its name is on the disk before anything relies on it.
-    fn file(&mut self) -> io::Result<&File> {
-        match &mut self.file {
-            Some(file) => Ok(file),
-            none => {
-                let mut options = OpenOptions::new();
-                options
-                    .write(true)
-                    .create(true)
-                    .truncate(false)
-                    .mode(0o600)
-                    .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-                let file = options.open(&self.path)?;
-                let there = file.metadata()?.len().min(CAPACITY);
-                file.write_all_at(&vec![0; (CAPACITY - there) as usize], there)?;
-                let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
-                Ok(none.insert(file))
+    fn file(&mut self) -> Result<&File, Error> {
+        if self.file.is_none() {
+            let mut options = OpenOptions::new();
+            let (file, length) = self.open(options.write(true).create(true).truncate(false).mode(0o600))?;
+            let there = length.min(CAPACITY);
+            let filled = file.write_all_at(&vec![0; (CAPACITY - there) as usize], there);
+            if filled.is_err() {
+                // The room that was left is of more use to the vault's file.
+                match there {
+                    0 => self.discard(),
+                    _ => file.set_len(there).map_err(Error::Storage)?,
+                }
             }
+            filled.and_then(|()| self.sync_name()).map_err(Error::Storage)?;
+            self.file = Some(file);
         }
+        Ok(self.file.as_ref().expect("it was opened above"))
+    }
+
+    /// What lies there and its length, in bytes, if it is a file. Never waits for who might write into a pipe.
+    fn open(&self, options: &mut OpenOptions) -> Result<(File, u64), Error> {
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = options.custom_flags(flags.bits().cast_signed()).open(&self.path).map_err(|error| {
+            // open(2): a symbolic link; a pipe that nobody reads, a socket, a device that is not there; a directory.
+            match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::LOOP | Errno::NXIO | Errno::ISDIR) => Error::RedoNotAFile,
+                _ => Error::Storage(error),
+            }
+        })?;
+        let about = file.metadata().map_err(Error::Storage)?;
+        if about.is_file() { Ok((file, about.len())) } else { Err(Error::RedoNotAFile) }
+    }
+
+    fn sync_name(&self) -> io::Result<()> {
+        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     }
 }
 
@@ -212,9 +240,9 @@ fn record(bytes: &[u8]) -> Option<(Change, usize)> {
             0 => None,
             _ => Some(piece(&mut rest)?.to_vec()),
         };
-        // What no change of the vault touches was not recorded by us.
+        // What is never written again was not recorded by us.
         let table = Table::ALL.into_iter().find(|known| *known as u8 == table)?;
-        if matches!(table, Table::Header | Table::Plain) {
+        if matches!(table, Table::Header) {
             return None;
         }
         ops.push((table, key, row));

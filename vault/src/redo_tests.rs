@@ -101,17 +101,65 @@ fn what_is_no_file_of_ours_is_not_followed() {
     let Change { base, ops } = change(1, 1);
     let mut redo = Redo::of(&vault);
     let record = redo.prepare(&base, &ops).unwrap();
-    assert!(matches!(redo.record(&record), Err(Error::Storage(_))));
-    assert!(matches!(Redo::of(&vault).replay(|_| Ok(true)), Err(Error::Storage(_))));
+    assert!(matches!(redo.record(&record), Err(Error::RedoNotAFile)));
+    assert!(matches!(Redo::of(&vault).replay(|_| Ok(true)), Err(Error::RedoNotAFile)));
     assert_eq!(fs::read(&other).unwrap(), b"precious");
 }
 
 #[test]
-fn no_record_touches_what_no_change_touches() {
-    for table in [Table::Header, Table::Plain] {
-        let bytes = written(b"base", &[(table, vec![1], Some(vec![2]))]).unwrap();
-        assert_eq!(record(&bytes), None);
+fn a_pipe_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let (vault, pipe) = (directory.path().join("vault"), directory.path().join("vault.redo"));
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let Change { base, ops } = change(1, 1);
+        let mut redo = Redo::of(&vault);
+        let record = redo.prepare(&base, &ops).unwrap();
+        done.send((redo.replay(|_| Ok(true)), redo.record(&record))).unwrap();
+        // Somebody reads from it.
+        let _reader = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+        done.send((redo.replay(|_| Ok(true)), redo.record(&record))).unwrap();
+    });
+    for _ in 0..2 {
+        let ended = ended.recv_timeout(std::time::Duration::from_secs(10)).expect("it does not wait");
+        assert!(matches!(ended, (Err(Error::RedoNotAFile), Err(Error::RedoNotAFile))), "{ended:?}");
     }
+}
+
+#[test]
+fn what_the_vault_has_is_not_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let vault = directory.path().join("vault");
+    let mut redo = Redo::of(&vault);
+    record_all(&mut redo, &[change(1, 10), change(2, 10)]);
+    redo.reset();
+    assert_eq!(replayed(&mut Redo::of(&vault), 9), []);
+    // Found at an opening, and in the vault from then on.
+    record_all(&mut redo, &[change(3, 10)]);
+    let mut again = Redo::of(&vault);
+    assert_eq!(replayed(&mut again, 1), [change(3, 10)]);
+    again.reset();
+    assert_eq!(replayed(&mut Redo::of(&vault), 9), []);
+}
+
+#[test]
+fn no_empty_file_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut redo = Redo::of(&directory.path().join("vault"));
+    let record = redo.prepare(&[2; 80], &change(2, 10).ops).unwrap();
+    redo.record(&record).unwrap();
+    assert!(redo.path.exists());
+    redo.drop_last();
+    assert!(!redo.path.exists());
+    record_all(&mut redo, &[change(3, 10)]);
+    assert_eq!(fs::metadata(&redo.path).unwrap().len(), CAPACITY);
+}
+
+#[test]
+fn no_record_touches_what_no_change_touches() {
+    let bytes = written(b"base", &[(Table::Header, vec![1], Some(vec![2]))]).unwrap();
+    assert_eq!(record(&bytes), None);
 }
 
 proptest! {

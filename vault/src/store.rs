@@ -146,7 +146,7 @@ impl Store {
 
     /// Writes and deletes rows in one step, whatever is there. On the disk when this returns.
     pub fn put(&self, ops: Vec<Op>) -> Result<(), Error> {
-        self.write(|open| open.settle(None, &ops))
+        self.write(|open| open.put(&ops))
     }
 
     /// Brings everything into the file.
@@ -164,7 +164,9 @@ impl Store {
             // redb serves nothing more after an I/O error. Closed, the file is opened again by the next call.
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
             // What could not be written is recorded beside it, if it was acknowledged.
-            let _ = open.take().map(Open::close);
+            if let Some(Ok(mut redo)) = open.take().map(Open::close) {
+                redo.reset();
+            }
         }
         result
     }
@@ -226,31 +228,63 @@ impl Open {
     }
 
     fn change(&self, base: &[u8], ops: &[Op]) -> Result<(), Error> {
-        let mut record = self.redo().prepare(base, ops);
-        if record.is_none() && !self.redo().is_empty() {
+        if self.record(Some(base), ops)? {
+            return Ok(());
+        }
+        if !self.redo().is_empty() {
             // Then there is room: in the record's file, and where something was removed.
             self.settle(None, &[])?;
-            record = self.redo().prepare(base, ops);
+            if self.record(Some(base), ops)? {
+                return Ok(());
+            }
         }
-        let Some(record) = record else { return self.settle(Some(base), ops) };
+        self.settle(Some(base), ops)
+    }
+
+    /// A row or two must not wait until there is room for all that was recorded.
+    fn put(&self, ops: &[Op]) -> Result<(), Error> {
+        if self.record(None, ops)? { Ok(()) } else { self.settle(None, ops) }
+    }
+
+    /// Makes a change as a record, on top of the sealed state `base`, or behind the last record if there is one.
+    /// `false` if there is no room for it, or no such record: then nothing is changed.
+    fn record(&self, base: Option<&[u8]>, ops: &[Op]) -> Result<bool, Error> {
         let mut transaction = begin(&self.database, Durability::None)?;
-        write(&mut transaction, Some(base), ops)?;
+        // Nobody else changes anything from here on, nor moves the end of the records.
         let mut redo = self.redo();
-        let made = redo.record(&record).and_then(|()| transaction.commit().map_err(committing));
-        if made.is_ok() {
-            redo.keep()
-        } else {
-            redo.drop_last()
+        let found;
+        let follows = match base {
+            Some(base) => base,
+            // It leaves the sealed state as it is. At the beginning it would follow what has it already.
+            None if redo.is_empty() => return Ok(false),
+            None => {
+                found = Reader::new(&self.database)?.get(Table::Sealed, state::KEY)?;
+                let Some(found) = &found else { return Ok(false) };
+                found.value()
+            }
+        };
+        let Some(record) = redo.prepare(follows, ops) else { return Ok(false) };
+        write(&mut transaction, base, ops)?;
+        if let Err(error) = redo.record(&record) {
+            redo.drop_last();
+            return if no_room(&error) { Ok(false) } else { Err(error) };
         }
-        made
+        let made = transaction.commit().map_err(committing);
+        match made {
+            Ok(()) => redo.keep(),
+            Err(_) => redo.drop_last(),
+        }
+        made.map(|()| true)
     }
 
     /// Brings everything into the file, and `ops` with it, on top of the sealed state `base` if there is one.
     fn settle(&self, base: Option<&[u8]>, ops: &[Op]) -> Result<(), Error> {
         let mut transaction = begin(&self.database, Durability::Immediate)?;
+        // Held until the records are no longer in force: none is added to them in between.
+        let mut redo = self.redo();
         write(&mut transaction, base, ops)?;
         transaction.commit().map_err(committing)?;
-        self.redo().reset();
+        redo.reset();
         Ok(())
     }
 
@@ -380,6 +414,12 @@ fn write(transaction: &mut WriteTransaction, base: Option<&[u8]>, ops: &[Op]) ->
 /// Runs redb. Its panics mean that the file is damaged.
 fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(Error::Corrupt(Damage::Store)))
+}
+
+/// Whether a file could not grow.
+fn no_room(error: &Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error, Error::Storage(error) if matches!(error.kind(), FileTooLarge | QuotaExceeded | StorageFull))
 }
 
 fn opening(error: DatabaseError) -> Error {

@@ -45,7 +45,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NewerVersion`], [`Error::WeakenedKdf`], [`Error::Corrupt`], [`Error::InUse`],
-    /// [`Error::NotAFile`], [`Error::Storage`].
+    /// [`Error::NotAFile`], [`Error::RedoNotAFile`], [`Error::Storage`].
     pub fn open(path: &Path) -> Result<Found, Error> {
         match fs::metadata(path) {
             Ok(metadata) if !metadata.is_file() => return Err(Error::NotAFile),

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use glassdome_vault::CheckStep;
+use glassdome_vault::{CheckStep, Throttle};
 use support::{NOW, PASSWORD, derive, fresh, present, value_edit};
 
 /// Set where the writer is: the vault's path.
@@ -113,6 +113,102 @@ fn a_change_lies_beside_the_file_until_it_is_settled() {
     let (_seven, foreign) = as_it_lies(&other.path, false);
     std::fs::copy(it.path.with_file_name("vault.redo"), foreign.with_file_name("vault.redo")).unwrap();
     assert_eq!(present(&foreign).read(&other.keys, "s").unwrap().value(), Some(&b"other"[..]));
+}
+
+#[test]
+fn a_copy_put_back_stays_as_it_was() {
+    let it = fresh();
+    it.set("s", b"one");
+    it.vault.settle().unwrap();
+    let (_backup, backup) = as_it_lies(&it.path, false);
+    it.change(|draft| draft.remove("s", false, NOW)).unwrap();
+    let put_back = || {
+        let (directory, restored) = as_it_lies(&it.path, true);
+        std::fs::copy(&backup, &restored).unwrap();
+        let vault = present(&restored);
+        drop(directory);
+        vault.read(&it.keys, "s").map(|opened| opened.value().unwrap().to_vec())
+    };
+    assert!(put_back().is_err(), "control: what is not settled follows");
+    it.vault.settle().unwrap();
+    assert_eq!(put_back().unwrap(), b"one");
+    // As it is when what lay there was found at an opening.
+    it.set("t", b"two");
+    let (_killed, killed) = as_it_lies(&it.path, true);
+    let again = present(&killed);
+    again.settle().unwrap();
+    let (_copy, copy) = as_it_lies(&killed, true);
+    std::fs::copy(&it.path, &copy).unwrap();
+    assert!(present(&copy).read(&it.keys, "t").is_err());
+}
+
+#[test]
+fn a_wrong_password_does_not_wait_for_what_is_not_settled() {
+    let it = fresh();
+    let first = Throttle { failures: 1, not_before: 5 };
+    it.vault.store_throttle(&first).unwrap();
+    assert!(
+        !it.path.with_file_name("vault.redo").exists(),
+        "with nothing recorded it lies in the vault's file"
+    );
+    it.set("s", b"one");
+    let file = std::fs::read(&it.path).unwrap();
+    let second = Throttle { failures: 2, not_before: 9 };
+    it.vault.store_throttle(&second).unwrap();
+    it.vault.store_panic(Some(7)).unwrap();
+    it.set("t", b"two");
+    it.vault.store_panic(None).unwrap();
+    it.vault.store_panic(Some(8)).unwrap();
+    assert_eq!(std::fs::read(&it.path).unwrap(), file, "nothing was settled");
+    let (_alone, alone) = as_it_lies(&it.path, false);
+    assert_eq!(present(&alone).throttle().unwrap(), first, "control");
+    let (_whole, whole) = as_it_lies(&it.path, true);
+    for _ in 0..2 {
+        let vault = present(&whole);
+        assert_eq!((vault.throttle().unwrap(), vault.panic().unwrap()), (second, Some(8)));
+        assert_eq!(vault.read(&it.keys, "t").unwrap().value(), Some(&b"two"[..]));
+    }
+    // Settled, none of it is made again.
+    it.vault.settle().unwrap();
+    it.vault.store_throttle(&Throttle::default()).unwrap();
+    let (_later, later) = as_it_lies(&it.path, true);
+    assert_eq!(present(&later).throttle().unwrap(), Throttle::default());
+}
+
+#[test]
+fn changes_of_many_at_once_are_all_recorded() {
+    let it = fresh();
+    let value = vec![7; 30_000];
+    std::thread::scope(|scope| {
+        let settler = scope.spawn(|| {
+            for _ in 0..200 {
+                it.vault.settle().unwrap();
+                std::thread::yield_now();
+            }
+        });
+        for client in 0..4 {
+            let (it, value) = (&it, &value);
+            scope.spawn(move || {
+                for number in 0..12 {
+                    let name = format!("c{client}/{number}");
+                    let set = || it.change(|draft| draft.set(&name, value_edit(value), NOW));
+                    while let Err(error) = set() {
+                        assert!(matches!(error, glassdome_vault::Error::Conflict), "{error:?}");
+                    }
+                }
+            });
+        }
+        settler.join().unwrap();
+    });
+    // Nothing writes any more: what the disk has is everything.
+    let (_directory, copy) = as_it_lies(&it.path, true);
+    let vault = present(&copy);
+    for client in 0..4 {
+        for number in 0..12 {
+            let found = vault.read(&it.keys, &format!("c{client}/{number}")).unwrap();
+            assert_eq!(found.value(), Some(&value[..]), "{client}/{number}");
+        }
+    }
 }
 
 #[test]
