@@ -80,6 +80,11 @@ fn fill(path: &Path) -> Result<(), Error> {
 /// them.
 pub fn open(file: &[u8]) {
     let honest = honest();
+    // What the last one left beside it follows the honest file, and would be taken for its own.
+    match fs::remove_file(honest.path.with_extension("redo")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+        _ => {}
+    }
     fs::write(&honest.path, file).expect("a file is written");
     open_as_it_lies();
 }
