@@ -156,8 +156,14 @@ def show(terminal, home):
     run("ctl whoami", "bash", "granted: typed in a terminal where the master password was typed")
     run("ctl grants", "this terminal")
 
-    title("A script is somebody else: it is refused, and told what would allow it.")
+    title("A script is somebody else: it waits for you, and you see who it is.")
     run("cat deploy.sh deploy.py")
+    run("./deploy.sh > out 2>&1 & sleep 2; cat out", "waiting for you: type 'ctl approve 1'")
+    run("ctl approve 1", "get app/API_TOKEN", "deploy.sh", "allowed once", answers=[(r"No: \[n\] ", "y")])
+    run("wait; cat out", "shell: 11 bytes")
+
+    title("Where nobody is there to answer, it is refused at once, and told what would allow it.")
+    run("export GLASSDOME_WAIT=0")
     run("./deploy.sh", "no rule allows that", "ctl policy allow --secrets 'app/API_TOKEN' --script", code=4)
     run("./deploy.py", "no rule allows that", "ctl policy allow --secrets 'app/DB_PASSWORD' --script", code=4)
 
