@@ -141,6 +141,11 @@ fn a_value_of_many_chunks_comes_back_whole() {
     assert_eq!(told(served, get).unwrap(), value);
 }
 
+fn upload(mut connection: Connection, value: &[u8]) -> Result<u64, Error> {
+    let name = Name::parse("a").unwrap();
+    connection.set(Upload { name, field: None, expires: None, expect: Expect::Any, canary: false, value })
+}
+
 #[test]
 fn a_value_of_many_chunks_is_sent_whole() {
     let value: Vec<u8> = (0..limits::VALUE).map(|i| (i % 253) as u8).collect();
@@ -165,17 +170,7 @@ fn a_value_of_many_chunks_is_sent_whole() {
         assert!(received == expected);
         daemon.reply(id, Outcome::Ok(Answer::Secrets(secrets::Answer::Stored { version: 9 })));
     };
-    let upload = |mut connection: Connection| {
-        let name = Name::parse("a").unwrap();
-        connection.set(Upload {
-            name,
-            field: None,
-            expires: None,
-            expect: Expect::Any,
-            canary: false,
-            value: &value,
-        })
-    };
+    let upload = |connection| upload(connection, &value);
     assert_eq!(told(served, upload).unwrap(), 9);
 }
 
@@ -391,16 +386,6 @@ fn a_large_value_is_sent_whole_behind_a_token() {
         }
         daemon.reply(id, Outcome::Ok(Answer::Secrets(secrets::Answer::Stored { version: 2 })));
     };
-    let upload = |mut connection: Connection| {
-        let name = Name::parse("a").unwrap();
-        connection.set(Upload {
-            name,
-            field: None,
-            expires: None,
-            expect: Expect::Any,
-            canary: false,
-            value: &value,
-        })
-    };
+    let upload = |connection| upload(connection, &value);
     assert_eq!(told(served, with_token(upload)).unwrap(), 2);
 }

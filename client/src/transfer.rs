@@ -79,10 +79,7 @@ impl Connection {
         let total = u32::try_from(value.len()).map_err(|_| too_long())?;
         let (first, rest) = value.split_at(value.len().min(limits::CHUNK));
         let first = Bytes::new(first).ok_or_else(too_long)?;
-        let request = match canary {
-            false => secrets::Request::Set { name, field, expires, expect, total, first },
-            true => secrets::Request::SetCanary { name, field, expires, expect, total, first },
-        };
+        let request = secrets::Request::Set { name, field, expires, expect, canary, total, first };
         let id = self.begin(Body::Secrets(request))?;
         if !rest.is_empty() {
             // From here on, input means that the daemon has something to say about this value.

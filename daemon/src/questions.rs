@@ -99,7 +99,7 @@ impl Question {
 #[derive(Debug)]
 pub struct Draft {
     /// Who asks.
-    pub subject: Subject,
+    pub subject: Rc<Subject>,
     /// As the lines of refusals tell it.
     pub asker: Rc<Asker>,
     /// As a person is shown it.
@@ -182,7 +182,7 @@ impl Questions {
         recent.push_back(now);
         let question = Rc::new(Question {
             id: self.number(),
-            subject: Rc::new(subject),
+            subject,
             asker,
             shown,
             asked,

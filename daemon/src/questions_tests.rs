@@ -37,6 +37,7 @@ fn draft(runs: &Runs, names: &[&str]) -> Draft {
     let shown = crate::ops::shown_process(&subject.member, subject.program.as_ref());
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     let asked = Asked { action: Action::Get, names };
+    let subject = Rc::new(subject);
     Draft { subject, asker: Rc::default(), shown, asked, deed: "get", rule: None }
 }
 

@@ -41,6 +41,8 @@ pub enum Request<'a> {
         expires: Option<u64>,
         /// What must be there for this to be done.
         expect: Expect,
+        /// Whether it is bait from then on: whoever asks for its value is refused, and the session ends.
+        canary: bool,
         /// Bytes of the whole value.
         total: u32,
         /// The first part; [`crate::Body::More`] brings the rest.
@@ -93,25 +95,6 @@ pub enum Request<'a> {
         /// Which, at least one.
         #[serde(borrow)]
         items: List<Wanted<'a>, { limits::MANY }>,
-    },
-    /// As [`Request::Set`], and from then on the secret is bait: whoever asks for its value is refused, and the
-    /// session ends.
-    SetCanary {
-        /// Which secret.
-        #[serde(borrow)]
-        name: Name<'a>,
-        /// Which field; the main value if none.
-        #[serde(borrow)]
-        field: Option<Field<'a>>,
-        /// As of [`Request::Set`].
-        expires: Option<u64>,
-        /// What must be there for this to be done.
-        expect: Expect,
-        /// Bytes of the whole value.
-        total: u32,
-        /// The first part; [`crate::Body::More`] brings the rest.
-        #[serde(borrow)]
-        first: Bytes<'a, { limits::CHUNK }>,
     },
 }
 
@@ -176,7 +159,7 @@ pub enum Answer<'a> {
     },
     /// To [`Request::Info`].
     Info(#[serde(borrow)] Info<'a>),
-    /// To [`Request::Set`], [`Request::SetCanary`] and [`Request::Restore`].
+    /// To [`Request::Set`] and [`Request::Restore`].
     Stored {
         /// The version that is current now.
         version: u64,

@@ -266,7 +266,7 @@ class Connection:
         return values
 
     def set(self, name, value, field=None, expires=None, expect=b"\x00"):
-        body = b"\x01\x03" + blob(name) + option(field, blob) + option(expires) + expect
+        body = b"\x01\x03" + blob(name) + option(field, blob) + option(expires) + expect + b"\x00"
         number = self.ask(body + varint(len(value)) + blob(value[:CHUNK]))
         for start in range(CHUNK, len(value), CHUNK):
             self.wire.sendall(frame(varint(number) + b"\x03" + blob(value[start:start + CHUNK])))

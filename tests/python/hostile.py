@@ -175,7 +175,7 @@ def uploads(path):
     held, codes = [], {}
     for _ in range(40):
         connection = Connection(path)
-        body = b"\x01\x03" + blob("half") + b"\x00\x00\x00" + varint(1 << 20) + blob(bytes(CHUNK))
+        body = b"\x01\x03" + blob("half") + b"\x00\x00\x00\x00" + varint(1 << 20) + blob(bytes(CHUNK))
         connection.ask(body)
         held.append(connection)
     for connection in held:
@@ -204,11 +204,11 @@ CASES = {
     "many-items": after_hello(request(1, b"\x01\x04", varint(2**32 - 1))),
     "long-varint": after_hello(frame(b"\xff" * 64)),
     "part-of-nothing": after_hello(request(1, b"\x03", blob(b"x"))),
-    "endless-upload": after_hello(request(1, b"\x01\x03", blob("a"), b"\0\0\0", varint(4), blob(b"abc"))
+    "endless-upload": after_hello(request(1, b"\x01\x03", blob("a"), b"\0\0\0\0", varint(4), blob(b"abc"))
                                   + request(1, b"\x03", blob(b"de"))),
-    "empty-part": after_hello(request(1, b"\x01\x03", blob("a"), b"\0\0\0", varint(4), blob(b"abc"))
+    "empty-part": after_hello(request(1, b"\x01\x03", blob("a"), b"\0\0\0\0", varint(4), blob(b"abc"))
                               + request(1, b"\x03", blob(b""))),
-    "over-1-mib": after_hello(request(1, b"\x01\x03", blob("a"), b"\0\0\0", varint(2**32 - 1), blob(b"abc"))
+    "over-1-mib": after_hello(request(1, b"\x01\x03", blob("a"), b"\0\0\0\0", varint(2**32 - 1), blob(b"abc"))
                               + frame(b"\xff")),
     "silent": instead_of_hello(b""),
     "no-hello": instead_of_hello(request(1, STATUS)),

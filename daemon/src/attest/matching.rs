@@ -215,9 +215,7 @@ fn holds(pinned: &Pinned, file: &FileFacts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::rule::Origin;
-    use glassdome_proto::Glob;
-    use glassdome_proto::policy::{Action, Decision};
+    use glassdome_proto::policy::Decision;
     use std::fs;
     use std::process::{Child, Command, Stdio};
 
@@ -231,21 +229,7 @@ mod tests {
     }
 
     fn rule(exe: Pinned, script: Option<Pinned>) -> Arc<Rule> {
-        let secrets = vec![Glob::parse("**").unwrap()];
-        Arc::new(Rule {
-            id: "r".into(),
-            origin: Origin::Sealed,
-            decision: Decision::Allow,
-            secrets,
-            actions: vec![Action::Get],
-            exe: Some(exe),
-            script,
-            unit: None,
-            process: None,
-            rate: None,
-            expires: None,
-            made: 0,
-        })
+        Arc::new(Rule { exe: Some(exe), script, ..Rule::any() })
     }
 
     /// A shell script that waits to be ended.

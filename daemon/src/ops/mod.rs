@@ -323,11 +323,8 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
                 }
             }
         }
-        Request::Set { name, field, expires, expect, total, first } => {
-            begun(asking, Store::begin(name, field, expires, expect, total, first.expose(), false)?)
-        }
-        Request::SetCanary { name, field, expires, expect, total, first } => {
-            begun(asking, Store::begin(name, field, expires, expect, total, first.expose(), true)?)
+        Request::Set { name, field, expires, expect, canary, total, first } => {
+            begun(asking, Store::begin(name, field, expires, expect, total, first.expose(), canary)?)
         }
         Request::SetMany { items, overwrite, dry_run } => {
             let batch = Batch::of(items, overwrite, dry_run);

@@ -303,20 +303,7 @@ mod tests {
     }
 
     fn rule(exe: Pinned, script: Option<Pinned>) -> Rule {
-        Rule {
-            id: String::new(),
-            origin: Origin::Sealed,
-            decision: Decision::Allow,
-            secrets: vec![],
-            actions: vec![],
-            exe: Some(exe),
-            script,
-            unit: None,
-            process: None,
-            rate: None,
-            expires: None,
-            made: 0,
-        }
+        Rule { exe: Some(exe), script, ..Rule::any() }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
-use glassdome_proto::policy::{self as wire, Scope};
+use glassdome_proto::policy::{self as wire, Process, Scope};
 use glassdome_proto::{Answer, Code, List, Refusal, Text, limits};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -43,12 +43,18 @@ pub async fn wait(
 ) -> Result<Option<Clearance>, Refusal<'static>> {
     let Asking { state, .. } = asking;
     let deadline = Instant::now() + asking.wait;
+    let mut last: Option<Seen> = None;
     let waiting = loop {
+        // Looked at once, unless it has become another program while it waited for its turn.
+        let seen = match last.take().filter(Seen::holds) {
+            Some(seen) => seen,
+            None => look(asking).await?,
+        };
         let left = deadline.saturating_duration_since(Instant::now());
-        match put(asking, pending, left).await {
+        match put(asking, pending, left, &seen) {
             Ok(waiting) => break waiting,
             // Its turn comes.
-            Err(Refused::Asks(Unasked::Another)) if !left.is_zero() => {
+            Err(Unasked::Another) if !left.is_zero() => {
                 let mut changes = state.questions().changes();
                 // In time or not: either way it is tried once more.
                 timeout_at(deadline, changes.changed()).await.ok();
@@ -57,9 +63,9 @@ pub async fn wait(
                     return Ok(None);
                 }
             }
-            Err(Refused::Asks(unasked)) => return Err(refused(asking, pending, unasked.into())?),
-            Err(Refused::Said(refusal)) => return Err(refusal),
+            Err(unasked) => return Err(refused(asking, pending, unasked.into())?),
         }
+        last = Some(seen);
     };
     let question = &waiting.question;
     let mut policy = state.policy_changes();
@@ -141,7 +147,7 @@ pub async fn approve(
     scope: Scope,
     proof: Option<LockedBytes>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
-    let by = right(&asking, Event::Approve, proof).await?;
+    right(&asking, Event::Approve, proof).await?;
     let state = &asking.state;
     let question = state.questions().find(id).ok_or_else(no_question)?;
     if let Scope::Program { for_s: Some(s) } = scope
@@ -173,7 +179,6 @@ pub async fn approve(
             return Err(unlogged);
         }
     }
-    drop(by);
     state.policy_changed();
     state.questions().answer(id, Reply::Yes, now.boot);
     Ok(Answer::Policy(wire::Answer::Approved { answer }))
@@ -208,27 +213,44 @@ impl Drop for Waiting<'_> {
     }
 }
 
-enum Refused {
-    Asks(Unasked),
-    Said(Refusal<'static>),
+/// Whoever is asked about, as it was when it was looked at.
+struct Seen {
+    subject: Rc<Subject>,
+    shown: Process<'static>,
 }
 
-async fn put<'a>(asking: &'a Asking, pending: &Pending, left: Duration) -> Result<Waiting<'a>, Refused> {
+impl Seen {
+    /// Whether it is known to be still so.
+    fn holds(&self) -> bool {
+        self.subject.held.as_ref().is_some_and(|held| held.alive())
+    }
+}
+
+async fn look(asking: &Asking) -> Result<Seen, Refusal<'static>> {
     let (pid, is_client) = (asking.peer.evidence().kernel.pid, asking.peer.ours().is_some());
     let look = move |until| {
         let subject = Subject::look(pid, is_client, until).ok()?;
         let shown = process(&subject.member, subject.program.as_ref());
         Some((subject, shown))
     };
-    let looked = asking.state.looks().run(look).await.map_err(Refused::Said)?;
-    let gone = || Refused::Said(refuse::gone(pid));
-    let (subject, shown) = looked.ok_or_else(gone)?;
-    asking.peer.still().map_err(|_| gone())?;
+    let looked = asking.state.looks().run(look).await?;
+    let (subject, shown) = looked.ok_or_else(|| refuse::gone(pid))?;
+    asking.peer.still().map_err(|_| refuse::gone(pid))?;
+    Ok(Seen { subject: Rc::new(subject), shown })
+}
+
+fn put<'a>(
+    asking: &'a Asking,
+    pending: &Pending,
+    left: Duration,
+    seen: &Seen,
+) -> Result<Waiting<'a>, Unasked> {
     let (_, asker) = asking.stand.now(&asking.state);
+    let (subject, shown) = (seen.subject.clone(), seen.shown.clone());
     let Pending { asked, deed, rule, .. } = pending;
     let draft = Draft { subject, asker, shown, asked: asked.clone(), deed, rule: rule.clone() };
-    let put = asking.state.questions().put(draft, clock::now().boot, left);
-    put.map(|question| Waiting { asking, question, in_vain: false.into() }).map_err(Refused::Asks)
+    let question = asking.state.questions().put(draft, clock::now().boot, left)?;
+    Ok(Waiting { asking, question, in_vain: false.into() })
 }
 
 /// Whether it is still a question.

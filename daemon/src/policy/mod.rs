@@ -207,7 +207,6 @@ impl Listing {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::rule::{Origin, Pinned};
     use super::*;
     use glassdome_proto::Glob;
     use proptest::prelude::*;
@@ -215,17 +214,10 @@ pub(crate) mod tests {
     pub(crate) fn rule(decision: Decision, id: &str, glob: &str, actions: &[Action]) -> Arc<Rule> {
         Arc::new(Rule {
             id: id.into(),
-            origin: Origin::Sealed,
             decision,
             secrets: vec![Glob::parse(glob).unwrap()],
             actions: actions.to_vec(),
-            exe: Some(Pinned { path: "/bin/x".into(), sha256: None }),
-            script: None,
-            unit: None,
-            process: None,
-            rate: None,
-            expires: None,
-            made: 0,
+            ..Rule::any()
         })
     }
 

@@ -87,7 +87,6 @@ impl Scope {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rule::{Origin, Pinned};
     use super::*;
 
     fn glob(text: &str) -> Glob {
@@ -95,20 +94,7 @@ mod tests {
     }
 
     fn rule(decision: Decision, id: &str, secrets: &str) -> Arc<Rule> {
-        Arc::new(Rule {
-            id: id.into(),
-            origin: Origin::Sealed,
-            decision,
-            secrets: vec![glob(secrets)],
-            actions: vec![Action::Get],
-            exe: Some(Pinned { path: "/bin/x".into(), sha256: None }),
-            script: None,
-            unit: None,
-            process: None,
-            rate: None,
-            expires: None,
-            made: 0,
-        })
+        super::super::tests::rule(decision, id, secrets, &[Action::Get])
     }
 
     fn standing(grant: Option<u32>, rules: Vec<Arc<Rule>>) -> Standing {

@@ -249,17 +249,12 @@ mod tests {
     fn rule(id: &str, path: &str, pin: Option<Digest>, script: Option<&str>) -> Rule {
         Rule {
             id: id.into(),
-            origin: Origin::Sealed,
-            decision: Decision::Allow,
             secrets: vec![Glob::parse("aws/*").unwrap(), Glob::parse("db/**").unwrap()],
             actions: vec![Action::Get, Action::Remove],
             exe: Some(Pinned { path: path.into(), sha256: pin }),
             script: script.map(|path| Pinned { path: path.into(), sha256: Some([7; 32]) }),
-            unit: None,
-            process: None,
-            rate: None,
-            expires: None,
             made: 1_795_305_600,
+            ..Rule::any()
         }
     }
 

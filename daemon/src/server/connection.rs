@@ -23,8 +23,7 @@ use crate::attest::{Peer, Unattested};
 use crate::clock;
 use crate::handles::Handle;
 use crate::journal::{Entry, Recorded, Who};
-use crate::ops::{self, Asking, Done, Later, Pending, Store, Then, Value, Work};
-use crate::policy::Clearance;
+use crate::ops::{self, Asking, Done, Later, Store, Value, Work};
 use crate::refuse;
 use crate::standing::Stand;
 use crate::state::State;
@@ -124,15 +123,15 @@ async fn turn_away(accepted: OwnedFd, outbox: &Outbox, reason: &Unattested) {
     let _ = send_last(accepted, outbox, &Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
 }
 
-struct Connection {
-    asking: Asking,
-    shared: Rc<Shared>,
+pub(super) struct Connection {
+    pub(super) asking: Asking,
+    pub(super) shared: Rc<Shared>,
     wire: Rc<Wire>,
     in_flight: Cell<usize>,
     /// Requests that wait for a person.
-    waiting: Cell<usize>,
+    pub(super) waiting: Cell<usize>,
     /// Whether it has ended: nothing of it waits for a person any longer.
-    over: watch::Sender<bool>,
+    pub(super) over: watch::Sender<bool>,
 }
 
 /// A value that is arriving in parts.
@@ -272,7 +271,7 @@ impl Connection {
     }
 
     /// Sends what is there already.
-    async fn answer(&self, id: u32, done: Done) -> Result<(), Ended> {
+    pub(super) async fn answer(&self, id: u32, done: Done) -> Result<(), Ended> {
         let is_large = matches!(&done, Done::Value(value) if value.is_large());
         if !is_large {
             return self.finish(id, Ok(done)).await;
@@ -318,7 +317,7 @@ impl Connection {
     }
 
     /// Answers when `work` is done, or as soon as a lock comes.
-    fn spawn(self: &Rc<Self>, id: u32, work: Later) {
+    pub(super) fn spawn(self: &Rc<Self>, id: u32, work: Later) {
         let connection = self.clone();
         for count in [&self.in_flight, &self.shared.in_flight] {
             count.set(count.get() + 1);
@@ -342,60 +341,8 @@ impl Connection {
         });
     }
 
-    /// Does `pending` when a person has said yes, unless a lock comes or the peer goes. What waits for a
-    /// person holds nothing that others need: it has room of its own, and where that is taken it is
-    /// refused at once.
-    async fn ask(self: &Rc<Self>, id: u32, pending: Pending) -> Result<(), Ended> {
-        if self.shared.waiting.get() >= limits::WAITING || self.waiting.get() >= limits::WAITING_OF_ONE {
-            return self.go_on(id, pending.then, None).await;
-        }
-        let connection = self.clone();
-        for count in [&self.waiting, &self.shared.waiting] {
-            count.set(count.get() + 1);
-        }
-        let (mut locks, mut over) = (self.asking.state.locks(), self.over.subscribe());
-        tokio::task::spawn_local(async move {
-            let tell = async |question, left: Duration| {
-                let left_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
-                // Whoever cannot be told is gone, and its request with it.
-                connection.reply(id, Outcome::Asked { question, left_ms }).await.ok();
-            };
-            let cleared = tokio::select! {
-                biased;
-                _ = locks.changed() => Err(refuse::lock_came()),
-                _ = over.wait_for(|over| *over) => Err(refuse::gone(connection.peer().evidence().kernel.pid)),
-                cleared = ops::wait(&connection.asking, &pending, tell) => cleared,
-            };
-            for count in [&connection.waiting, &connection.shared.waiting] {
-                count.set(count.get() - 1);
-            }
-            let went_on = match cleared {
-                Ok(cleared) => connection.go_on(id, pending.then, cleared).await,
-                Err(refusal) => connection.finish(id, Err(refusal)).await,
-            };
-            if let Err(ended) = went_on {
-                connection.end(&ended);
-            }
-        });
-        Ok(())
-    }
-
-    /// Has a request judged anew, and waits for nobody any more.
-    async fn go_on(self: &Rc<Self>, id: u32, then: Then, cleared: Option<Clearance>) -> Result<(), Ended> {
-        let asking = Asking { cleared, wait: Duration::ZERO, ..self.asking.clone() };
-        match then(&asking) {
-            Ok(Work::Now(done)) => self.answer(id, done).await,
-            Ok(Work::Later(work)) => {
-                self.spawn(id, work);
-                Ok(())
-            }
-            Ok(Work::Ask(_) | Work::Upload(_)) => self.finish(id, Err(refuse::late_change())).await,
-            Err(refusal) => self.finish(id, Err(refusal)).await,
-        }
-    }
-
     /// Closes it, so that nothing that is still under way waits for the peer.
-    fn end(&self, ended: &Ended) {
+    pub(super) fn end(&self, ended: &Ended) {
         self.wire.close();
         self.over.send_replace(true);
         match ended {
@@ -408,7 +355,7 @@ impl Connection {
     }
 
     /// Sends what was decided and recorded, if the peer is still who it was.
-    async fn finish(&self, id: u32, done: Result<Done, Refusal<'static>>) -> Result<(), Ended> {
+    pub(super) async fn finish(&self, id: u32, done: Result<Done, Refusal<'static>>) -> Result<(), Ended> {
         self.peer().still()?;
         match done {
             Ok(Done::Answer(answer)) => self.reply(id, Outcome::Ok(answer)).await,
@@ -477,11 +424,11 @@ impl Connection {
         self.reply(id, Outcome::Err(refusal)).await
     }
 
-    async fn reply(&self, id: u32, outcome: Outcome<'_>) -> Result<(), Ended> {
+    pub(super) async fn reply(&self, id: u32, outcome: Outcome<'_>) -> Result<(), Ended> {
         self.wire.send(&Reply { id, outcome }).await
     }
 
-    fn peer(&self) -> &Peer {
+    pub(super) fn peer(&self) -> &Peer {
         &self.asking.peer
     }
 }

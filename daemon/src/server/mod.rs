@@ -6,6 +6,7 @@ mod connection;
 mod handshake;
 mod listen;
 mod tap;
+mod waiting;
 mod wire;
 
 pub use accept::serve;

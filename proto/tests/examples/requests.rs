@@ -9,7 +9,7 @@ use glassdome_proto::{Body, Chunk, Glob, Rate};
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 39] = [
+pub const REQUESTS: [&str; 38] = [
     "status",
     "doctor",
     "create",
@@ -48,7 +48,6 @@ pub const REQUESTS: [&str; 39] = [
     "refuse",
     "panic",
     "end-panic",
-    "set-canary",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -77,7 +76,6 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Secrets(Secrets::History { .. }) => "history",
         Body::Secrets(Secrets::Restore { .. }) => "restore",
         Body::Secrets(Secrets::GetMany { .. }) => "get-many",
-        Body::Secrets(Secrets::SetCanary { .. }) => "set-canary",
         Body::Settings(settings::Request::Show) => "settings-show",
         Body::Settings(settings::Request::Set { .. }) => "settings-set",
         Body::More(_) => "more",
@@ -105,7 +103,7 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     let password = || bytes(PASSWORD);
     let key = || name("aws/prod/key");
     let set = |field, expires, expect, total, first| {
-        Body::Secrets(Secrets::Set { name: key(), field, expires, expect, total, first })
+        Body::Secrets(Secrets::Set { name: key(), field, expires, expect, canary: false, total, first })
     };
     let session = vec![
         ("", Session::Status),
@@ -187,8 +185,9 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     };
     all.push(("of a request", Body::Policy(policy::Request::Draft(of_a_request.into()))));
     let (name, first) = (name("aws/root/key"), bytes(b"bait"));
-    let bait = Secrets::SetCanary { name, field: None, expires: None, expect: Expect::Any, total: 4, first };
-    all.push(("", Body::Secrets(bait)));
+    let bait =
+        Secrets::Set { name, field: None, expires: None, expect: Expect::Any, canary: true, total: 4, first };
+    all.push(("bait", Body::Secrets(bait)));
     all
 }
 

@@ -1,0 +1,47 @@
+//! What holds until the session ends: the grants of terminals, and the handles of programs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Glob, List, Text, limits};
+
+/// The right to a few secrets, for one program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle<'a> {
+    /// Names it; no grant has the same number.
+    pub id: u32,
+    /// The program that it was made for.
+    pub pid: u32,
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Text<'a, { limits::PROCESS_NAME }>,
+    /// What allowed it, as the log records it.
+    #[serde(borrow)]
+    pub by: Text<'a, { limits::HANDLE_BY }>,
+    /// The names that it gives.
+    pub secrets: List<Glob, { limits::RULE_GLOBS }>,
+    /// When it was made, in seconds since the epoch.
+    pub since: u64,
+    /// When it ends by itself, in seconds since the epoch.
+    pub ends: Option<u64>,
+}
+
+/// A terminal in which the master password was typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant<'a> {
+    /// Names it.
+    pub id: u32,
+    /// The shell.
+    pub pid: u32,
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Text<'a, { limits::PROCESS_NAME }>,
+    /// Its terminal; empty without one.
+    #[serde(borrow)]
+    pub tty: Text<'a, { limits::TTY }>,
+    /// When the password was typed, in seconds since the epoch.
+    pub since: u64,
+    /// Whether commands must bring the token of that shell.
+    pub token: bool,
+    /// Whether it is the one that asks.
+    pub yours: bool,
+}
