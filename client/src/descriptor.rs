@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::io::{Errno, read};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use zeroize::Zeroizing;
 
@@ -26,6 +26,15 @@ pub(crate) fn inherited(number: u32) -> Result<OwnedFd, Error> {
         Err(Errno::BADF) => Err(none()),
         Err(error) => Err(Error::ReadInput(error.into())),
     }
+}
+
+/// The same descriptor by a number that is in nobody's way: shells and scripts use the low ones for
+/// themselves (`exec 3> log`), and Node.js keeps those below 17 from what it starts (libuv,
+/// `uv_disable_stdio_inheritance`). It closes on exec.
+pub(crate) fn out_of_the_way(descriptor: OwnedFd) -> OwnedFd {
+    const FIRST: i32 = 100;
+    // Where a process may not have so many, the one that is there must do.
+    fcntl_dupfd_cloexec(&descriptor, FIRST).unwrap_or(descriptor)
 }
 
 /// Lines from a descriptor, read byte by byte: what follows the lines asked for stays for others.
@@ -152,6 +161,14 @@ mod tests {
     fn everything_is_read_up_to_the_limit() {
         assert_eq!(&*read_all(pipe_with(b"a\n\0b\n"), "x", 5).unwrap(), b"a\n\0b\n");
         assert!(matches!(read_all(pipe_with(b"123456"), "x", 5), Err(Error::TooLong { max: 5, .. })));
+    }
+
+    #[test]
+    fn a_descriptor_gets_out_of_the_way() {
+        let pipe = out_of_the_way(pipe_with(b"x"));
+        assert!(pipe.as_raw_fd() >= 100);
+        assert!(rustix::io::fcntl_getfd(&pipe).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+        assert_eq!(&*read_all(&pipe, "x", 5).unwrap(), b"x");
     }
 
     #[test]

@@ -165,6 +165,9 @@ pub enum Error {
     /// The standard output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[source] io::Error),
+    /// A script's copy could not be made.
+    #[error("no copy of the script can be made that nobody can change: {0}")]
+    SealScript(#[source] io::Error),
     /// A program could not be started.
     #[error("cannot run {program}: {}", match source.kind() {
         io::ErrorKind::NotFound => "no such program".to_owned(),

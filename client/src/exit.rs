@@ -137,6 +137,7 @@ impl From<&Error> for Exit {
             | Error::ReadInput(_)
             | Error::ReadFile { .. }
             | Error::Output(_)
+            | Error::SealScript(_)
             | Error::Exchange(_) => Self::Error,
         }
     }

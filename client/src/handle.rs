@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use glassdome_proto::policy::{Answer as Policy, Handle, Request};
+use glassdome_proto::policy::{Answer as Policy, Handle, Request, ScriptCopy};
 use glassdome_proto::session::Password;
 use glassdome_proto::{Answer, Body, Glob, List, Text, limits};
 
@@ -11,15 +11,20 @@ use crate::error::Error;
 
 impl Connection {
     /// Makes a handle for this process, and for what it becomes by `exec`; its number and its tap, which
-    /// closes on exec.
+    /// closes on exec. `script` is what this process will run then, for people to see.
     ///
     /// # Errors
     /// As [`Connection::call`]; [`Error::TooLong`] for more than [`limits::RULE_GLOBS`] globs.
-    pub fn handle(&mut self, secrets: Vec<Glob>, lasts_s: Option<u32>) -> Result<(u32, OwnedFd), Error> {
+    pub fn handle(
+        &mut self,
+        secrets: Vec<Glob>,
+        lasts_s: Option<u32>,
+        script: Option<ScriptCopy<'_>>,
+    ) -> Result<(u32, OwnedFd), Error> {
         let many = Error::TooLong { what: "a list of --grant", max: limits::RULE_GLOBS };
         let secrets = List::new(secrets).ok_or(many)?;
         self.expect_descriptor();
-        match self.call(Body::Policy(Request::Handle { secrets, lasts_s }))? {
+        match self.call(Body::Policy(Request::Handle { secrets, lasts_s, script }))? {
             Answer::Policy(Policy::Handle { id }) => {
                 Ok((id, self.take_descriptor().ok_or(Error::Unexpected)?))
             }
@@ -52,7 +57,7 @@ impl Connection {
 }
 
 fn into_owned(handle: Handle<'_>) -> Handle<'static> {
-    let Handle { id, pid, name, by, secrets, since, ends } = handle;
+    let Handle { id, pid, name, by, secrets, since, ends, script } = handle;
     Handle {
         id,
         pid,
@@ -61,5 +66,7 @@ fn into_owned(handle: Handle<'_>) -> Handle<'static> {
         secrets,
         since,
         ends,
+        script: script
+            .map(|ScriptCopy { path, sha256 }| ScriptCopy { path: Text::cut(path.into_owned()), sha256 }),
     }
 }

@@ -36,7 +36,30 @@ pub struct Handle {
     since: u64,
     /// When it ends by itself.
     until: Option<Now>,
+    script: Option<Script>,
     over: watch::Sender<bool>,
+}
+
+/// What a program was started to run, by the word of whoever started it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// Where it was read.
+    pub path: String,
+    /// SHA-256 of the bytes that were read.
+    pub sha256: [u8; 32],
+}
+
+impl Script {
+    /// Its digest, as the log records it.
+    pub fn digest(&self) -> String {
+        self.sha256.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+    }
+}
+
+impl From<glassdome_proto::policy::ScriptCopy<'_>> for Script {
+    fn from(script: glassdome_proto::policy::ScriptCopy<'_>) -> Self {
+        Self { path: script.path.into_owned(), sha256: script.sha256 }
+    }
 }
 
 /// A handle, to be shown.
@@ -56,6 +79,8 @@ pub struct Shown {
     pub since: u64,
     /// When it ends by itself, in seconds since the epoch.
     pub ends: Option<u64>,
+    /// What the program was started to run.
+    pub script: Option<Script>,
 }
 
 impl Handle {
@@ -68,7 +93,13 @@ impl Handle {
     ) -> Self {
         let until = lasts.map(|lasts| Now { boot: now.boot + lasts, wall: now.wall + lasts });
         let since = now.wall.as_secs();
-        Self { scope, by, pid, program, since, until, over: watch::Sender::new(false) }
+        Self { scope, by, pid, program, since, until, script: None, over: watch::Sender::new(false) }
+    }
+
+    /// For a program that was started to run this.
+    #[must_use]
+    pub fn running(self, script: Option<Script>) -> Self {
+        Self { script, ..self }
     }
 
     /// Its number.
@@ -135,6 +166,7 @@ impl Handle {
             secrets: self.scope.secrets().to_vec(),
             since: self.since,
             ends: self.until.map(|until| until.wall.as_secs()),
+            script: self.script.clone(),
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::session::Password;
 use crate::{Glob, List, Name, Text, limits};
 
-pub use grant::{Grant, Handle};
+pub use grant::{Grant, Handle, ScriptCopy};
 pub use process::{Claims, Exe, Ours, Picture, Process, Script};
 pub use question::{Question, Remembered, Scope};
 pub use rule::{
@@ -92,6 +92,9 @@ pub enum Request<'a> {
         secrets: List<Glob, { limits::RULE_GLOBS }>,
         /// For how many seconds; until process or session end if nothing is given.
         lasts_s: Option<u32>,
+        /// What the process is about to become an interpreter of, by its own word.
+        #[serde(borrow)]
+        script: Option<ScriptCopy<'a>>,
     },
     /// A page of the handles.
     Handles {

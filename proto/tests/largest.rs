@@ -144,6 +144,7 @@ fn a_page_of_the_longest_handles() {
         secrets: full(Glob::parse(&"x".repeat(limits::GLOB)).unwrap()),
         since: u64::MAX,
         ends: Some(u64::MAX),
+        script: Some(policy::ScriptCopy { path: longest(), sha256: [0xff; 32] }),
     };
     let len = fits(Policy::Handles { handles: full(handle), more: true });
     assert!(len > limits::FRAME / 2, "{len}: the page could be larger");

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::password::PasswordArgs;
 use crate::proof::with_proof;
 use crate::text::escape::escaped;
+use crate::text::hex::{hex, short};
 use crate::text::question::wanted;
 use crate::text::style::Style;
 use crate::text::table::columns;
@@ -47,6 +48,7 @@ enum Document<'a> {
         secrets: Vec<String>,
         since: u64,
         ends: Option<u64>,
+        script: Option<Script<'a>>,
     },
     Answer {
         id: u32,
@@ -59,6 +61,13 @@ enum Document<'a> {
         exe: Option<&'a str>,
         script: Option<&'a str>,
     },
+}
+
+/// What a handle's program was started to run.
+#[derive(serde::Serialize)]
+struct Script<'a> {
+    path: &'a str,
+    sha256: String,
 }
 
 impl Command for Grants {
@@ -131,9 +140,10 @@ fn document<'a>(grant: &'a Grant<'_>) -> Document<'a> {
 }
 
 fn handle_document<'a>(handle: &'a Handle<'_>) -> Document<'a> {
-    let Handle { id, pid, ref name, ref by, ref secrets, since, ends } = *handle;
+    let Handle { id, pid, ref name, ref by, ref secrets, since, ends, ref script } = *handle;
     let secrets = secrets.iter().map(ToString::to_string).collect();
-    Document::Handle { id, pid, name, by, secrets, since, ends }
+    let script = script.as_ref().map(|script| Script { path: &script.path, sha256: hex(&script.sha256) });
+    Document::Handle { id, pid, name, by, secrets, since, ends, script }
 }
 
 fn handle_table(handles: &[Handle<'_>]) -> String {
@@ -142,7 +152,10 @@ fn handle_table(handles: &[Handle<'_>]) -> String {
         let ends = handle.ends.map_or_else(String::new, |ends| format!("until {}", time::until(ends)));
         let program = format!("{} ({})", escaped(&handle.name), handle.pid);
         let (id, by) = (handle.id.to_string(), format!("by {}", escaped(&handle.by)));
-        vec![id, program, format!("handle to {}", names.join(", ")), by, ends]
+        let runs = handle.script.as_ref().map_or_else(String::new, |script| {
+            format!("runs \"{}\", sha256 {}", escaped(&script.path), short(&script.sha256))
+        });
+        vec![id, program, format!("handle to {}", names.join(", ")), by, runs, ends]
     };
     columns(&handles.iter().map(row).collect::<Vec<_>>())
 }

@@ -1,6 +1,9 @@
 //! `ctl run`: a program with secrets in its environment. All are there before it starts, and `ctl` becomes
 //! the program: its process id, its signals and its exit code are the program's own.
 
+mod environment;
+mod interpreter;
+mod sealed;
 mod variables;
 
 use std::ffi::{OsStr, OsString};
@@ -15,12 +18,15 @@ use glassdome_proto::{Glob, GlobError, span};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::cli::{Command, connect_for_values, connect_to_ask};
+use crate::descriptor::out_of_the_way;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::reference::Reference;
 use crate::tap;
 use crate::text::notice;
 use crate::wait::WaitArgs;
+use interpreter::Interpreter;
+use sealed::Sealed;
 use variables::{Source, Variables};
 
 /// What can be typed behind `ctl run`.
@@ -45,10 +51,23 @@ pub(crate) struct Run {
     /// End the handle after so long
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_span, requires = "grant")]
     lasts: Option<u32>,
+    /// Run the script FILE, as it is now: read once, and run from a copy that nobody can change, by an
+    /// interpreter that reads nothing of yours before it. What stands behind -- are its arguments
+    ///
+    /// The environment is cleared but for HOME, USER, LOGNAME, LANG, LC_*, TERM, TZ and where the daemon is;
+    /// PATH is /usr/local/bin:/usr/bin:/bin. Where the script was read is in GLASSDOME_SCRIPT.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    script: Option<PathBuf>,
+    /// The script's interpreter, if it is not the one that its first line names
+    #[arg(long, value_name = "FILE", requires = "script", value_hint = clap::ValueHint::FilePath)]
+    exe: Option<PathBuf>,
+    /// Leave the script one more variable of the environment
+    #[arg(long, value_name = "VAR", requires = "script")]
+    keep: Vec<String>,
     /// The program, and its arguments as they are
     #[arg(
         value_name = "CMD",
-        required = true,
+        required_unless_present = "script",
         trailing_var_arg = true,
         value_hint = clap::ValueHint::CommandWithArguments
     )]
@@ -63,7 +82,8 @@ impl Command for Run {
     const EXAMPLES: &'static str = "ctl run --env AWS_SECRET_ACCESS_KEY=aws/prod/key -- aws s3 ls\n\
                                     ctl run --env PGUSER=db#user --env PGPASSWORD=db -- psql\n\
                                     ctl run --env-file .env -- make deploy\n\
-                                    ctl run --grant 'shop/test/*' --for 10m -- ./run-tests";
+                                    ctl run --grant 'shop/test/*' --for 10m -- ./run-tests\n\
+                                    ctl run --grant 'aws/prod/*' --script deploy.py -- --region eu";
 
     /// As env(1) and timeout(1) have it: whatever is below 125 is the program's own.
     fn exit(error: &Error) -> Exit {
@@ -84,18 +104,19 @@ impl Command for Run {
         for path in &self.env_file {
             variables.read(path)?;
         }
+        let (script, mut process) = self.prepared(&variables)?;
         let wanted: Vec<Reference> = variables.wanted().cloned().collect();
         let values = connection.get_many(&wanted)?;
         let tap = match self.grant.as_slice() {
             [] => None,
-            names => Some(connection.handle(names.to_vec(), self.lasts)?.1),
+            names => {
+                let picture = script.as_ref().map(Sealed::picture);
+                Some(out_of_the_way(connection.handle(names.to_vec(), self.lasts, picture)?.1))
+            }
         };
-        // Nothing of ours goes along but the tap: neither a connection nor, since every descriptor of ours
-        // closes on exec, anything else.
+        // Nothing of ours goes along but the tap and the script: neither a connection nor, since every
+        // descriptor of ours closes on exec, anything else.
         drop(connection);
-        let (program, args) = self.command.split_first().expect("the parser requires one");
-        let mut process = Process::new(program);
-        process.args(args);
         let mut values = values.into_iter();
         for (name, source) in variables.into_all() {
             match source {
@@ -114,8 +135,32 @@ impl Command for Run {
             fcntl_setfd(tap, FdFlags::empty()).map_err(|error| Error::Exchange(error.into()))?;
             process.env(tap::VARIABLE, tap.as_raw_fd().to_string());
         }
+        if let Some(script) = &script {
+            fcntl_setfd(script.copy(), FdFlags::empty()).map_err(|error| Error::SealScript(error.into()))?;
+        }
         // What is left of values in this address space goes with it.
-        Err(failed(program, process.exec()))
+        let error = process.exec();
+        Err(failed(process.get_program(), error))
+    }
+}
+
+impl Run {
+    /// What is to be started, with the script that goes along; it has no variables yet but those that stay.
+    fn prepared(&self, variables: &Variables) -> Result<(Option<Sealed>, Process), Error> {
+        let Some(script) = &self.script else {
+            let (program, args) = self.command.split_first().expect("the parser requires one");
+            let mut process = Process::new(program);
+            process.args(args);
+            return Ok((None, process));
+        };
+        variables.names().try_for_each(environment::allow)?;
+        let (script, bytes) = Sealed::read(script)?;
+        let Interpreter { program, options } = Interpreter::of(&bytes, self.exe.as_deref())?;
+        let mut process = Process::new(program);
+        process.args(options).arg(script.word()).args(&self.command);
+        process.env_clear().envs(environment::cleared(&self.keep)?);
+        process.env(environment::SCRIPT, script.path());
+        Ok((Some(script), process))
     }
 }
 

@@ -9,7 +9,7 @@ use glassdome_proto::policy as wire;
 use glassdome_proto::{Answer, Code, Glob, List, Refusal, Text, limits};
 
 use super::{Asking, policy};
-use crate::handles::Handle;
+use crate::handles::{Handle, Script};
 use crate::policy::{By, Scope};
 use crate::{clock, refuse};
 
@@ -21,6 +21,7 @@ pub fn give(
     asking: &Asking,
     secrets: Vec<Glob>,
     lasts_s: Option<u32>,
+    script: Option<Script>,
 ) -> Result<Rc<Handle>, Refusal<'static>> {
     let Asking { state, stand, peer, .. } = asking;
     let names = secrets.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
@@ -49,8 +50,9 @@ pub fn give(
     let program = peer.pidfd().try_clone().map_err(failed)?;
     let lasts = lasts_s.map(|seconds| Duration::from_secs(seconds.into()));
     let program = (peer.evidence().kernel.pid, program);
-    let handle = Rc::new(Handle::new(scope, program, lasts, now));
-    record(Outcome::Allowed, &format!("{by} as {}", By::Handle(handle.id()).word()))?;
+    let runs = script.as_ref().map_or_else(String::new, |script| format!(" runs {}", script.digest()));
+    let handle = Rc::new(Handle::new(scope, program, lasts, now).running(script));
+    record(Outcome::Allowed, &format!("{by} as {}{runs}", By::Handle(handle.id()).word()))?;
     if !state.handles().add(handle.clone()) {
         let message = format!("there are {} handles already. End some: ctl grants", limits::HANDLES);
         return Err(refuse::throttled(message, Duration::from_secs(1)));
@@ -78,6 +80,10 @@ pub async fn handles(
             secrets: List::new(handle.secrets.clone())?,
             since: handle.since,
             ends: handle.ends,
+            script: handle.script.as_ref().map(|script| wire::ScriptCopy {
+                path: Text::cut(script.path.clone()),
+                sha256: script.sha256,
+            }),
         })
     });
     let handles = page.collect::<Option<Vec<_>>>().and_then(List::new);

@@ -259,8 +259,9 @@ fn rules_and_grants(asking: &Asking, request: wire_policy::Request<'_>) -> Resul
             later(explain::test(asking, pid.cast_signed(), action, name, skip, proof(given)?))
         }
         Request::Grants { proof: given } => later(policy::grants(asking, proof(given)?)),
-        Request::Handle { secrets, lasts_s } => {
-            let handle = handle::give(&asking, secrets.into_vec(), lasts_s)?;
+        Request::Handle { secrets, lasts_s, script } => {
+            let script = script.map(Into::into);
+            let handle = handle::give(&asking, secrets.into_vec(), lasts_s, script)?;
             Work::Now(Done::Handle(handle))
         }
         Request::Handles { skip, proof: given } => later(handle::handles(asking, skip, proof(given)?)),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Digest, PathText};
 use crate::{Glob, List, Text, limits};
 
 /// The right to a few secrets, for one program.
@@ -23,6 +24,19 @@ pub struct Handle<'a> {
     pub since: u64,
     /// When it ends by itself, in seconds since the epoch.
     pub ends: Option<u64>,
+    /// What the program was started to run, by the word of whoever started it.
+    #[serde(borrow)]
+    pub script: Option<ScriptCopy<'a>>,
+}
+
+/// A script that was read once, and is run from a copy that nobody can change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptCopy<'a> {
+    /// Where it was read.
+    #[serde(borrow)]
+    pub path: PathText<'a>,
+    /// Of the bytes that were read.
+    pub sha256: Digest,
 }
 
 /// A terminal in which the master password was typed.

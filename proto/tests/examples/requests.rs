@@ -165,8 +165,8 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     all.push(("", Body::Secrets(Secrets::GetMany { items })));
     let globs = || list(["shop/*", "db"].iter().map(|glob| Glob::parse(glob).unwrap()).collect());
     let handles = [
-        ("", policy::Request::Handle { secrets: globs(), lasts_s: None }),
-        ("for 10 min", policy::Request::Handle { secrets: globs(), lasts_s: Some(600) }),
+        ("", policy::Request::Handle { secrets: globs(), lasts_s: None, script: None }),
+        ("for 10 min", policy::Request::Handle { secrets: globs(), lasts_s: Some(600), script: None }),
         ("", policy::Request::Handles { skip: 0, proof: None }),
         ("with the password", policy::Request::Handles { skip: 8, proof: Some(password()) }),
     ];
@@ -184,10 +184,20 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
         expires: None,
     };
     all.push(("of a request", Body::Policy(policy::Request::Draft(of_a_request.into()))));
-    let (name, first) = (name("aws/root/key"), bytes(b"bait"));
-    let bait =
-        Secrets::Set { name, field: None, expires: None, expect: Expect::Any, canary: true, total: 4, first };
+    let (bait, first) = (name("aws/root/key"), bytes(b"bait"));
+    let bait = Secrets::Set {
+        name: bait,
+        field: None,
+        expires: None,
+        expect: Expect::Any,
+        canary: true,
+        total: 4,
+        first,
+    };
     all.push(("bait", Body::Secrets(bait)));
+    let script = policy::ScriptCopy { path: text("/home/u/deploy.py"), sha256: NONCE };
+    let of_a_script = policy::Request::Handle { secrets: globs(), lasts_s: None, script: Some(script) };
+    all.push(("of a script", Body::Policy(of_a_script)));
     all
 }
 

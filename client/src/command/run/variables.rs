@@ -95,6 +95,11 @@ impl Variables {
         })
     }
 
+    /// What they are called.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(|(name, _)| name.as_str())
+    }
+
     /// All of them.
     pub(crate) fn into_all(self) -> Vec<(String, Source)> {
         self.all

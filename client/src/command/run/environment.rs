@@ -1,0 +1,110 @@
+//! The environment of a script that is run from its copy: what is named here and nothing else, since a
+//! variable can have an interpreter run other code before the script, or instead of it.
+
+use std::env::var_os;
+use std::ffi::OsString;
+
+use super::interpreter::PATH;
+use crate::error::{Error, printable};
+use crate::import::env_file;
+
+/// Tells the script where it was read, since it runs from somewhere else.
+pub(super) const SCRIPT: &str = "GLASSDOME_SCRIPT";
+
+/// What comes along: who and where the user is, how to write to the terminal, and where the daemon is.
+const KEPT: &[&str] = &[
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_COLLATE",
+    "LC_MESSAGES",
+    "LC_NUMERIC",
+    "LC_MONETARY",
+    "LC_TIME",
+    "TERM",
+    "COLORTERM",
+    "NO_COLOR",
+    "TZ",
+    "XDG_RUNTIME_DIR",
+    "GLASSDOME_SOCKET",
+    "GLASSDOME_WAIT",
+];
+
+/// Beginnings of names by which the loader, the C library and the interpreters load or do something else.
+const STEERING: &[&str] =
+    &["LD_", "GLIBC_", "MALLOC_", "PYTHON", "PERL", "NODE_", "OPENSSL_", "BASH", "SHELLOPTS", "ZDOTDIR"];
+/// The whole of such names.
+const STEERS: &[&str] =
+    &["ENV", "GCONV_PATH", "LOCPATH", "NLSPATH", "CDPATH", "IFS", "PS4", "FPATH", "MODULE_PATH"];
+
+/// The variables to begin with: those that are always kept, and `keep`.
+///
+/// # Errors
+/// [`Error::Usage`] of a name that steers interpreters, or is none.
+pub(super) fn cleared(keep: &[String]) -> Result<Vec<(String, OsString)>, Error> {
+    for name in keep {
+        if !env_file::is_key(name) {
+            return Err(Error::Usage(format!("--keep {}: {}", printable(name), env_file::NO_KEY)));
+        }
+        allow(name)?;
+    }
+    let names = KEPT.iter().copied().chain(keep.iter().map(String::as_str));
+    let kept = names.filter_map(|name| Some((name.to_owned(), var_os(name)?)));
+    // A PATH that is kept comes last, and counts.
+    Ok([("PATH".to_owned(), PATH.into())].into_iter().chain(kept).collect())
+}
+
+/// Refuses a variable by which something else than the script could be run.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub(super) fn allow(name: &str) -> Result<(), Error> {
+    if STEERING.iter().any(|beginning| name.starts_with(beginning)) || STEERS.contains(&name) {
+        return Err(Error::Usage(format!(
+            "{name} can have an interpreter run something else than the script: it does not go with --script"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_is_refused_and_the_rest_is_not() {
+        for name in [
+            "LD_PRELOAD",
+            "LD_AUDIT",
+            "PYTHONPATH",
+            "PYTHONSTARTUP",
+            "PERL5OPT",
+            "NODE_OPTIONS",
+            "BASH_ENV",
+            "BASH_FUNC_ls",
+            "ENV",
+            "ZDOTDIR",
+            "GCONV_PATH",
+        ] {
+            assert!(allow(name).is_err() && cleared(&[name.to_owned()]).is_err(), "{name}");
+        }
+        for name in ["PATH", "ENVIRONMENT", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "HTTPS_PROXY"] {
+            assert!(allow(name).is_ok() && cleared(&[name.to_owned()]).is_ok(), "{name}");
+        }
+        assert!(cleared(&["A B".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn it_begins_with_a_path_that_root_alone_changes() {
+        let names = |keep: &[String]| -> Vec<String> {
+            cleared(keep).unwrap().into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(cleared(&[]).unwrap()[0], ("PATH".to_owned(), PATH.into()));
+        assert!(!names(&[]).contains(&"CARGO_MANIFEST_DIR".to_owned()), "cargo sets it");
+        assert!(names(&["CARGO_MANIFEST_DIR".to_owned()]).contains(&"CARGO_MANIFEST_DIR".to_owned()));
+    }
+}
