@@ -4,15 +4,18 @@
 
 #[path = "support/askers.rs"]
 mod askers;
+#[path = "support/groups.rs"]
+mod groups;
 #[path = "support/scripts.rs"]
 mod scripts;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use askers::{PYTHON, Staying, Told, allow, asker, asking, recorded, runner, told, with_password};
 use glassdome_tests::{Run, World, text, wait_until};
+use groups::Group;
 use serde_json::Value;
 
 fn stage() -> World {
@@ -201,30 +204,6 @@ fn it_is_told_which_rule_decides_and_why_others_do_not() {
     assert!(run.stdin(glassdome_tests::PASSWORD).text().contains("rule:bait"));
 }
 
-/// A control group of version 2, as the system's manager makes one for a unit.
-struct Group(PathBuf);
-
-impl Group {
-    fn new(name: &str) -> Option<Self> {
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-        let top = mounts.lines().find_map(|line| {
-            let mut fields = line.split(' ').skip(1);
-            let place = fields.next()?;
-            (fields.next()? == "cgroup2").then_some(place)
-        })?;
-        let group = Path::new(top).join("system.slice").join(name);
-        fs::create_dir_all(&group).ok()?;
-        Some(Self(group))
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // Empty by then, or the machine's own.
-        fs::remove_dir(&self.0).ok();
-    }
-}
-
 #[test]
 fn a_unit_is_what_only_root_puts_a_process_into() {
     let name = format!("glassdome-test-{}.service", std::process::id());
@@ -245,12 +224,11 @@ fn a_unit_is_what_only_root_puts_a_process_into() {
     };
     staying.ask("ctl get db/a").denied();
     // Not by the user's own doing.
-    let procs = group.0.join("cgroup.procs");
-    let pid = staying.pid.to_string();
+    let (procs, pid) = (group.procs(), staying.pid);
     let moved = world.shell(&format!("echo {pid} > {}", text(&procs))).output();
     assert_ne!(moved.code, 0, "{}", moved.stderr);
     staying.ask("ctl get db/a").denied();
-    fs::write(&procs, &pid).unwrap();
+    group.take(pid);
     for way in ["ctl", "client"] {
         staying.ask(&format!("{way} get db/a")).served("value a");
         staying.ask(&format!("{way} get other")).denied();

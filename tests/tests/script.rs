@@ -154,7 +154,10 @@ fn what_was_read_runs_however_the_file_is_changed() {
     assert_eq!(grow(plain), "first\nsecond\n", "control: a shell reads its script as it goes");
 }
 
-/// Leaves what it was started with, and by whom.
+/// What it is called, the script, and the variables that it is started with.
+type Attack<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>);
+
+/// Leaves a trace.
 const STOLEN: &str = "echo stolen > stolen";
 
 #[test]
@@ -186,7 +189,7 @@ fn nothing_in_the_environment_or_the_home_runs_before_it() {
     let python = "#!/usr/bin/python3\nprint(end='ran')";
     let imports = "#!/usr/bin/python3\nimport subprocess; print(end='ran')";
     let node = "#!/usr/bin/node\ntry { require('optional') } catch (e) {}\nprocess.stdout.write('ran')";
-    let attacks: [(&str, &str, Vec<(&str, &str)>); 12] = [
+    let attacks: [Attack<'_>; 12] = [
         ("PYTHONPATH", python, vec![("PYTHONPATH", &home)]),
         ("usercustomize.py", python, vec![]),
         ("a module beside the script", imports, vec![]),
