@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use glassdome_tests::{PASSWORD, Pty, Run, User, World, left_out_without_root, text, wait_until};
 use groups::Group;
+use serde_json::Value;
 
 const PAGE: &str = include_str!("../../docs/policy.md");
 /// Those that there are; a new one needs a test.
@@ -208,30 +209,42 @@ fn a_cron_job() {
 
 #[test]
 fn a_systemd_service() {
-    let Some(group) = Group::new("shop-api.service") else {
+    // Of this run alone.
+    let name = format!("shop-api-{}", std::process::id());
+    let Some(group) = Group::new(&format!("{name}.service")) else {
         assert!(std::env::var_os("CI").is_none(), "CI has control groups of version 2 that root can make");
         eprintln!("LEFT OUT: a service, since no control group can be made here");
         return;
     };
     let world = stage();
-    let recipe = recipe("A systemd service").put(&world);
+    let mut recipe = recipe("A systemd service").put(&world);
+    for (command, _) in &mut recipe.typed {
+        *command = command.replace("shop-api", &name);
+    }
     recipe.typed(&world);
     let unit = recipe.file("shop-api.service");
     let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
     let api = program(&world, "shop-api", "#!/bin/sh\nprintf %s \"$DATABASE_URL\"; ctl get bank; exit $?");
     let start = start.replace("/usr/local/bin/ctl", "ctl").replace("/usr/local/bin/shop-api", text(&api));
-    // As the system's manager does it: the process is in its group before it executes anything.
-    let waits = format!("until [ -e go ]; do sleep 0.02; done; exec {start}");
-    let run = || world.program(Path::new("/usr/bin/setsid"), &["--wait", "sh", "-c", &waits]);
-    let outside = run();
-    world.file("go", "");
-    outside.refused(125);
-    fs::remove_file(world.home("go")).unwrap();
-    let service = world.program(Path::new("/bin/sh"), &["-c", &waits]).start();
-    group.take(service.pid());
-    world.file("go", "");
-    let out = service.output();
+    // As the system's manager does it: at no terminal, and in its group before it executes anything.
+    let waits = format!("echo $$ > new; mv new pid; until [ -e go ]; do sleep 0.02; done; exec {start}");
+    let (pid, go) = (world.home("pid"), world.home("go"));
+    let run = |within: Option<&Group>| {
+        let service = world.program(Path::new("/usr/bin/setsid"), &["--wait", "sh", "-c", &waits]).start();
+        assert!(wait_until(|| pid.exists(), Duration::from_secs(20)), "it waits");
+        if let Some(group) = within {
+            group.take(fs::read_to_string(&pid).unwrap().trim().parse().unwrap());
+        }
+        world.file("go", "");
+        let out = service.output();
+        fs::remove_file(&pid).and_then(|()| fs::remove_file(&go)).unwrap();
+        out
+    };
+    assert!(run(None).refused(125).contains("denied shop/db"));
+    let out = run(Some(&group));
     assert_eq!((&out.stdout[..], out.code), (&b"postgres://shop:pw@db"[..], 4), "{}", out.stderr);
+    let by: Vec<Value> = world.audit().into_iter().filter(|record| record["secret"] == "shop/db").collect();
+    assert!(by.last().unwrap()["by"].as_str().unwrap().starts_with("rule:"), "{by:?}");
     others_get_nothing(&world, &["shop/db"]);
 }
 
