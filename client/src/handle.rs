@@ -57,7 +57,7 @@ impl Connection {
 }
 
 fn into_owned(handle: Handle<'_>) -> Handle<'static> {
-    let Handle { id, pid, name, by, secrets, since, ends, script } = handle;
+    let Handle { id, pid, name, by, secrets, since, ends, script, unit } = handle;
     Handle {
         id,
         pid,
@@ -68,5 +68,6 @@ fn into_owned(handle: Handle<'_>) -> Handle<'static> {
         ends,
         script: script
             .map(|ScriptCopy { path, sha256 }| ScriptCopy { path: Text::cut(path.into_owned()), sha256 }),
+        unit: unit.map(|unit| Text::cut(unit.into_owned())),
     }
 }

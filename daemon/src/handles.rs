@@ -12,7 +12,9 @@ use glassdome_proto::limits;
 use glassdome_sys::pidfd_alive;
 use tokio::sync::watch;
 
+use crate::attest::Unattested;
 use crate::attest::lineage::Member;
+use crate::attest::unit::{Manager, Unit};
 use crate::clock::Now;
 use crate::policy::rule::Rule;
 use crate::policy::{Question, Scope, Standing, Verdict};
@@ -37,6 +39,8 @@ pub struct Handle {
     /// When it ends by itself.
     until: Option<Now>,
     script: Option<Script>,
+    /// The unit of the system's in which it was made, and outside of which nobody uses it.
+    unit: Option<Unit>,
     over: watch::Sender<bool>,
 }
 
@@ -81,6 +85,8 @@ pub struct Shown {
     pub ends: Option<u64>,
     /// What the program was started to run.
     pub script: Option<Script>,
+    /// The unit of the system's to which it is bound.
+    pub unit: Option<String>,
 }
 
 impl Handle {
@@ -93,7 +99,9 @@ impl Handle {
     ) -> Self {
         let until = lasts.map(|lasts| Now { boot: now.boot + lasts, wall: now.wall + lasts });
         let since = now.wall.as_secs();
-        Self { scope, by, pid, program, since, until, script: None, over: watch::Sender::new(false) }
+        // Of one that is gone by now nothing is served either way.
+        let unit = system_unit(pid);
+        Self { scope, by, pid, program, since, until, script: None, unit, over: watch::Sender::new(false) }
     }
 
     /// For a program that was started to run this.
@@ -110,6 +118,25 @@ impl Handle {
     /// What allowed it, as the log records it.
     pub fn by(&self) -> &str {
         &self.by
+    }
+
+    /// The unit of the system's to which it is bound.
+    pub fn unit(&self) -> Option<&str> {
+        self.unit.as_ref().map(|unit| unit.name.as_str())
+    }
+
+    /// Whether a process may use it at all: any that holds its tap, or within a unit of the system's only
+    /// those in it. Where nobody but root can put a process, a stolen tap is of no use.
+    ///
+    /// # Errors
+    /// [`Unattested::OtherUnit`].
+    pub fn reaches(&self, pid: i32) -> Result<(), Unattested> {
+        match &self.unit {
+            Some(unit) if system_unit(pid).as_ref() != Some(unit) => {
+                Err(Unattested::OtherUnit { pid, unit: unit.name.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The names that it gives, in one line.
@@ -167,8 +194,16 @@ impl Handle {
             since: self.since,
             ends: self.until.map(|until| until.wall.as_secs()),
             script: self.script.clone(),
+            unit: self.unit().map(str::to_owned),
         }
     }
+}
+
+/// The unit of the system's that a process is in. One in none, or that is gone, has none.
+fn system_unit(pid: i32) -> Option<Unit> {
+    let member = Member::of(pid).ok()?;
+    let unit = Unit::of(member.dir.as_fd()).ok()??;
+    (unit.manager == Manager::System).then_some(unit)
 }
 
 impl Handles {

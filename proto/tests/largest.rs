@@ -145,6 +145,7 @@ fn a_page_of_the_longest_handles() {
         since: u64::MAX,
         ends: Some(u64::MAX),
         script: Some(policy::ScriptCopy { path: longest(), sha256: [0xff; 32] }),
+        unit: Some(longest()),
     };
     let len = fits(Policy::Handles { handles: full(handle), more: true });
     assert!(len > limits::FRAME / 2, "{len}: the page could be larger");

@@ -49,6 +49,7 @@ enum Document<'a> {
         since: u64,
         ends: Option<u64>,
         script: Option<Script<'a>>,
+        unit: Option<&'a str>,
     },
     Answer {
         id: u32,
@@ -140,10 +141,10 @@ fn document<'a>(grant: &'a Grant<'_>) -> Document<'a> {
 }
 
 fn handle_document<'a>(handle: &'a Handle<'_>) -> Document<'a> {
-    let Handle { id, pid, ref name, ref by, ref secrets, since, ends, ref script } = *handle;
+    let Handle { id, pid, ref name, ref by, ref secrets, since, ends, ref script, ref unit } = *handle;
     let secrets = secrets.iter().map(ToString::to_string).collect();
     let script = script.as_ref().map(|script| Script { path: &script.path, sha256: hex(&script.sha256) });
-    Document::Handle { id, pid, name, by, secrets, since, ends, script }
+    Document::Handle { id, pid, name, by, secrets, since, ends, script, unit: unit.as_deref() }
 }
 
 fn handle_table(handles: &[Handle<'_>]) -> String {
@@ -152,10 +153,12 @@ fn handle_table(handles: &[Handle<'_>]) -> String {
         let ends = handle.ends.map_or_else(String::new, |ends| format!("until {}", time::until(ends)));
         let program = format!("{} ({})", escaped(&handle.name), handle.pid);
         let (id, by) = (handle.id.to_string(), format!("by {}", escaped(&handle.by)));
+        let within =
+            handle.unit.as_ref().map_or_else(String::new, |unit| format!("in {} only", escaped(unit)));
         let runs = handle.script.as_ref().map_or_else(String::new, |script| {
             format!("runs \"{}\", sha256 {}", escaped(&script.path), short(&script.sha256))
         });
-        vec![id, program, format!("handle to {}", names.join(", ")), by, runs, ends]
+        vec![id, program, format!("handle to {}", names.join(", ")), by, within, runs, ends]
     };
     columns(&handles.iter().map(row).collect::<Vec<_>>())
 }

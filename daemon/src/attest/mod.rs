@@ -111,6 +111,14 @@ pub enum Unattested {
         /// Who sent.
         sender: i32,
     },
+    /// It uses a handle outside the unit of the system's in which that was made.
+    #[error("pid {pid} is not in the unit {unit}, in which its handle was made")]
+    OtherUnit {
+        /// The peer.
+        pid: i32,
+        /// Where the handle belongs.
+        unit: String,
+    },
     /// The kernel did not say who sent a message.
     #[error("a message without sender credentials")]
     NoCredentials,
@@ -151,6 +159,7 @@ impl Unattested {
             Self::ForeignNamespace { pid, .. }
             | Self::Gone { pid }
             | Self::OtherSender { pid, .. }
+            | Self::OtherUnit { pid, .. }
             | Self::Unrandomised { pid }
             | Self::Traced { pid }
             | Self::Hidden { pid, .. } => Some(*pid).filter(|pid| *pid > 0),
@@ -165,6 +174,7 @@ impl Unattested {
             Self::ForeignNamespace { .. } => "foreign-namespace",
             Self::Gone { .. } => "gone",
             Self::OtherSender { .. } => "other-sender",
+            Self::OtherUnit { .. } => "other-unit",
             Self::NoCredentials => "no-credentials",
             Self::Hidden { .. } => "hidden",
             Self::Unrandomised { .. } => "unrandomised",

@@ -52,7 +52,8 @@ pub fn give(
     let program = (peer.evidence().kernel.pid, program);
     let runs = script.as_ref().map_or_else(String::new, |script| format!(" runs {}", script.digest()));
     let handle = Rc::new(Handle::new(scope, program, lasts, now).running(script));
-    record(Outcome::Allowed, &format!("{by} as {}{runs}", By::Handle(handle.id()).word()))?;
+    let within = handle.unit().map_or_else(String::new, |unit| format!(" in {unit}"));
+    record(Outcome::Allowed, &format!("{by} as {}{within}{runs}", By::Handle(handle.id()).word()))?;
     if !state.handles().add(handle.clone()) {
         let message = format!("there are {} handles already. End some: ctl grants", limits::HANDLES);
         return Err(refuse::throttled(message, Duration::from_secs(1)));
@@ -84,6 +85,7 @@ pub async fn handles(
                 path: Text::cut(script.path.clone()),
                 sha256: script.sha256,
             }),
+            unit: handle.unit.clone().map(Text::cut),
         })
     });
     let handles = page.collect::<Option<Vec<_>>>().and_then(List::new);

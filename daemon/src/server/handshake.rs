@@ -67,8 +67,14 @@ pub async fn meet(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Met, Fail
     }
 }
 
-/// Meets whoever holds a tap, and sent a byte there as `creds`. Its peer is the process that greets first.
-pub async fn meet_holder(shared: &Shared, tap: BorrowedFd<'_>, creds: Option<Creds>) -> Result<Met, Failed> {
+/// Meets whoever holds a tap, and sent a byte there as `creds`. Its peer is the process that greets first, if
+/// `reaches` that by its pid.
+pub async fn meet_holder(
+    shared: &Shared,
+    tap: BorrowedFd<'_>,
+    creds: Option<Creds>,
+    reaches: impl FnOnce(i32) -> Result<(), Unattested>,
+) -> Result<Met, Failed> {
     let (owner, stamp) = (shared.state.owner(), shared.state.stamp());
     let asked = creds.ok_or(Failed::Unknown(Unattested::NoCredentials))?;
     // Read now: our clients hide themselves before they greet. What is wrong with it is said to whoever
@@ -106,6 +112,9 @@ pub async fn meet_holder(shared: &Shared, tap: BorrowedFd<'_>, creds: Option<Cre
         Err(Failed::Unknown(reason)) => Err(reason),
         Err(failed) => return Err(failed),
     };
+    // It still is who it was after that look: what was looked at by its number was it.
+    let peer =
+        peer.and_then(|peer| reaches(peer.evidence().kernel.pid).and_then(|()| peer.still()).map(|()| peer));
     match peer {
         Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox, wait: Duration::ZERO }),
         Err(reason) => {

@@ -104,7 +104,7 @@ async fn meet(
     creds: Option<Creds>,
     seat: OwnedSemaphorePermit,
 ) {
-    let met = meet_holder(&shared, tap.get_ref().as_fd(), creds).await;
+    let met = meet_holder(&shared, tap.get_ref().as_fd(), creds, |pid| handle.reaches(pid)).await;
     // Not held for as long as a connection lives.
     drop(tap);
     match met {

@@ -27,6 +27,9 @@ pub struct Handle<'a> {
     /// What the program was started to run, by the word of whoever started it.
     #[serde(borrow)]
     pub script: Option<ScriptCopy<'a>>,
+    /// The unit of the system's in which it was made, if in one: outside of that it gives nothing.
+    #[serde(borrow)]
+    pub unit: Option<Text<'a, { limits::UNIT }>>,
 }
 
 /// A script that was read once, and is run from a copy that nobody can change.

@@ -124,13 +124,15 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
         since: THEN,
         ends: Some(THEN + 600),
         script: None,
+        unit: None,
     };
     let handles = policy::Answer::Handles { handles: list(vec![handle.clone()]), more: false };
     all.push(("", Outcome::Ok(Answer::Policy(handles))));
     all.push(("", Outcome::Asked { question: 3, left_ms: 60_000 }));
     all.push(("", Outcome::Ok(Answer::Session(session::Answer::Panicked))));
     let script = policy::ScriptCopy { path: text("/home/u/deploy.py"), sha256: NONCE };
-    let handle = policy::Handle { script: Some(script), ends: None, ..handle };
+    let handle =
+        policy::Handle { script: Some(script), unit: Some(text("shop-api.service")), ends: None, ..handle };
     let handles = policy::Answer::Handles { handles: list(vec![handle]), more: true };
     all.push(("of a script", Outcome::Ok(Answer::Policy(handles))));
     all
