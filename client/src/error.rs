@@ -181,6 +181,17 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The person's editor did not end well.
+    #[error("the editor {command} ended with {status}: nothing was sealed. Another one: set EDITOR")]
+    Editor {
+        /// As it was named, fit for a terminal.
+        command: String,
+        /// How.
+        status: std::process::ExitStatus,
+    },
+    /// There is no directory that only this user can enter.
+    #[error(transparent)]
+    Private(glassdome_sys::DirError),
     /// The connection failed underneath.
     #[error("the connection to the daemon failed: {0}")]
     Exchange(#[source] io::Error),

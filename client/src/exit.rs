@@ -138,6 +138,8 @@ impl From<&Error> for Exit {
             | Error::ReadFile { .. }
             | Error::Output(_)
             | Error::SealScript(_)
+            | Error::Editor { .. }
+            | Error::Private(_)
             | Error::Exchange(_) => Self::Error,
         }
     }
@@ -228,6 +230,8 @@ mod tests {
             (Error::ReadFile { path: path(), source: broken() }, 1),
             (Error::Output(broken()), 1),
             (Error::Exchange(broken()), 1),
+            (Error::Editor { command: "vi".into(), status: Default::default() }, 1),
+            (Error::Private(glassdome_sys::DirError::Io { path: path(), source: broken() }), 1),
             (Error::Run { program: "x".into(), source: broken() }, 126),
             (Error::Run { program: "x".into(), source: io::ErrorKind::NotFound.into() }, 127),
         ];

@@ -18,6 +18,7 @@
 //! | `proof` | asking for it where a command needs it besides an open session |
 //! | `import/`, `reference` | files of other programs, and how they name secrets |
 //! | `random_value`, `private_file` | made-up values, and files for values |
+//! | `editor` | the person's own editor, and a place for what is edited |
 //! | `cli`, `command/` | the command line, and one file a command |
 //! | `text/` | how things look to a person |
 //!
@@ -44,6 +45,7 @@ mod connection;
 mod connection_tests;
 mod daemon_check;
 mod descriptor;
+mod editor;
 mod error;
 mod exit;
 mod gather;

@@ -11,6 +11,12 @@ use glassdome_proto::{Answer, Body, List, Name, Text, limits};
 use crate::connection::Connection;
 use crate::error::Error;
 
+mod edit;
+mod explain;
+
+pub(crate) use edit::{Edits, too_long};
+pub(crate) use explain::{Explained, Said};
+
 /// What would become of a request of a process, and what each rule says to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tested {

@@ -61,9 +61,17 @@ fn write_and_name(
 }
 
 fn temporary_name() -> Result<String, Error> {
+    Ok(format!(".glassdome-{}.tmp", random_name()?))
+}
+
+/// A name that nothing has: 16 hexadecimal digits.
+///
+/// # Errors
+/// [`Error::Random`].
+pub(crate) fn random_name() -> Result<String, Error> {
     let mut random = [0u8; 8];
     getrandom(&mut random[..], GetRandomFlags::empty()).map_err(|error| Error::Random(error.into()))?;
-    Ok(format!(".glassdome-{:016x}.tmp", u64::from_le_bytes(random)))
+    Ok(format!("{:016x}", u64::from_le_bytes(random)))
 }
 
 #[cfg(test)]

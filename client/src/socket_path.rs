@@ -17,6 +17,8 @@ pub struct SocketPath {
     pub path: PathBuf,
     /// Whether it is the one that holds when `GLASSDOME_SOCKET` is not set.
     pub default: bool,
+    /// The directory in which it lies then: of this user alone, and gone with what runs for them.
+    pub directory: PathBuf,
 }
 
 impl SocketPath {
@@ -41,8 +43,10 @@ impl SocketPath {
             uid,
         };
         let path = place.socket();
-        let default = path == place.default_socket();
-        Ok(Self { path, default })
+        let usual = place.default_socket();
+        let default = path == usual;
+        let directory = usual.parent().expect("it lies in a directory of ours").to_owned();
+        Ok(Self { path, default, directory })
     }
 }
 

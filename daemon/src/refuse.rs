@@ -64,6 +64,13 @@ pub fn unproven() -> Refusal<'static> {
     Refusal::new(Code::Denied, message)
 }
 
+/// No request of that number is remembered.
+pub fn no_request() -> Refusal<'static> {
+    let message = "there is no request of that number: only the last 64 that a session refused are remembered. \
+                   Have it ask again. Those that wait: ctl approvals";
+    Refusal::new(Code::NotFound, message)
+}
+
 /// Passwords are taken from the installed programs only.
 pub fn unstamped() -> Refusal<'static> {
     let message =

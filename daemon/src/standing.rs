@@ -14,6 +14,7 @@ use glassdome_proto::Refusal;
 
 use crate::attest::lineage::{self, Member};
 use crate::attest::matching::{self, Found};
+use crate::attest::seen::Seen;
 use crate::attest::unit::Unit;
 use crate::attest::{Peer, Unattested};
 use crate::clock;
@@ -67,6 +68,8 @@ pub struct Asker {
     pub uncovered: Option<Uncovered>,
     /// A rule about it whose files have changed since.
     pub changed: Option<Arc<Rule>>,
+    /// What rules can be compared with when it is gone.
+    pub evidence: Option<Box<Seen>>,
 }
 
 impl Asker {
@@ -208,8 +211,10 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing
     {
         let name = lineage::file_name(&exe.path).to_owned();
         let uncovered = Some(Uncovered::Program);
+        let evidence = state.rule_files().facts(exe).map(|facts| Box::new(Seen::executable(facts)));
         let exe = Some(exe.path.clone());
-        let asker = Asker { pid, name, exe, seen: true, itself: true, uncovered, ..Asker::default() };
+        let asker =
+            Asker { pid, name, exe, seen: true, itself: true, uncovered, evidence, ..Asker::default() };
         return Ok((Standing { rules, ..Standing::default() }, asker));
     }
     let client = Member::of(pid).map_err(|_| Unattested::Gone { pid })?;
@@ -217,7 +222,7 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing
         judge_caller(state, &client, stand.token().as_ref()).await?
     } else {
         let expected = kernel.exe.as_ref().map(|exe| (exe.dev, exe.ino));
-        let unit = unit_of(state, &client);
+        let unit = unit_of(&client);
         judge(state, client, unit, expected, Came::Itself).await?
     };
     peer.still()?;
@@ -261,7 +266,7 @@ pub async fn judge_caller(
     if member.stat.is_unrandomised() {
         return Err(Unattested::Unrandomised { pid }.into());
     }
-    let (standing, asker) = judge(state, member, unit_of(state, client), None, Came::Ran(uncovered)).await?;
+    let (standing, asker) = judge(state, member, unit_of(client), None, Came::Ran(uncovered)).await?;
     // What keeps back could not be compared with a program that cannot be told.
     let grant = grant.filter(|_| asker.seen);
     Ok((Standing { grant, ..standing }, asker))
@@ -275,12 +280,10 @@ pub enum Came {
     Ran(Option<Uncovered>),
 }
 
-/// The unit that a process is in, if any rule names one. What started a client need not be in that: a
-/// unit's own manager is not.
-pub fn unit_of(state: &State, member: &Member) -> Option<Unit> {
-    let names_one = state.rules().iter().any(|rule| rule.unit.is_some());
+/// The unit that a process is in. What started a client need not be in that: a unit's own manager is not.
+pub fn unit_of(member: &Member) -> Option<Unit> {
     // One that is gone by now is served nothing either way.
-    names_one.then(|| Unit::of(member.dir.as_fd()).ok().flatten())?
+    Unit::of(member.dir.as_fd()).ok().flatten()
 }
 
 /// Compares a process with the rules, on a thread of its own. `unit` is the one that whoever connected is
@@ -298,20 +301,21 @@ pub async fn judge(
     let rules = state.rules();
     let look = move |until| {
         let (found, files) = matching::find(&member, unit.as_ref(), expected, &rules, until);
-        (judged(found, &member, came), files)
+        (judged(found, &member, unit, came), files)
     };
     let (judged, files) = state.looks().run(look).await.map_err(Unjudged::late)?;
     state.set_rule_files(files);
     Ok(judged)
 }
 
-fn judged(found: Found, member: &Member, came: Came) -> (Standing, Asker) {
+fn judged(found: Found, member: &Member, unit: Option<Unit>, came: Came) -> (Standing, Asker) {
     let itself = matches!(came, Came::Itself);
     let uncovered = match came {
         Came::Itself => Some(Uncovered::Program),
         Came::Ran(uncovered) => uncovered,
     };
     let Found { rules, changed, program, by_first_line } = found;
+    let evidence = Some(Box::new(Seen::of(member, unit, program.clone())));
     let program = program.as_ref();
     let exe = program.map(|program| lineage::file_name(&program.exe.path).to_owned());
     let asker = Asker {
@@ -326,6 +330,7 @@ fn judged(found: Found, member: &Member, came: Came) -> (Standing, Asker) {
         line: line_of(member),
         uncovered,
         changed,
+        evidence,
     };
     (Standing { rules, ..Standing::default() }, asker)
 }

@@ -43,6 +43,10 @@ pub const CANARIES: usize = 256;
 pub const RULES: usize = 1024;
 /// Rules in one answer; a page of the longest still fits a frame.
 pub const RULES_PAGE: usize = 8;
+/// Bytes of all rules in one text to be edited: what can be sealed, with what is told beside it.
+pub const EDIT: usize = 2 * 1024 * 1024;
+/// What becomes of so many rules, a page.
+pub const EDITS_PAGE: usize = 2;
 /// What rules say to a request, in one answer.
 pub const FINDINGS: usize = 512;
 /// Name of a systemd unit, in bytes (systemd.unit(5)).

@@ -4,6 +4,8 @@
 //! What the kernel vouches for and what a process merely says of itself stay apart here too: a
 //! [`Process`] is facts, its [`Script`] and the [`Claims`] are words.
 
+mod edit;
+mod explained;
 mod grant;
 mod process;
 mod question;
@@ -12,8 +14,10 @@ mod rule;
 use serde::{Deserialize, Serialize};
 
 use crate::session::Password;
-use crate::{Glob, List, Name, Text, limits};
+use crate::{Bytes, Glob, List, Name, Text, limits};
 
+pub use edit::{Change, Edit};
+pub use explained::Explained;
 pub use grant::{Grant, Handle, ScriptCopy};
 pub use process::{Claims, Exe, Ours, Picture, Process, Script};
 pub use question::{Question, Remembered, Scope};
@@ -153,6 +157,46 @@ pub enum Request<'a> {
         #[serde(borrow)]
         proof: Option<Password<'a>>,
     },
+    /// A part of the text of all rules as they shall be. With the last one they are looked at; nothing is
+    /// sealed.
+    Edit {
+        /// How many bytes came before; with none a text begins.
+        at: u32,
+        /// What follows them.
+        #[serde(borrow)]
+        part: Bytes<'a, { limits::CHUNK }>,
+        /// Whether another part comes.
+        more: bool,
+        /// Of which rules the text was made, as [`Answer::Edits`] told: if others are sealed by now, it is
+        /// refused. With the last part.
+        base: Option<Digest>,
+        /// Where no granted terminal asks; with the first part.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
+    /// A page of what the text that came on this connection would change.
+    Edits {
+        /// How many to pass over.
+        skip: u16,
+    },
+    /// Seals the rules of the text that came on this connection, all of them or none.
+    SealEdits {
+        /// The master password, typed for this.
+        #[serde(borrow)]
+        password: Password<'a>,
+    },
+    /// What the rules say to a request that was refused or waits: a page of it.
+    Explain {
+        /// Its number.
+        id: u32,
+        /// About which of its names, in their order.
+        name: u8,
+        /// How many rules to pass over.
+        skip: u16,
+        /// Where no granted terminal asks.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
 }
 
 /// What is answered.
@@ -227,4 +271,21 @@ pub enum Answer<'a> {
         /// Whether there are more.
         more: bool,
     },
+    /// To a [`Request::Edit`] behind which more comes.
+    PartTaken,
+    /// To the last [`Request::Edit`], and to [`Request::Edits`].
+    Edits {
+        /// The rules that are sealed, as one number: SHA-256 of their text.
+        base: Digest,
+        /// One page of what becomes of the rules: first those of the text in its order, then those that are
+        /// no longer in it.
+        #[serde(borrow)]
+        edits: List<Edit<'a>, { limits::EDITS_PAGE }>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// To [`Request::SealEdits`].
+    EditsSealed,
+    /// To [`Request::Explain`].
+    Explained(#[serde(borrow)] Box<Explained<'a>>),
 }

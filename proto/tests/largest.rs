@@ -5,8 +5,8 @@
 use std::num::NonZeroU32;
 
 use glassdome_proto::policy::{
-    Action, Answer as Policy, Checked, Claims, Condition, Decision, Exe, Finding, Grant, Manager, Ours,
-    Picture, Pinned, Process, Rule, Script, Unit,
+    Action, Answer as Policy, Change, Checked, Claims, Condition, Decision, Edit, Exe, Explained, Finding,
+    Grant, Manager, Ours, Picture, Pinned, Process, Rule, Script, Unit,
 };
 use glassdome_proto::{
     Answer, Bytes, Field, Glob, HEADER_LEN, List, Name, Outcome, Per, Rate, Reply, Text, decode, encode,
@@ -127,6 +127,41 @@ fn a_page_of_the_longest_findings() {
     let (by, findings) = (Some(longest()), full(finding));
     let len = fits(Policy::Tested { decision: Decision::Deny, by, findings, more: true });
     assert!(len > limits::FRAME / 2, "{len}: the page could be larger");
+}
+
+#[test]
+fn a_page_of_the_longest_edits_and_the_longest_part() {
+    let edit = Edit { change: Change::Removed, rule: rule(), was: Some(rule()), warnings: full(longest()) };
+    let len = fits(Policy::Edits { base: [0xff; 32], edits: full(edit), more: true });
+    assert!(len > limits::FRAME / 2, "{len}: the page could be larger");
+    let request = policy::Request::Edit {
+        at: u32::MAX,
+        part: Bytes::new(&[b'x'; limits::CHUNK]).unwrap(),
+        more: true,
+        base: Some([0xff; 32]),
+        proof: Bytes::new(&[b'x'; limits::PASSWORD]),
+    };
+    let mut buffer = vec![0; HEADER_LEN + limits::FRAME];
+    let request = Request { id: u32::MAX, body: Body::Policy(request) };
+    let len = encode(&request, &mut buffer).expect("it fits a frame");
+    decode::<Request<'_>>(&buffer[HEADER_LEN..len]).unwrap();
+}
+
+#[test]
+fn the_longest_explanation() {
+    let explained = Explained {
+        action: Action::Remove,
+        names: full(longest()),
+        pid: u32::MAX,
+        program: longest(),
+        script: Some(longest()),
+        why: longest(),
+        decision: Decision::Deny,
+        by: Some(longest()),
+        findings: full(Finding { rule: longest(), decision: Decision::Deny, unmet: Some(Condition::Unseen) }),
+        more: true,
+    };
+    fits(Policy::Explained(explained.into()));
 }
 
 #[test]

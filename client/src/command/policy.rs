@@ -5,6 +5,9 @@ use crate::error::Error;
 use crate::exit::Exit;
 use glassdome_proto::policy::Decision;
 
+mod edit;
+mod explain;
+mod finding;
 mod make;
 mod rm;
 mod show;
@@ -29,8 +32,12 @@ enum What {
     Deny(make::Make),
     /// Say which rule decides what a process asks for, and why each other does not
     Test(test::Test),
+    /// Say what the rules say to a request that was refused or waits, and why they do not allow it
+    Explain(explain::Explain),
     /// Take a rule away; takes the master password
     Rm(rm::Rm),
+    /// Change all rules in your editor, or by a file; takes the master password
+    Edit(edit::Edit),
 }
 
 impl Command for Policy {
@@ -42,7 +49,9 @@ impl Command for Policy {
                                     ctl policy allow --secrets 'aws/prod/*' --unit api.service --rate 60/min\n\
                                     ctl policy deny --secrets 'root/**'\n\
                                     ctl policy test --pid 4711 db/password\n\
-                                    ctl policy rm reports";
+                                    ctl policy explain 41\n\
+                                    ctl policy rm reports\n\
+                                    ctl policy edit";
 
     fn run(self) -> Result<Exit, Error> {
         match self.what {
@@ -51,7 +60,9 @@ impl Command for Policy {
             What::Ask(make) => make.run(Decision::Ask),
             What::Deny(make) => make.run(Decision::Deny),
             What::Test(test) => test.run(),
+            What::Explain(explain) => explain.run(),
             What::Rm(rm) => rm.run(),
+            What::Edit(edit) => edit.run(),
         }
     }
 }

@@ -12,6 +12,8 @@ pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod question;
 pub(crate) mod rule;
+pub(crate) mod rule_diff;
+pub(crate) mod rule_sheet;
 pub(crate) mod status_template;
 pub(crate) mod status_text;
 pub(crate) mod style;

@@ -39,7 +39,7 @@ impl Strength {
 }
 
 /// What a rule is worth, and what would be stronger.
-fn worth(rule: &Rule<'_>) -> &'static str {
+pub(crate) fn worth(rule: &Rule<'_>) -> &'static str {
     let in_unit = rule.unit.is_some();
     match (rule.decision, Strength::of(rule)) {
         (Decision::Allow, Strength::Hard) => {
@@ -63,8 +63,30 @@ fn worth(rule: &Rule<'_>) -> &'static str {
     }
 }
 
+/// A line of a rule: its key, its value, and what stands beside it.
+pub(crate) type Row = (&'static str, String, String);
+
 /// `[[rule]]` and what stands under it.
 pub(crate) fn toml(rule: &Rule<'_>, style: Style) -> String {
+    let mut text = format!("{}\n[[rule]]\n", style.careful(worth(rule)));
+    for (key, value, comment) in rows(rule) {
+        text.push_str(&line(key, &value));
+        if !comment.is_empty() {
+            // Writing to a string does not fail.
+            write!(text, "  {}", style.faint(&format!("# {comment}"))).ok();
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// `key = value`, below those above it.
+pub(crate) fn line(key: &str, value: &str) -> String {
+    format!("{key:<13} = {value}")
+}
+
+/// What stands under `[[rule]]`, in its order.
+pub(crate) fn rows(rule: &Rule<'_>) -> Vec<Row> {
     let list = |words: Vec<String>| format!("[{}]", words.join(", "));
     let secrets = list(rule.secrets.iter().map(|glob| toml_string(&glob.to_string())).collect());
     let actions = list(rule.actions.iter().map(|action| format!("\"{}\"", action.name())).collect());
@@ -98,16 +120,7 @@ pub(crate) fn toml(rule: &Rule<'_>, style: Style) -> String {
         let comment = format!("{} {over}", time::date_time(expires));
         rows.push(("expires", format!("\"{}\"", date::write(expires).unwrap_or_default()), comment));
     }
-    let mut text = format!("{}\n[[rule]]\n", style.careful(worth(rule)));
-    for (key, value, comment) in rows {
-        // Writing to a string does not fail.
-        write!(text, "{key:<13} = {value}").ok();
-        if !comment.is_empty() {
-            write!(text, "  {}", style.faint(&format!("# {comment}"))).ok();
-        }
-        text.push('\n');
-    }
-    text
+    rows
 }
 
 fn is_over(rule: &Rule<'_>) -> bool {

@@ -17,7 +17,6 @@ impl Style {
     }
 
     /// Never any.
-    #[cfg(test)]
     pub(crate) fn plain() -> Self {
         Self { colour: false }
     }

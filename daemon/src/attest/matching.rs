@@ -76,6 +76,13 @@ impl Files {
         at_once.then(|| candidates.into_iter().cloned().collect())
     }
 
+    /// An executable that lay at a rule's path, as it was found there.
+    pub fn facts(&self, exe: &Exe) -> Option<FileFacts> {
+        let mut found =
+            self.seen.values().flatten().filter(|file| (file.dev, file.ino) == (exe.dev, exe.ino));
+        found.next().cloned()
+    }
+
     fn of(&mut self, path: &str, until: Instant) -> Option<(u64, u64)> {
         let known = self.seen.entry(path.to_owned());
         let facts = known.or_insert_with(|| program::file(Path::new(path), false, until).ok());
@@ -129,32 +136,8 @@ pub fn find(
     (found, files)
 }
 
-/// Compares a process with each rule: which are about it, and what is otherwise in the others.
-pub fn compare(member: &Member, unit: Option<&Unit>, rules: &[Arc<Rule>], until: Instant) -> Vec<Compared> {
-    let mut files = Files::none(Instant::now());
-    let program = told(member, Want { exe_digest: true, script: true }, until);
-    let mut otherwise = |rule: &Rule| {
-        if rule.unit.as_ref().is_some_and(|own| Some(own) != unit) {
-            return Err(Condition::Unit);
-        }
-        if rule.process.as_ref().is_some_and(|process| !process.0.is(&member.stat)) {
-            return Err(Condition::Process);
-        }
-        match (&rule.exe, &program) {
-            (None, _) => Ok(()),
-            (Some(exe), Some(program)) => judge(rule, exe, program, &mut files, until),
-            (Some(_), None) if rule.keeps_back() => Ok(()),
-            (Some(_), None) => Err(Condition::Unseen),
-        }
-    };
-    rules.iter().map(|rule| (rule.clone(), otherwise(rule).err())).collect()
-}
-
-/// A rule, and what keeps it from being about a process.
-pub type Compared = (Arc<Rule>, Option<Condition>);
-
 /// The program of a process, if it can be told.
-fn told(member: &Member, want: Want, until: Instant) -> Option<Program> {
+pub(super) fn told(member: &Member, want: Want, until: Instant) -> Option<Program> {
     match program::read(member.dir.as_fd(), want, until) {
         // Last: whoever left our namespaces to show another executable cannot come back.
         Ok(program) => Some(program).filter(|_| member.is_in_our_namespaces()),
@@ -172,7 +155,8 @@ fn by_first_line(program: &Program, until: Instant) -> bool {
     named.is_ok_and(|exe| (exe.dev, exe.ino) == (program.exe.dev, program.exe.ino))
 }
 
-fn judge(
+/// What of a rule about this executable keeps it from being about a program, if anything.
+pub(super) fn judge(
     rule: &Rule,
     exe: &Pinned,
     program: &Program,

@@ -16,6 +16,7 @@ pub mod matching;
 pub mod process;
 pub mod program;
 mod script;
+pub mod seen;
 pub mod subject;
 pub mod unit;
 

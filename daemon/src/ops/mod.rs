@@ -12,6 +12,7 @@
 
 mod change;
 mod doctor;
+mod edit;
 mod explain;
 mod handle;
 mod many;
@@ -25,6 +26,7 @@ mod read;
 mod settings;
 mod status;
 mod turn;
+mod typed_rule;
 mod unlock;
 
 use std::cell::{Cell, RefCell};
@@ -49,6 +51,7 @@ use crate::state::State;
 
 use change::Batch;
 pub use change::Store;
+pub use edit::Editing;
 pub use handle::beyond as beyond_handle;
 pub use many::Values;
 pub use picture::process as shown_process;
@@ -73,6 +76,8 @@ pub struct Asking {
     pub listing: Rc<Cell<Option<secrets::Cursor>>>,
     /// A person's yes to that listing.
     pub listing_cleared: Rc<RefCell<Option<Clearance>>>,
+    /// The text of rules that came.
+    pub editing: Rc<RefCell<Editing>>,
 }
 
 impl Asking {
@@ -130,7 +135,11 @@ impl Asking {
                 | Request::Questions { proof: Some(_), .. }
                 | Request::Approve { proof: Some(_), .. }
                 | Request::Refuse { proof: Some(_), .. }
-                | Request::Revoke { proof: Some(_), .. },
+                | Request::Revoke { proof: Some(_), .. }
+                | Request::Explain { proof: Some(_), .. }
+                | Request::Edit { proof: Some(_), .. }
+                | Request::Edits { .. }
+                | Request::SealEdits { .. },
             ) => Ok(()),
             Body::Secrets(_) | Body::Settings(_) | Body::Policy(_) => {
                 standing::find_out(&self.state, &self.peer, &self.stand).await
@@ -274,6 +283,14 @@ fn rules_and_grants(asking: &Asking, request: wire_policy::Request<'_>) -> Resul
         }
         Request::Refuse { id, proof: given } => later(question::refuse(asking, id, proof(given)?)),
         Request::Revoke { id, proof: given } => later(policy::revoke(asking, id, proof(given)?)),
+        Request::Edit { at, part, more, base, proof: given } => {
+            later(edit::take(asking, edit::Part::new(at, part, more, base), proof(given)?))
+        }
+        Request::Edits { skip } => later(edit::edits(asking, skip)),
+        Request::SealEdits { password } => later(edit::seal(asking, password::lock_in(password)?)),
+        Request::Explain { id, name, skip, proof: given } => {
+            later(explain::request(asking, id, name, skip, proof(given)?))
+        }
     })
 }
 

@@ -53,7 +53,7 @@ async fn other(asking: &Asking, pid: i32) -> Result<Picture<'static>, Refusal<'s
     let judged = match client {
         Some(_) => standing::judge_caller(&asking.state, &member, None).await,
         None => {
-            let unit = standing::unit_of(&asking.state, &member);
+            let unit = standing::unit_of(&member);
             standing::judge(&asking.state, member, unit, None, Came::Itself).await
         }
     };

@@ -101,8 +101,7 @@ pub async fn draft(asking: Asking, wanted: Wanted) -> Result<Answer<'static>, Re
 
 fn of_request(asking: &Asking, wanted: Wanted) -> Result<Wanted, Refusal<'static>> {
     let Some(id) = wanted.request() else { return Ok(wanted) };
-    let message = "there is no request of that number: only the last ones of a session are remembered";
-    let past = asking.state.questions().request(id).ok_or_else(|| Refusal::new(Code::NotFound, message))?;
+    let past = asking.state.questions().request(id).ok_or_else(refuse::no_request)?;
     wanted.made_of(&past)
 }
 
@@ -130,7 +129,7 @@ pub async fn allow(
     let warnings = warnings(&asking, &rule, &rules).await?;
     let answer = checked(&rule, &warnings)?;
     rules.push(rule.clone());
-    seal(&asking, turn, keys, rules, &rule.id).await?;
+    seal_rules(&asking, turn, keys, rules, rule.word()).await?;
     Ok(Answer::Policy(wire::Answer::Allowed(answer.into())))
 }
 
@@ -148,7 +147,7 @@ pub async fn remove(
     if rules.len() == before {
         return Err(Refusal::new(Code::NotFound, "there is no rule of that name. Rules: ctl policy show"));
     }
-    seal(&asking, turn, keys, rules, &id).await?;
+    seal_rules(&asking, turn, keys, rules, format!("rule:{id}")).await?;
     Ok(Answer::Policy(wire::Answer::RuleRemoved))
 }
 
@@ -187,21 +186,29 @@ pub async fn revoke(
     Ok(Answer::Policy(wire::Answer::Revoked))
 }
 
-fn vault_of(asking: &Asking) -> Result<Arc<Vault>, Refusal<'static>> {
+/// The vault.
+///
+/// # Errors
+/// There is none.
+pub fn vault_of(asking: &Asking) -> Result<Arc<Vault>, Refusal<'static>> {
     asking.state.vault().ok_or_else(refuse::no_vault)
 }
 
-fn sealed(vault: &Vault, keys: &Keys) -> Result<Vec<Rule>, Refusal<'static>> {
+/// The rules as they lie in it.
+///
+/// # Errors
+/// The refusal to send.
+pub fn sealed(vault: &Vault, keys: &Keys) -> Result<Vec<Rule>, Refusal<'static>> {
     settings::rules(vault, keys).map_err(|error| refuse::unread(&error))
 }
 
-/// Seals the rules as they are now; `id` names the one that came or went.
-async fn seal(
+/// Seals the rules as they are now; `word` says for the log which came or went.
+pub async fn seal_rules(
     asking: &Asking,
     turn: Turn,
     keys: Keys,
     rules: Vec<Rule>,
-    id: &str,
+    word: String,
 ) -> Result<(), Refusal<'static>> {
     let vault = vault_of(asking)?;
     let written = text::write(&rules).map_err(|_| unsendable())?;
@@ -213,7 +220,6 @@ async fn seal(
         })
         .map_err(|error| refuse::vault(&error))?;
     drop(keys);
-    let word = format!("rule:{id}");
     asking.record(Event::ChangeRules, Outcome::Allowed, None, &word)?;
     let failed = move |asking: &Asking| asking.record(Event::ChangeRules, Outcome::Failed, None, &word);
     let done = move |asking: &Asking| {
@@ -239,12 +245,19 @@ async fn warnings<'r>(
 }
 
 fn checked(rule: &Rule, warnings: &[Warning]) -> Result<wire::Checked<'static>, Refusal<'static>> {
-    let warnings = warnings.iter().take(limits::WARNINGS).map(|warning| Text::cut(warning.to_string()));
-    let warnings = List::new(warnings.collect()).ok_or_else(unsendable)?;
-    Ok(wire::Checked { rule: sent(rule).ok_or_else(unsendable)?, warnings })
+    Ok(wire::Checked { rule: sent(rule).ok_or_else(unsendable)?, warnings: warned(warnings)? })
 }
 
-fn sent(rule: &Rule) -> Option<wire::Rule<'static>> {
+type Warned = List<Text<'static, { limits::MESSAGE }>, { limits::WARNINGS }>;
+
+/// The first of them, as lines.
+pub fn warned(warnings: &[Warning]) -> Result<Warned, Refusal<'static>> {
+    let warnings = warnings.iter().take(limits::WARNINGS).map(|warning| Text::cut(warning.to_string()));
+    List::new(warnings.collect()).ok_or_else(unsendable)
+}
+
+/// A rule as it travels; nothing of one that does not fit.
+pub fn sent(rule: &Rule) -> Option<wire::Rule<'static>> {
     let pinned =
         |file: &Pinned| Some(wire::Pinned { path: Text::new(file.path.clone())?, sha256: file.sha256 });
     Some(wire::Rule {
@@ -270,6 +283,7 @@ fn sendable<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     value.map_or(Some(None), |value| value.map(Some))
 }
 
-fn unsendable() -> Refusal<'static> {
+/// Sealed by a version whose limits are others.
+pub fn unsendable() -> Refusal<'static> {
     Refusal::new(Code::Error, "the vault holds rules that this protocol cannot carry. Upgrade glassdomed")
 }

@@ -6,7 +6,7 @@ use glassdome_proto::policy::Condition;
 
 use super::Question;
 use super::rule::Rule;
-use crate::attest::matching::Compared;
+use crate::attest::seen::Compared;
 
 /// Of each rule that was compared with whoever asks: what keeps it from speaking about the question, if
 /// anything. `now` in seconds since the epoch.

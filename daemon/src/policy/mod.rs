@@ -2,6 +2,7 @@
 //! things allow: the grant of the terminal in which a command was typed, a rule about the program, and a
 //! person's answer. What no rule speaks about, the person is asked.
 
+pub mod edit;
 pub mod explain;
 pub mod rate;
 pub mod rule;

@@ -1,4 +1,4 @@
-//! What is odd about a rule before it is sealed: that it can never say anything. Pure.
+//! What is odd about a rule before it is sealed: above all, that it can never say anything. Pure.
 
 use std::fmt;
 
@@ -27,6 +27,23 @@ pub enum Warning {
         /// Its path.
         path: String,
     },
+    /// The file has other bytes than it pins.
+    OtherBytes {
+        /// Its path.
+        path: String,
+        /// The line that pins them.
+        key: &'static str,
+    },
+    /// Others than root can change the file, and it pins nothing.
+    Unpinned {
+        /// Its path.
+        path: String,
+    },
+    /// The file could not be looked at.
+    Unread {
+        /// Its path.
+        path: String,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -40,7 +57,18 @@ impl fmt::Display for Warning {
             Self::NoUnit { name } => {
                 write!(f, "the system has no unit {name}: until it has, the rule says nothing")
             }
-            Self::NoFile { path } => write!(f, "there is no file {path}: until then it says nothing"),
+            Self::NoFile { path } => write!(f, "there is no file {path}: until there is, it says nothing"),
+            Self::OtherBytes { path, key } => write!(
+                f,
+                "{path} has other bytes than those that are pinned: it says nothing. To pin those that it has now, \
+                 take the line {key} away"
+            ),
+            Self::Unpinned { path } => {
+                write!(f, "others than root can change {path}, whose bytes are not pinned: it says nothing")
+            }
+            Self::Unread { path } => {
+                write!(f, "{path} could not be looked at: whether it says anything is not known")
+            }
         }
     }
 }

@@ -154,6 +154,7 @@ impl Connection {
             wait,
             listing: Rc::default(),
             listing_cleared: Rc::default(),
+            editing: Rc::default(),
         };
         let over = watch::Sender::new(false);
         let (in_flight, waiting) = (Cell::new(0), Cell::new(0));

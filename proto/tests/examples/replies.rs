@@ -1,10 +1,10 @@
 //! Replies.
 
 use glassdome_proto::policy::{
-    self, Action, Checked, Claims, Condition, Decision, Exe, Finding, Grant, Manager, Ours, Picture, Pinned,
-    Process, Question, Remembered, Rule, Script, Unit,
+    self, Action, Change, Checked, Claims, Condition, Decision, Edit, Exe, Explained, Finding, Grant,
+    Manager, Ours, Picture, Pinned, Process, Question, Remembered, Rule, Script, Unit,
 };
-use glassdome_proto::secrets::{self, Change, Entry, FieldInfo, Found, Info, Stored, Version};
+use glassdome_proto::secrets::{self, Change as Step, Entry, FieldInfo, Found, Info, Stored, Version};
 use glassdome_proto::session::{
     self, Keyring, Level, LockReason, Memory, Protection, State, Status, VaultState,
 };
@@ -14,7 +14,7 @@ use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Rate, Refusal};
 use super::{CURSOR, NONCE, THEN, bytes, field, list, name, text};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 36] = [
+pub const REPLIES: [&str; 40] = [
     "status",
     "doctor",
     "unlocked",
@@ -51,6 +51,10 @@ pub const REPLIES: [&str; 36] = [
     "question-refused",
     "asked",
     "panicked",
+    "part-taken",
+    "edits",
+    "edits-sealed",
+    "explained",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
@@ -97,6 +101,10 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Policy(Policy::Answers { .. }) => "answers",
         Answer::Policy(Policy::Approved { .. }) => "approved",
         Answer::Policy(Policy::Refused) => "question-refused",
+        Answer::Policy(Policy::PartTaken) => "part-taken",
+        Answer::Policy(Policy::Edits { .. }) => "edits",
+        Answer::Policy(Policy::EditsSealed) => "edits-sealed",
+        Answer::Policy(Policy::Explained(_)) => "explained",
     }
 }
 
@@ -135,6 +143,7 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
         policy::Handle { script: Some(script), unit: Some(text("shop-api.service")), ends: None, ..handle };
     let handles = policy::Answer::Handles { handles: list(vec![handle]), more: true };
     all.push(("of a script", Outcome::Ok(Answer::Policy(handles))));
+    all.extend(edited().into_iter().map(|(what, answer)| (what, Outcome::Ok(Answer::Policy(answer)))));
     all
 }
 
@@ -188,10 +197,10 @@ fn secrets_answers() -> Vec<(&'static str, Answer<'static>)> {
     };
     let version = |version, size, change, current| Version { version, time: THEN, size, change, current };
     let versions = vec![
-        version(4, Some(40), Change::Restored, true),
-        version(3, None, Change::Removed, false),
-        version(2, Some(40), Change::Moved, false),
-        version(1, Some(40), Change::Set, false),
+        version(4, Some(40), Step::Restored, true),
+        version(3, None, Step::Removed, false),
+        version(2, Some(40), Step::Moved, false),
+        version(1, Some(40), Step::Set, false),
     ];
     let two = vec![entry("a", Some(0), 0), entry("data/ключ", None, 64)];
     let answers = vec![
@@ -228,18 +237,6 @@ fn settings_answers() -> Vec<(&'static str, Answer<'static>)> {
 
 fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
     use policy::Answer as Policy;
-    let rule = || Rule {
-        id: text("deploy"),
-        secrets: list(vec![Glob::parse("aws/prod/*").unwrap()]),
-        actions: list(vec![Action::Get, Action::List]),
-        decision: Decision::Allow,
-        exe: Some(Pinned { path: text("/usr/bin/python3.13"), sha256: None }),
-        script: Some(Pinned { path: text("/home/u/deploy.py"), sha256: Some(NONCE) }),
-        made: THEN,
-        unit: None,
-        rate: None,
-        expires: None,
-    };
     let program = Rule { script: None, ..rule() };
     let anyone = Rule { decision: Decision::Deny, exe: None, ..program.clone() };
     let unit = Rule {
@@ -292,6 +289,59 @@ fn policy_answers() -> Vec<(&'static str, policy::Answer<'static>)> {
         ("", tested(Some("rule:deploy"), vec![Finding { unmet: None, ..finding() }, finding()])),
         ("by nothing", tested(None, vec![])),
     ]
+}
+
+fn rule() -> Rule<'static> {
+    Rule {
+        id: text("deploy"),
+        secrets: list(vec![Glob::parse("aws/prod/*").unwrap()]),
+        actions: list(vec![Action::Get, Action::List]),
+        decision: Decision::Allow,
+        exe: Some(Pinned { path: text("/usr/bin/python3.13"), sha256: None }),
+        script: Some(Pinned { path: text("/home/u/deploy.py"), sha256: Some(NONCE) }),
+        made: THEN,
+        unit: None,
+        rate: None,
+        expires: None,
+    }
+}
+
+fn edits() -> [Vec<Edit<'static>>; 2] {
+    let changed = Edit {
+        change: Change::Changed,
+        rule: rule(),
+        was: Some(Rule { script: None, ..rule() }),
+        warnings: list(vec![text("its time is over: it says nothing")]),
+    };
+    let of = |change| Edit { change, rule: rule(), was: None, warnings: list(vec![]) };
+    [vec![changed, of(Change::None)], vec![of(Change::New), of(Change::Removed)]]
+}
+
+fn edited() -> Vec<(&'static str, policy::Answer<'static>)> {
+    use policy::Answer as Policy;
+    vec![
+        ("", Policy::PartTaken),
+        ("", Policy::Edits { base: NONCE, edits: list(edits()[0].clone()), more: true }),
+        ("of others", Policy::Edits { base: NONCE, edits: list(edits()[1].clone()), more: false }),
+        ("nothing", Policy::Edits { base: NONCE, edits: list(vec![]), more: false }),
+        ("", Policy::EditsSealed),
+        ("", Policy::Explained(explained().into())),
+    ]
+}
+
+fn explained() -> Explained<'static> {
+    Explained {
+        action: Action::Get,
+        names: list(vec![text("aws/prod/key")]),
+        pid: 4711,
+        program: text("python3.13"),
+        script: Some(text("/home/u/deploy.py")),
+        why: text("no rule allows that"),
+        decision: Decision::Ask,
+        by: None,
+        findings: list(vec![finding()]),
+        more: false,
+    }
 }
 
 fn question() -> Question<'static> {

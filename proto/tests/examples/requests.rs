@@ -9,7 +9,7 @@ use glassdome_proto::{Body, Chunk, Glob, Rate};
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 38] = [
+pub const REQUESTS: [&str; 42] = [
     "status",
     "doctor",
     "create",
@@ -48,6 +48,10 @@ pub const REQUESTS: [&str; 38] = [
     "refuse",
     "panic",
     "end-panic",
+    "edit",
+    "edits",
+    "seal-edits",
+    "explain",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -93,6 +97,10 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Policy(Policy::Answers { .. }) => "answers",
         Body::Policy(Policy::Approve { .. }) => "approve",
         Body::Policy(Policy::Refuse { .. }) => "refuse",
+        Body::Policy(Policy::Edit { .. }) => "edit",
+        Body::Policy(Policy::Edits { .. }) => "edits",
+        Body::Policy(Policy::SealEdits { .. }) => "seal-edits",
+        Body::Policy(Policy::Explain { .. }) => "explain",
     }
 }
 
@@ -198,6 +206,7 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     let script = policy::ScriptCopy { path: text("/home/u/deploy.py"), sha256: NONCE };
     let of_a_script = policy::Request::Handle { secrets: globs(), lasts_s: None, script: Some(script) };
     all.push(("of a script", Body::Policy(of_a_script)));
+    all.extend(edits().map(|(detail, request)| (detail, Body::Policy(request))));
     all
 }
 
@@ -258,5 +267,33 @@ fn policy_requests() -> Vec<(&'static str, policy::Request<'static>)> {
         ("", Policy::Refuse { id: 3, proof: None }),
         ("of a unit", Policy::Draft(unit.into())),
         ("", Policy::Test { pid: 4711, action: Action::Set, name: name("db/a"), skip: 512, proof: None }),
+    ]
+}
+
+fn edits() -> [(&'static str, policy::Request<'static>); 5] {
+    [
+        (
+            "begun",
+            policy::Request::Edit {
+                at: 0,
+                part: bytes(b"[[rule]]"),
+                more: true,
+                base: None,
+                proof: Some(bytes(PASSWORD)),
+            },
+        ),
+        (
+            "the rest",
+            policy::Request::Edit {
+                at: 8,
+                part: bytes(b"\n"),
+                more: false,
+                base: Some([7; 32]),
+                proof: None,
+            },
+        ),
+        ("", policy::Request::Edits { skip: 4 }),
+        ("", policy::Request::SealEdits { password: bytes(PASSWORD) }),
+        ("", policy::Request::Explain { id: 41, name: 0, skip: 512, proof: None }),
     ]
 }

@@ -3,9 +3,10 @@
 use std::io::stdout;
 
 use glassdome_proto::Name;
-use glassdome_proto::policy::{Action, Condition};
+use glassdome_proto::policy::Action;
 use serde::Serialize;
 
+use super::finding::{Finding, documents, lines};
 use super::make::action;
 use crate::cli::{connect, print, print_json};
 use crate::error::Error;
@@ -51,49 +52,8 @@ impl Test {
 fn told(tested: &Tested, action: Action, name: &str, style: Style) -> String {
     let by = tested.by.as_deref().map_or_else(|| "no rule speaks about it".to_owned(), escaped);
     let mut text = format!("{} {}: {} ({by})\n", action.name(), escaped(name), tested.decision.name());
-    let widest = tested.findings.iter().map(|(rule, ..)| rule.len()).max().unwrap_or_default();
-    for (rule, decision, unmet) in &tested.findings {
-        let why = unmet.map_or("fits", sentence);
-        let line = format!("  {:<widest$}  {:<5}  {why}", escaped(rule), decision.name());
-        text.push_str(&if unmet.is_none() { line } else { style.faint(&line) });
-        text.push('\n');
-    }
+    text.push_str(&lines(&tested.findings, style));
     text
-}
-
-fn sentence(condition: Condition) -> &'static str {
-    match condition {
-        Condition::Over => "its time is over",
-        Condition::Secrets => "none of its globs matches the name",
-        Condition::Action => "it does not name the action",
-        Condition::Unit => "the process is not in its unit",
-        Condition::Process => "it is about one process, and this is another",
-        Condition::Exe => "the process executes another file than the one at its path",
-        Condition::ExeBytes => {
-            "the program has other bytes than were sealed, or others than root can change it"
-        }
-        Condition::Interpreter => "the program is an interpreter, and the rule names no script",
-        Condition::Script => "the process runs another script than the one at its path, or none",
-        Condition::ScriptBytes => "the script has other bytes than were sealed",
-        Condition::Unseen => "the program of the process cannot be told",
-    }
-}
-
-/// For programs: words that are never renamed.
-fn word(condition: Condition) -> &'static str {
-    match condition {
-        Condition::Over => "expires",
-        Condition::Secrets => "secrets",
-        Condition::Action => "actions",
-        Condition::Unit => "unit",
-        Condition::Process => "process",
-        Condition::Exe => "exe",
-        Condition::ExeBytes => "exe_sha256",
-        Condition::Interpreter => "interpreter",
-        Condition::Script => "script",
-        Condition::ScriptBytes => "script_sha256",
-        Condition::Unseen => "unseen",
-    }
 }
 
 #[derive(Serialize)]
@@ -103,26 +63,14 @@ struct Document<'a> {
     rules: Vec<Finding<'a>>,
 }
 
-#[derive(Serialize)]
-struct Finding<'a> {
-    id: &'a str,
-    decision: &'static str,
-    /// The line of the rule that does not fit.
-    unmet: Option<&'static str>,
-}
-
 fn document(tested: &Tested) -> Document<'_> {
-    let rules = tested.findings.iter().map(|(id, decision, unmet)| Finding {
-        id,
-        decision: decision.name(),
-        unmet: unmet.map(word),
-    });
-    Document { decision: tested.decision.name(), by: tested.by.as_deref(), rules: rules.collect() }
+    let rules = documents(&tested.findings);
+    Document { decision: tested.decision.name(), by: tested.by.as_deref(), rules }
 }
 
 #[cfg(test)]
 mod tests {
-    use glassdome_proto::policy::Decision;
+    use glassdome_proto::policy::{Condition, Decision};
 
     use super::*;
 
