@@ -178,8 +178,8 @@ fn nothing_in_the_environment_or_the_home_runs_before_it() {
              packages=$(/usr/bin/python3 -m site --user-site)
              mkdir -p $packages
              cp sitecustomize.py $packages/usercustomize.py
-             mkdir -p ../config/fish/functions .config/fish/functions
-             echo 'function greet; echo x > stolen; end' | tee ../config/fish/functions/greet.fish > .config/fish/functions/greet.fish
+             mkdir -p ../config/fish/functions .config/fish/functions .local/share/fish/vendor_functions.d
+             echo 'function greet; echo x > stolen; end' | tee ../config/fish/functions/greet.fish .local/share/fish/vendor_functions.d/greet.fish > .config/fish/functions/greet.fish
              echo 'echo x > stolen' | tee ../config/fish/config.fish > .config/fish/config.fish",
         )
         .ok();
@@ -210,7 +210,7 @@ fn nothing_in_the_environment_or_the_home_runs_before_it() {
             vec![("SHELLOPTS", "xtrace"), ("PS4", "$(echo stolen > stolen)")],
         ),
         (".zshenv", "#!/usr/bin/zsh\nprintf ran", vec![]),
-        ("config.fish", "#!/usr/bin/fish\nprintf ran", vec![]),
+        ("config.fish", "#!/usr/bin/fish\ngreet 2>/dev/null\nprintf ran", vec![]),
         ("PERL5OPT", "#!/usr/bin/perl\nprint 'ran'", vec![("PERL5OPT", "-MEvil"), ("PERL5LIB", &home)]),
         ("NODE_OPTIONS", node, vec![("NODE_OPTIONS", &required)]),
         (".node_modules", node, vec![]),
@@ -238,7 +238,12 @@ fn nothing_in_the_environment_or_the_home_runs_before_it() {
 fn what_is_preloaded_comes_not_along() {
     let world = stage();
     let path = script(&world, "deploy.sh", "#!/bin/sh\nexport -p; cat /proc/$$/environ | tr '\\0' '\\n'");
-    let preload = [("LD_PRELOAD", "/nowhere/evil.so"), ("LD_LIBRARY_PATH", "/tmp"), ("GCONV_PATH", "/tmp")];
+    let preload = [
+        ("LD_PRELOAD", "/nowhere/evil.so"),
+        ("LD_LIBRARY_PATH", "/tmp"),
+        ("GCONV_PATH", "/tmp"),
+        ("LC_ALL", "/tmp"),
+    ];
     let with = |run: Run| preload.iter().fold(run, |run, (name, value)| run.env(name, value));
     let told = String::from_utf8(with(granted(&world, &path, &[])).output().ok()).unwrap();
     assert!(!told.contains("evil") && !told.contains("/tmp\n"), "{told}");

@@ -3,6 +3,7 @@
 
 use std::env::var_os;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 use super::interpreter::PATH;
 use crate::error::{Error, printable};
@@ -54,8 +55,21 @@ pub(super) fn cleared(keep: &[String]) -> Result<Vec<(String, OsString)>, Error>
     }
     let names = KEPT.iter().copied().chain(keep.iter().map(String::as_str));
     let kept = names.filter_map(|name| Some((name.to_owned(), var_os(name)?)));
+    let kept = kept.filter(|(name, value)| names_no_file(name, value.as_bytes()));
     // A PATH that is kept comes last, and counts.
     Ok([("PATH".to_owned(), PATH.into())].into_iter().chain(kept).collect())
+}
+
+/// Whether a locale or a time zone is one of the system's: each can be a path of whatever files (setlocale(3),
+/// tzset(3)), translations with directives of printf(3) among them.
+fn names_no_file(name: &str, value: &[u8]) -> bool {
+    match name {
+        "TZ" => {
+            !value.starts_with(b"/") && !value.starts_with(b":") && !value.windows(2).any(|two| two == b"..")
+        }
+        _ if name.starts_with("LANG") || name.starts_with("LC_") => !value.contains(&b'/'),
+        _ => true,
+    }
 }
 
 /// Refuses a variable by which something else than the script could be run.
@@ -96,6 +110,24 @@ mod tests {
             assert!(allow(name).is_ok() && cleared(&[name.to_owned()]).is_ok(), "{name}");
         }
         assert!(cleared(&["A B".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_locale_and_a_time_zone_are_the_systems() {
+        for (name, value) in
+            [("LANG", "de_DE.UTF-8"), ("LANGUAGE", "de:en"), ("TZ", "Europe/Berlin"), ("HOME", "/u")]
+        {
+            assert!(names_no_file(name, value.as_bytes()), "{name}={value}");
+        }
+        for (name, value) in [
+            ("LC_ALL", "/tmp/evil"),
+            ("LANGUAGE", "de:/tmp"),
+            ("TZ", "/tmp/x"),
+            ("TZ", ":/tmp/x"),
+            ("TZ", "../x"),
+        ] {
+            assert!(!names_no_file(name, value.as_bytes()), "{name}={value}");
+        }
     }
 
     #[test]
