@@ -149,16 +149,16 @@ fn handle_document<'a>(handle: &'a Handle<'_>) -> Document<'a> {
 
 fn handle_table(handles: &[Handle<'_>]) -> String {
     let row = |handle: &Handle<'_>| {
+        let runs = handle
+            .script
+            .as_ref()
+            .map(|script| format!(" runs \"{}\", sha256 {}", escaped(&script.path), short(&script.sha256)));
+        let program = format!("{} ({}){}", escaped(&handle.name), handle.pid, runs.unwrap_or_default());
         let names: Vec<String> = handle.secrets.iter().map(|glob| escaped(&glob.to_string())).collect();
+        let within = handle.unit.as_ref().map(|unit| format!(", in {} only", escaped(unit)));
+        let gives = format!("handle to {}{}", names.join(", "), within.unwrap_or_default());
         let ends = handle.ends.map_or_else(String::new, |ends| format!("until {}", time::until(ends)));
-        let program = format!("{} ({})", escaped(&handle.name), handle.pid);
-        let (id, by) = (handle.id.to_string(), format!("by {}", escaped(&handle.by)));
-        let within =
-            handle.unit.as_ref().map_or_else(String::new, |unit| format!("in {} only", escaped(unit)));
-        let runs = handle.script.as_ref().map_or_else(String::new, |script| {
-            format!("runs \"{}\", sha256 {}", escaped(&script.path), short(&script.sha256))
-        });
-        vec![id, program, format!("handle to {}", names.join(", ")), by, within, runs, ends]
+        vec![handle.id.to_string(), program, gives, format!("by {}", escaped(&handle.by)), ends]
     };
     columns(&handles.iter().map(row).collect::<Vec<_>>())
 }
