@@ -122,6 +122,10 @@ pub enum Event {
     Canary,
     /// The check of the vault found records put back, changed or taken away.
     VaultDamaged,
+    /// The approval PIN or the master password was shown for a connection, to answer for the person.
+    Prove,
+    /// The approval PIN was made, changed or taken away.
+    ChangePin,
 }
 
 /// What became of it.

@@ -150,13 +150,15 @@ pub(crate) fn connect() -> Result<Connection, Error> {
     as_ourselves(connect_as_anyone)
 }
 
-/// As [`connect`], for what a person may be asked about.
+/// As [`connect`], for what a person may be asked about; shows what answers in their place, if the options say so.
 ///
 /// # Errors
-/// As [`Connection::open`]; a span of time that is none.
+/// As [`Connection::open`]; a span of time that is none; the daemon's refusal of what was shown.
 pub(crate) fn connect_to_ask(wait: &WaitArgs) -> Result<Connection, Error> {
-    let wait = wait.wait()?;
-    as_ourselves(|| Connection::open_to_wait(&SocketPath::find()?.path, wait))
+    let at_most = wait.wait()?;
+    let mut connection = as_ourselves(|| Connection::open_to_wait(&SocketPath::find()?.path, at_most))?;
+    wait.prove(&mut connection)?;
+    Ok(connection)
 }
 
 /// Connects to the daemon for values: by the handle that this process was started with, if it was, and
@@ -165,7 +167,14 @@ pub(crate) fn connect_to_ask(wait: &WaitArgs) -> Result<Connection, Error> {
 /// # Errors
 /// [`Error::Usage`] for a handle that did not come along, or as [`Connection::open`].
 pub(crate) fn connect_for_values(wait: &WaitArgs) -> Result<Connection, Error> {
-    Tap::given()?.map_or_else(|| connect_to_ask(wait), Connection::through)
+    match Tap::given()? {
+        Some(_) if wait.answers() => Err(Error::Usage(
+            "a handle gives what it was made for, and nobody is asked: leave --pin-fd and --password-fd away"
+                .into(),
+        )),
+        Some(tap) => Connection::through(tap),
+        None => connect_to_ask(wait),
+    }
 }
 
 /// Connects to the daemon for what it does for any process of the owner, without a token and with or

@@ -15,7 +15,7 @@
 //! | `start` | starting the daemon that lies beside us |
 //! | `error`, `exit` | what can go wrong, and the number that scripts see |
 //! | `terminal`, `line_editor`, `descriptor`, `password` | hidden input, wiped input, and where the master password comes from |
-//! | `proof` | asking for it where a command needs it besides an open session |
+//! | `proof`, `pin` | asking for it, or for the approval PIN, where a command needs more than an open session |
 //! | `import/`, `reference` | files of other programs, and how they name secrets |
 //! | `random_value`, `private_file` | made-up values, and files for values |
 //! | `editor` | the person's own editor, and a place for what is edited |
@@ -54,6 +54,7 @@ mod import;
 mod line_editor;
 mod listing;
 mod password;
+mod pin;
 mod policy;
 mod private_file;
 mod proof;

@@ -1,12 +1,14 @@
-//! Asking for the master password where a command needs it besides an open session: always, or only
-//! where no granted terminal asks.
+//! What a command needs besides an open session: the master password, always; or, only where no granted
+//! terminal asks, whatever speaks for a person.
 
 use glassdome_proto::Code;
+use glassdome_proto::pin::{PinState, Proof};
 use glassdome_proto::session::Password as Wire;
 
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::password::{PasswordArgs, Source};
+use crate::pin::{self, Pin};
 use crate::terminal::Terminal;
 
 /// How often a person is asked.
@@ -30,12 +32,13 @@ pub(crate) fn with_password<T>(
     unreachable!("the last try returns")
 }
 
-/// Does what takes the master password only where no granted terminal asks. A password that the options
-/// name goes along at once; a person is asked when the daemon refused without one.
+/// Does what takes the master password only where no granted terminal asks, for a command that seals something
+/// and so asks for it in any case. One that the options name goes along at once; a person is asked when the
+/// daemon refused without.
 ///
 /// # Errors
 /// What `act` says in the end; the refusal itself where there is nobody to ask.
-pub(crate) fn with_proof<T>(
+pub(crate) fn with_password_elsewhere<T>(
     connection: &mut Connection,
     options: &PasswordArgs,
     mut act: impl FnMut(&mut Connection, Option<Wire<'_>>) -> Result<T, Error>,
@@ -57,6 +60,49 @@ pub(crate) fn with_proof<T>(
     with_password(&mut source, |password| act(connection, Some(password)))
 }
 
+/// The options of every command that a granted terminal is asked for, or who speaks for a person elsewhere.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct ProofArgs {
+    #[command(flatten)]
+    password: PasswordArgs,
+    /// In a terminal that is not granted: take the approval PIN from the first line of descriptor N
+    #[arg(long, value_name = "N", conflicts_with_all = ["password_stdin", "password_fd"])]
+    pin_fd: Option<u32>,
+}
+
+/// Does what takes a granted terminal; elsewhere the approval PIN, or the master password, which is never asked
+/// for here: who asks for it inside of other programs is not to be told from us. What the options name goes
+/// along at once; a person is asked for the PIN when the daemon refused without one.
+///
+/// # Errors
+/// What `act` says in the end; the refusal itself where there is no PIN, or nobody to ask.
+pub(crate) fn with_proof<T>(
+    connection: &mut Connection,
+    options: &ProofArgs,
+    mut act: impl FnMut(&mut Connection, Option<Wire<'_>>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    if options.password.any() {
+        return with_password_elsewhere(connection, &options.password, act);
+    }
+    if let Some(number) = options.pin_fd {
+        // Greets the daemon before the PIN is read; see `unlock`.
+        connection.require_session()?;
+        connection.prove(Proof::Pin(Pin::by_descriptor(number)?.wire()))?;
+        return act(connection, None);
+    }
+    match act(connection, None) {
+        Err(refusal) if refusal.code() == Some(Code::Denied) => {
+            if connection.pin_state()? != PinState::Set {
+                return Err(refusal);
+            }
+            let Some(terminal) = Terminal::open() else { return Err(refusal) };
+            pin::ask(connection, &terminal)?;
+            act(connection, None)
+        }
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -70,14 +116,15 @@ mod tests {
     use crate::connection_tests::{Daemon, told};
     use crate::text::prompt::tests::unlocked;
 
-    fn by_descriptor(line: &[u8]) -> (PasswordArgs, std::os::fd::OwnedFd) {
+    fn by_descriptor(line: &[u8]) -> (ProofArgs, std::os::fd::OwnedFd) {
         let (read_end, write_end) = rustix::pipe::pipe().unwrap();
         File::from(write_end).write_all(line).unwrap();
         let number = u32::try_from(read_end.as_raw_fd()).unwrap();
-        (PasswordArgs { password_stdin: false, password_fd: Some(number) }, read_end)
+        let password = PasswordArgs { password_stdin: false, password_fd: Some(number) };
+        (ProofArgs { password, pin_fd: None }, read_end)
     }
 
-    fn revoke(options: PasswordArgs) -> impl FnOnce(Connection) -> Result<(), Error> {
+    fn revoke(options: ProofArgs) -> impl FnOnce(Connection) -> Result<(), Error> {
         move |mut connection| {
             with_proof(&mut connection, &options, |connection, proof| connection.revoke(3, proof))
         }
@@ -98,7 +145,7 @@ mod tests {
     #[test]
     fn a_granted_terminal_needs_no_password() {
         let served = |accepted| revoked(&mut Daemon::greeted(accepted), None);
-        told(served, revoke(PasswordArgs::default())).unwrap();
+        told(served, revoke(ProofArgs::default())).unwrap();
     }
 
     #[test]
@@ -136,14 +183,14 @@ mod tests {
             let id = decode::<Request<'_>>(&frame).unwrap().id;
             daemon.reply(id, Outcome::Err(Refusal::new(Code::NotFound, "no such grant")));
         };
-        let error = told(served, revoke(PasswordArgs::default())).unwrap_err();
+        let error = told(served, revoke(ProofArgs::default())).unwrap_err();
         assert_eq!(error.code(), Some(Code::NotFound));
     }
 
     #[test]
     fn a_script_is_asked_once() {
         let (options, _pipe) = by_descriptor(b"one\ntwo\n");
-        let mut source = Source::open(&options).unwrap();
+        let mut source = Source::open(&options.password).unwrap();
         let mut asked = Vec::new();
         let outcome: Result<(), Error> = with_password(&mut source, |password| {
             asked.push(password.expose().to_vec());

@@ -1,10 +1,15 @@
-//! For how long a request waits for a person's answer, and how whoever started it is told that it does.
+//! For how long a request waits for a person's answer, how whoever started it is told that it does, and what
+//! answers in the person's place.
 
 use std::time::Duration;
 
+use glassdome_proto::pin::Proof;
 use glassdome_proto::{limits, span};
 
+use crate::connection::Connection;
 use crate::error::Error;
+use crate::password::{PasswordArgs, Source};
+use crate::pin::{self, Pin};
 use crate::text::notice;
 
 /// For how long people are waited for who said nothing else.
@@ -39,6 +44,12 @@ pub(crate) struct WaitArgs {
     /// what GLASSDOME_WAIT says]
     #[arg(long, value_name = "DURATION")]
     wait: Option<String>,
+    /// If you have to be asked, say yes once by the approval PIN in the first line of descriptor N
+    #[arg(long, value_name = "N", conflicts_with = "own_password_fd")]
+    pin_fd: Option<u32>,
+    /// As --pin-fd, by the master password, for machines without a person
+    #[arg(id = "own_password_fd", long = "password-fd", value_name = "N")]
+    password_fd: Option<u32>,
 }
 
 impl WaitArgs {
@@ -51,6 +62,33 @@ impl WaitArgs {
             (None, None) => DEFAULT,
         };
         Ok(Wait { at_most, told: tell })
+    }
+
+    /// Whether the command is to answer its own question.
+    pub(crate) fn answers(&self) -> bool {
+        self.pin_fd.is_some() || self.password_fd.is_some()
+    }
+
+    /// Shows the daemon what speaks for a person, if the options name it.
+    ///
+    /// # Errors
+    /// The daemon's refusal; [`Error::NoInput`], [`Error::Usage`] of a descriptor with nothing in it.
+    pub(crate) fn prove(&self, connection: &mut Connection) -> Result<(), Error> {
+        if !self.answers() {
+            return Ok(());
+        }
+        // Greets the daemon before anything is read; see `unlock`.
+        connection.require_session()?;
+        if let Some(number) = self.pin_fd {
+            connection.prove(Proof::Pin(Pin::by_descriptor(number)?.wire()))?;
+        }
+        if let Some(number) = self.password_fd {
+            let options = PasswordArgs { password_stdin: false, password_fd: Some(number) };
+            let password = Source::open(&options)?.present("")?;
+            pin::keep(number)?;
+            connection.prove(Proof::Password(password.wire()))?;
+        }
+        Ok(())
     }
 }
 
@@ -75,7 +113,7 @@ mod tests {
     use super::*;
 
     fn typed(text: &str) -> Result<u16, Error> {
-        Ok(WaitArgs { wait: Some(text.to_owned()) }.wait()?.seconds())
+        Ok(WaitArgs { wait: Some(text.to_owned()), ..WaitArgs::default() }.wait()?.seconds())
     }
 
     #[test]

@@ -10,13 +10,16 @@ use std::sync::Arc;
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::session::LockReason;
 use glassdome_proto::{Refusal, limits};
-use glassdome_vault::Keys;
+use glassdome_vault::{Keys, PinVerifier};
 
 use crate::clock;
 use crate::ops::Asking;
 use crate::policy::rule::Rule;
 use crate::policy::{self, Action, Asked, By, Question, Verdict};
+use crate::refusals::Refused;
 use crate::refuse;
+use crate::standing::Asker;
+use crate::state::State;
 
 /// This peer may do this, now.
 #[must_use]
@@ -86,7 +89,12 @@ pub fn admit<'s>(
         }),
         decided => decided,
     };
+    let often = match &decided {
+        Ok(Verdict::Ask(_) | Verdict::Deny(_)) => too_often(asking, question, &asker),
+        _ => None,
+    };
     let refusal = match (decided, stand.handle()) {
+        _ if let Some(often) = often => refused(TOO_OFTEN, often),
         (Err(over), _) => refused(&format!("rate:{}", over.rule.id), refuse::too_often(question, &over)),
         (Ok(Verdict::Allow(by)), _) => {
             state.used(clock::now());
@@ -111,6 +119,22 @@ pub fn admit<'s>(
         touched(asking, name, &by);
     }
     Err(refusal)
+}
+
+/// As the log records what is refused because it was refused too often.
+pub const TOO_OFTEN: &str = "refused-too-often";
+
+/// Counts a refusal of the policy; the refusal to send in its place where there were too many. In a granted
+/// terminal none are counted.
+pub fn too_often(asking: &Asking, question: Question<'_>, asker: &Asker) -> Option<Refusal<'static>> {
+    let Asking { state, stand, peer, .. } = asking;
+    let who = match stand.handle() {
+        Some(handle) => Refused::Handle(handle.id()),
+        None if stand.now(state).0.grant.is_some() => return None,
+        None => Refused::of(asker, peer.evidence().kernel.pid),
+    };
+    let wait = state.refusals().count(who, clock::now().boot).err()?;
+    Some(refuse::in_a_loop(question, asker, wait))
 }
 
 /// Looks for bait among names that were asked for along with one that was refused.
@@ -145,6 +169,12 @@ fn allowed_by(verdict: Option<&Verdict>) -> String {
     }
 }
 
+/// Whether `pin` is the approval PIN: the one thing that a key is used for without a permit, since it says nothing
+/// of what the vault holds. How often it may be asked is for [`crate::pins`] to say.
+pub fn is_pin(state: &State, verifier: &PinVerifier, pin: &[u8]) -> bool {
+    state.keys().is_some_and(|keys| verifier.matches(&keys, pin))
+}
+
 /// What the person would have to be asked about before these secrets can be used so; `None` where there is
 /// nothing to ask: they are allowed, one of them is denied, or nobody waits for an answer.
 pub fn asks<'n>(
@@ -170,7 +200,9 @@ fn asks_about<'n>(
     asked: impl FnOnce(&[Question<'n>]) -> Asked,
 ) -> Option<(Asked, Option<String>)> {
     let Asking { state, stand, .. } = asking;
-    if asking.wait.is_zero() || !state.is_open(clock::now()) {
+    // Whoever answers its own question waits for nobody.
+    let waits = !asking.wait.is_zero() || stand.proven(state).is_some();
+    if !waits || !state.is_open(clock::now()) {
         return None;
     }
     let (mut standing, _) = stand.now(state);

@@ -16,6 +16,8 @@
 //! | [`handles`] | which rights of programs to a few names still hold | pidfds |
 //! | [`policy`] | whether this peer may | nothing: pure |
 //! | [`questions`], [`answers`] | what a person is asked, and what of the answers is remembered | nothing: pure |
+//! | [`refusals`] | when a program that is refused in a loop is told to come back later | nothing: pure |
+//! | [`pins`] | how often the approval PIN may be guessed | the vault |
 //! | [`canaries`] | which secrets are bait | the vault |
 //! | [`gate`] | asks them, and hands on a permit, the only way to a key | – |
 //! | [`ops`] | what each message does | the vault |
@@ -41,8 +43,10 @@ pub mod looks;
 pub mod machine;
 pub mod ops;
 pub mod options;
+pub mod pins;
 pub mod policy;
 pub mod questions;
+pub mod refusals;
 pub mod refuse;
 pub mod run;
 pub mod server;

@@ -27,12 +27,16 @@ use crate::standing::Asker;
 const REST: Duration = Duration::from_secs(30);
 /// Who waited less than this found nobody because it did not wait: anybody can start a program so.
 const IN_VAIN: Duration = Duration::from_secs(20);
+/// Where room comes with somebody's answer, it is looked for again no sooner.
+const SOON: Duration = Duration::from_secs(1);
 /// How long it rests at most.
 const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
 /// Within this time only so many questions are put, whoever asks.
 const SPAN: Duration = Duration::from_secs(60);
 /// So many.
 const IN_SPAN: usize = 12;
+/// So many of one program, unless a person said yes to it: one that keeps asking leaves room for others.
+const OF_ONE: usize = 4;
 /// Programs whose rest is remembered; with more than these nobody asks until some have rested.
 const RESTING: usize = 256;
 /// Requests that are remembered after they were refused, so that a rule can be made from one.
@@ -54,8 +58,8 @@ pub enum Unasked {
     Another,
     /// Its program rests, for so much longer.
     Rests(Duration),
-    /// There are enough questions for now.
-    Enough,
+    /// There are enough questions for now, of this program or in all: there is room in so long, at the latest.
+    Enough(Duration),
 }
 
 /// A question.
@@ -135,7 +139,7 @@ pub struct Questions {
     last: Cell<u32>,
     open: RefCell<Vec<Rc<Question>>>,
     resting: RefCell<HashMap<Key, Rest>>,
-    recent: RefCell<VecDeque<Duration>>,
+    recent: RefCell<VecDeque<(Duration, Key)>>,
     past: RefCell<VecDeque<Past>>,
     changes: watch::Sender<u64>,
 }
@@ -172,14 +176,20 @@ impl Questions {
         }
         self.resting.borrow_mut().retain(|_, rest| rest.until + LONGEST_REST > now);
         let mut recent = self.recent.borrow_mut();
-        recent.retain(|at| *at + SPAN > now);
-        let enough = recent.len() >= IN_SPAN
-            || self.open.borrow().len() >= limits::QUESTIONS
-            || self.resting.borrow().len() >= RESTING;
-        if enough {
-            return Err(Unasked::Enough);
+        recent.retain(|(at, _)| *at + SPAN > now);
+        let mut of_one = recent.iter().filter(|(_, own)| *own == key);
+        let first = match of_one.clone().count() {
+            OF_ONE.. => of_one.next(),
+            _ => recent.front().filter(|_| recent.len() >= IN_SPAN),
+        };
+        if let Some((at, _)) = first {
+            return Err(Unasked::Enough(*at + SPAN - now));
         }
-        recent.push_back(now);
+        if self.open.borrow().len() >= limits::QUESTIONS || self.resting.borrow().len() >= RESTING {
+            let left = self.open.borrow().iter().map(|open| open.left(now)).min();
+            return Err(Unasked::Enough(left.unwrap_or(REST).max(SOON)));
+        }
+        recent.push_back((now, key));
         let question = Rc::new(Question {
             id: self.number(),
             subject,
@@ -211,7 +221,11 @@ impl Questions {
     pub fn answer(&self, id: u32, reply: Reply, now: Duration) -> Option<Rc<Question>> {
         let question = self.take(id)?;
         match reply {
-            Reply::Yes => drop(self.resting.borrow_mut().remove(&question.subject.key())),
+            Reply::Yes => {
+                let key = question.subject.key();
+                self.resting.borrow_mut().remove(&key);
+                self.recent.borrow_mut().retain(|(_, own)| *own != key);
+            }
             Reply::No => self.tire(&question, now),
         }
         question.reply.send_replace(Some(reply));
@@ -278,7 +292,8 @@ impl Questions {
         *rest = Rest { refusals: rest.refusals.saturating_add(1), until: now + time };
     }
 
-    fn number(&self) -> u32 {
+    /// The next number.
+    pub fn number(&self) -> u32 {
         self.last.set(self.last.get().wrapping_add(1));
         self.last.get()
     }

@@ -121,20 +121,36 @@ fn a_thousand_askers_do_not_make_a_thousand_questions() {
         questions.put(draft(asker, &["a"]), at(0), WAIT).unwrap();
     }
     let last = &runs[limits::QUESTIONS];
-    assert_eq!(questions.put(draft(last, &["a"]), at(0), WAIT).unwrap_err(), Unasked::Enough);
+    let enough = |seconds| Unasked::Enough(Duration::from_secs(seconds));
+    assert_eq!(questions.put(draft(last, &["a"]), at(1), WAIT).unwrap_err(), enough(59));
+    let gone = questions.put(draft(last, &["a"]), at(0) + WAIT, WAIT).unwrap_err();
+    assert_eq!(gone, enough(1), "room comes with their ends");
 
     // Nor one after the other.
-    let (questions, program) = (Questions::default(), cat());
-    let ask_and_go = |now| {
-        questions
-            .put(draft(&program, &["a"]), now, WAIT)
-            .map(|question| questions.leave(&question, now, false))
+    let questions = Questions::default();
+    let ask_and_go = |asker: &Runs, seconds| {
+        let put = questions.put(draft(asker, &["a"]), at(seconds), WAIT);
+        put.map(|question| questions.leave(&question, at(seconds), false))
     };
-    for second in 0..IN_SPAN as u64 {
-        ask_and_go(at(second)).unwrap();
+    for second in 0..OF_ONE as u64 {
+        ask_and_go(&runs[0], second).unwrap();
     }
-    assert_eq!(ask_and_go(at(12)).unwrap_err(), Unasked::Enough);
-    ask_and_go(at(0) + SPAN).unwrap();
+    assert_eq!(ask_and_go(&runs[0], 10).unwrap_err(), enough(50), "one program leaves room for others");
+    for n in OF_ONE..IN_SPAN {
+        ask_and_go(&runs[n / OF_ONE], n as u64).unwrap();
+    }
+    assert_eq!(ask_and_go(last, 20).unwrap_err(), enough(40));
+    ask_and_go(last, 60).unwrap();
+    assert_eq!(ask_and_go(&runs[0], 60).map(drop), Err(enough(1)), "all of a minute count");
+}
+
+#[test]
+fn whoever_is_told_yes_asks_on() {
+    let (questions, program) = (Questions::default(), cat());
+    for second in 0..4 * OF_ONE as u64 {
+        let question = questions.put(draft(&program, &["a"]), at(second), WAIT).unwrap();
+        questions.answer(question.id, Reply::Yes, at(second)).unwrap();
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod words;
 
 use std::time::Duration;
 
+use glassdome_proto::pin::PinState;
 use glassdome_proto::session::LockReason;
 use glassdome_proto::{Code, Refusal};
 use glassdome_vault::Error;
@@ -17,7 +18,7 @@ use crate::journal::Unwritable;
 use crate::settings::Unread;
 use crate::worker::Lost;
 
-pub use asker::{Said, beyond, denied, kept_back, lacking, too_often, ungiven, why};
+pub use asker::{Said, beyond, denied, in_a_loop, kept_back, lacking, too_often, ungiven, why};
 
 /// No session.
 pub fn locked(last: Option<LockReason>) -> Refusal<'static> {
@@ -58,10 +59,18 @@ pub fn gone(pid: i32) -> Refusal<'static> {
 
 const ONLY_GRANTED: &str = "denied: only a terminal where the master password was typed may do that";
 
-/// It takes a granted terminal, or the password.
-pub fn unproven() -> Refusal<'static> {
-    let message = format!("{ONLY_GRANTED}. Type: ctl unlock; or bring the password: --password-fd N");
-    Refusal::new(Code::Denied, message)
+/// It takes a granted terminal, the approval PIN or the password.
+pub fn unproven(pin: PinState) -> Refusal<'static> {
+    let instead = match pin {
+        PinState::Set => "or bring the approval PIN: --pin-fd N",
+        PinState::Spent => {
+            "the approval PIN is taken no more until then, since too many wrong ones were tried"
+        }
+        PinState::Unset | PinState::Unknown => {
+            "or bring the password: --password-fd N; or make a PIN for this: ctl pin set"
+        }
+    };
+    Refusal::new(Code::Denied, format!("{ONLY_GRANTED}. Type: ctl unlock; {instead}"))
 }
 
 /// No request of that number is remembered.

@@ -3,7 +3,7 @@
 //!
 //! Not `ctl` is judged but whoever ran it: else every program could simply run `ctl`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,8 +31,29 @@ use crate::state::State;
 pub struct Stand {
     known: RefCell<Option<Known>>,
     token: RefCell<Option<Token>>,
+    /// What was shown to answer for the person, and in which epoch of the PIN.
+    proven: Cell<Option<(Proven, u64)>>,
     /// What it came out of; then nothing else speaks for it.
     handle: Option<Rc<Handle>>,
+}
+
+/// What shows that a person stands behind a connection: it answers questions, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proven {
+    /// The approval PIN.
+    Pin,
+    /// The master password.
+    Password,
+}
+
+impl Proven {
+    /// As the log records it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pin => "pin",
+            Self::Password => "master-password",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -105,6 +126,16 @@ impl Stand {
     pub fn judged(&self) -> Option<Rc<Asker>> {
         let known = self.known.borrow();
         known.as_ref().map(|known| known.asker.clone()).filter(|asker| !asker.itself && asker.pid > 0)
+    }
+
+    /// From now on, until the session ends or the PIN is another one, it answers for the person.
+    pub fn prove(&self, state: &State, by: Proven) {
+        self.proven.set(Some((by, state.pins().epoch())));
+    }
+
+    /// By what it answers for the person, if it does.
+    pub fn proven(&self, state: &State) -> Option<Proven> {
+        self.proven.get().filter(|(_, epoch)| *epoch == state.pins().epoch()).map(|(by, _)| by)
     }
 
     /// What still speaks for it now, and who it is. Nothing that was ended since is in it.

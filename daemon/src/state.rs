@@ -21,9 +21,11 @@ use crate::grants::Grants;
 use crate::handles::Handles;
 use crate::journal::{Entry, Journal, Recorded, Who};
 use crate::looks::Looks;
+use crate::pins::Pins;
 use crate::policy::rate::Rates;
 use crate::policy::rule::{Origin, Rule};
 use crate::questions::Questions;
+use crate::refusals::Refusals;
 use crate::refuse;
 use crate::session::{Input, Limits, Session};
 use crate::throttle::Backoff;
@@ -60,6 +62,8 @@ pub struct State {
     handles: Handles,
     questions: Questions,
     answers: Answers,
+    pins: Pins,
+    refusals: Refusals,
     canaries: RefCell<Canaries>,
     generation: watch::Sender<u64>,
     looks: Looks,
@@ -134,6 +138,8 @@ impl State {
             handles: Handles::default(),
             questions: Questions::default(),
             answers: Answers::default(),
+            pins: Pins::default(),
+            refusals: Refusals::default(),
             canaries: RefCell::default(),
             generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
@@ -217,6 +223,8 @@ impl State {
             self.questions.clear();
             self.answers.clear();
             self.rates.clear();
+            self.pins.replace(None);
+            self.refusals.clear();
             self.set_canaries(Canaries::default());
             self.set_rules(Vec::new());
             tracing::info!("locked: {}", reason.describe());
@@ -351,6 +359,16 @@ impl State {
     /// What a person said and wants remembered.
     pub fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    /// How often each program was refused.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    /// The approval PIN, of an open session.
+    pub fn pins(&self) -> &Pins {
+        &self.pins
     }
 
     /// The secrets that are bait, of an open session.

@@ -32,6 +32,7 @@ mod handshake;
 pub mod limits;
 mod message;
 mod name;
+pub mod pin;
 pub mod policy;
 mod rate;
 mod refusal;

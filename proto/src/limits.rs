@@ -17,6 +17,8 @@ pub const FIELD: usize = 128;
 pub const FIELDS: usize = 64;
 /// Master password.
 pub const PASSWORD: usize = 1024;
+/// Approval PIN, in bytes of UTF-8; it has at most 64 characters.
+pub const PIN: usize = 256;
 /// A glob over names.
 pub const GLOB: usize = 512;
 /// Text of a refusal.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pin::{Pin, PinState, Proof};
 use crate::{Bytes, List, Text, limits};
 
 /// A master password on its way.
@@ -72,6 +73,24 @@ pub enum Request<'a> {
         /// For how long.
         lifetime: Lifetime,
     },
+    /// Shows that a person stands behind this connection: from then on, and until the session ends, it
+    /// answers questions as a granted terminal does, its own among them. It gives nothing else.
+    Prove {
+        /// By what.
+        #[serde(borrow)]
+        proof: Proof<'a>,
+    },
+    /// Whether there is an approval PIN.
+    PinState,
+    /// Makes the approval PIN another one, or takes it away.
+    SetPin {
+        /// The master password, typed for this.
+        #[serde(borrow)]
+        password: Password<'a>,
+        /// The new one; none from now on if nothing is given.
+        #[serde(borrow)]
+        pin: Option<Pin<'a>>,
+    },
 }
 
 /// How long a session shall last; each only ever shortens what the sealed settings allow.
@@ -109,6 +128,12 @@ pub enum Answer<'a> {
     TokenTaken,
     /// To [`Request::Panic`]: it is on the disk.
     Panicked,
+    /// To [`Request::Prove`].
+    Proven,
+    /// To [`Request::PinState`].
+    PinState(PinState),
+    /// To [`Request::SetPin`].
+    PinSet,
 }
 
 /// The daemon's state. Says nothing secret, and counts nothing while locked.

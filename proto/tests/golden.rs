@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::fs;
 
+use glassdome_proto::pin::PinState;
 use glassdome_proto::session::{Keyring, Level, LockReason, Memory, VaultState};
 use glassdome_proto::{
     Challenge, Code, HEADER_LEN, Hello, Reply, Request, decode, encode, limits, payload_len,
@@ -156,6 +157,7 @@ fn numbers_on_the_wire_stay() {
     numbered(&[VaultState::Absent, VaultState::Present, VaultState::Damaged]);
     numbered(&[Keyring::Unwatched]);
     numbered(&[Level::On, Level::Degraded, Level::Off]);
+    numbered(&[PinState::Unknown, PinState::Unset, PinState::Set, PinState::Spent]);
     numbered(&[
         secrets::Stored::Created,
         secrets::Stored::Replaced,

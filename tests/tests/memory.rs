@@ -137,6 +137,7 @@ fn no_key_password_or_value_is_in_the_daemons_memory() {
     watched.look("a vault was made", true);
 
     values(&mut watched);
+    pins(&mut watched);
     passwords(&mut watched);
     interruptions(&mut watched);
 
@@ -224,6 +225,28 @@ fn passwords(watched: &mut Watched<'_>) {
         let renew = || world.ctl(&["unlock", "--renew", "--password-stdin"]).stdin(format!("{NEXT}\n"));
         let renewed = wait_until(|| renew().output().code == 0, Duration::from_secs(20));
         assert!(renewed, "after the pause that a wrong one costs");
+    });
+}
+
+fn pins(watched: &mut Watched<'_>) {
+    let typed = |password: &str, pin: &[u8], words: &str| {
+        let pin = String::from_utf8_lossy(pin);
+        format!("ctl {words} --password-fd 3 --pin-fd 4 3<<<'{password}' 4<<<'{pin}'")
+    };
+    let bash = |world: &World, line: &str| {
+        world.program(std::path::Path::new("/bin/bash"), &["-c", &format!("{line}; exit $?")]).output().code
+    };
+    let pin = letters(40).into_bytes();
+    let line = typed(PASSWORD, &watched.secrets.add("the PIN", pin.clone()), "pin set");
+    watched.step("a PIN was set", |world, _| assert_eq!(bash(world, &line), 0));
+    watched.step("the PIN was shown", |world, _| {
+        let pin = String::from_utf8_lossy(&pin);
+        assert_eq!(bash(world, &format!("ctl approvals --pin-fd 3 3<<<'{pin}'")), 0);
+    });
+    watched.step("a wrong PIN was shown", |world, secrets| {
+        let wrong = secrets.add("a wrong PIN", letters(40).into_bytes());
+        let wrong = String::from_utf8_lossy(&wrong);
+        assert_eq!(bash(world, &format!("ctl approvals --pin-fd 3 3<<<'{wrong}'")), 7);
     });
 }
 

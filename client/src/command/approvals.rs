@@ -5,10 +5,10 @@ use std::io::stdout;
 use glassdome_proto::policy::Question;
 
 use crate::cli::{Command, connect, json_line, print};
+use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::PasswordArgs;
-use crate::proof::with_proof;
+use crate::proof::{ProofArgs, with_proof};
 use crate::text::notice;
 use crate::text::question::{brief, document};
 use crate::text::table::columns;
@@ -23,7 +23,7 @@ pub(crate) struct Approvals {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    password: PasswordArgs,
+    proof: ProofArgs,
 }
 
 impl Command for Approvals {
@@ -33,9 +33,9 @@ impl Command for Approvals {
 
     fn run(self) -> Result<Exit, Error> {
         if self.watch {
-            return self.follow();
+            return with_proof(&mut connect()?, &self.proof, |connection, _| self.follow(connection));
         }
-        let (text, none) = with_proof(&mut connect()?, &self.password, |connection, proof| {
+        let (text, none) = with_proof(&mut connect()?, &self.proof, |connection, proof| {
             let (questions, _) = connection.questions(None, proof)?;
             let text = if self.json {
                 json_line(&questions.iter().map(document).collect::<Vec<_>>())?
@@ -53,8 +53,7 @@ impl Command for Approvals {
 }
 
 impl Approvals {
-    fn follow(&self) -> Result<Exit, Error> {
-        let mut connection = connect()?;
+    fn follow(&self, connection: &mut Connection) -> Result<Exit, Error> {
         let mut state = None;
         let mut newest = 0;
         loop {

@@ -9,8 +9,7 @@ use glassdome_proto::span;
 use crate::cli::{Command, connect};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::PasswordArgs;
-use crate::proof::with_proof;
+use crate::proof::{ProofArgs, with_proof};
 use crate::terminal::Terminal;
 use crate::text::notice;
 use crate::text::question::whole;
@@ -32,7 +31,7 @@ pub(crate) struct Approve {
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
-    password: PasswordArgs,
+    proof: ProofArgs,
 }
 
 /// What was said on the terminal.
@@ -52,7 +51,7 @@ impl Command for Approve {
         let scope = self.scope.as_deref().map(scope).transpose()?;
         let style = Style::of(&stderr());
         // Together: a password that is needed is asked for once.
-        let line = with_proof(&mut connect()?, &self.password, |connection, proof| {
+        let line = with_proof(&mut connect()?, &self.proof, |connection, proof| {
             let said = if self.yes {
                 Said::Yes(scope.unwrap_or(Scope::Once))
             } else {

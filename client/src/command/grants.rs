@@ -8,8 +8,7 @@ use glassdome_proto::policy::{Grant, Handle, Remembered};
 use crate::cli::{Command, connect, json_line, print};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::PasswordArgs;
-use crate::proof::with_proof;
+use crate::proof::{ProofArgs, with_proof};
 use crate::text::escape::escaped;
 use crate::text::hex::{hex, short};
 use crate::text::question::wanted;
@@ -24,7 +23,7 @@ pub(crate) struct Grants {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    password: PasswordArgs,
+    proof: ProofArgs,
 }
 
 /// A grant, a handle or an answer for programs.
@@ -78,7 +77,7 @@ impl Command for Grants {
     const EXAMPLES: &'static str = "ctl grants\nctl grants --json";
 
     fn run(self) -> Result<Exit, Error> {
-        let (text, none) = with_proof(&mut connect()?, &self.password, |connection, proof| {
+        let (text, none) = with_proof(&mut connect()?, &self.proof, |connection, proof| {
             let handles = connection.handles(proof)?;
             let answers = connection.answers(proof)?;
             let grants = connection.grants(proof)?;

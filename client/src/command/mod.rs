@@ -17,6 +17,7 @@ pub(crate) mod lock;
 pub(crate) mod mv;
 pub(crate) mod panic;
 pub(crate) mod passwd;
+pub(crate) mod pin;
 pub(crate) mod policy;
 pub(crate) mod refuse;
 pub(crate) mod restore;
@@ -56,6 +57,7 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<grants::Grants>(),
     Entry::of::<revoke::Revoke>(),
     Entry::of::<passwd::Passwd>(),
+    Entry::of::<pin::PinCommand>(),
     Entry::of::<settings::Settings>(),
     Entry::of::<doctor::Doctor>(),
     Entry::of::<shell_init::ShellInit>(),

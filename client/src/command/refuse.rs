@@ -3,8 +3,7 @@
 use crate::cli::{Command, connect};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::PasswordArgs;
-use crate::proof::with_proof;
+use crate::proof::{ProofArgs, with_proof};
 use crate::text::notice;
 
 /// What can be typed behind `ctl refuse`.
@@ -13,7 +12,7 @@ pub(crate) struct Refuse {
     /// Which question, by the number that it was told with
     id: u32,
     #[command(flatten)]
-    password: PasswordArgs,
+    proof: ProofArgs,
 }
 
 impl Command for Refuse {
@@ -22,7 +21,7 @@ impl Command for Refuse {
     const EXAMPLES: &'static str = "ctl refuse 3";
 
     fn run(self) -> Result<Exit, Error> {
-        with_proof(&mut connect()?, &self.password, |connection, proof| connection.refuse(self.id, proof))?;
+        with_proof(&mut connect()?, &self.proof, |connection, proof| connection.refuse(self.id, proof))?;
         notice::done("refused. It is not asked again for a while");
         Ok(Exit::Ok)
     }

@@ -4,8 +4,7 @@
 use crate::cli::{Command, connect};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::PasswordArgs;
-use crate::proof::with_proof;
+use crate::proof::{ProofArgs, with_proof};
 use crate::text::notice;
 
 /// What can be typed behind `ctl revoke`.
@@ -14,7 +13,7 @@ pub(crate) struct Revoke {
     /// Which grant or handle, by the number that `ctl grants` shows
     id: u32,
     #[command(flatten)]
-    password: PasswordArgs,
+    proof: ProofArgs,
 }
 
 impl Command for Revoke {
@@ -23,7 +22,7 @@ impl Command for Revoke {
     const EXAMPLES: &'static str = "ctl revoke 3";
 
     fn run(self) -> Result<Exit, Error> {
-        with_proof(&mut connect()?, &self.password, |connection, proof| connection.revoke(self.id, proof))?;
+        with_proof(&mut connect()?, &self.proof, |connection, proof| connection.revoke(self.id, proof))?;
         notice::done(&format!("{} has ended. Others: ctl grants", self.id));
         Ok(Exit::Ok)
     }

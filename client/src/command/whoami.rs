@@ -9,8 +9,7 @@ use crate::cli::{Command, connect, json_line, print};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::PasswordArgs;
-use crate::proof::with_proof;
+use crate::proof::{ProofArgs, with_proof};
 use crate::text::picture::draw;
 use crate::text::picture_document::document;
 use crate::text::style::Style;
@@ -18,14 +17,14 @@ use crate::text::style::Style;
 /// What can be typed behind `ctl whoami`.
 #[derive(clap::Args)]
 pub(crate) struct WhoAmI {
-    /// Of this process instead of oneself; elsewhere than in a granted terminal with the master password
+    /// Of this process instead of oneself; elsewhere than in a granted terminal with the approval PIN
     #[arg(long, value_name = "N")]
     pid: Option<u32>,
     /// Print a JSON object for programs; times are seconds since the epoch
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    password: PasswordArgs,
+    proof: ProofArgs,
 }
 
 impl Command for WhoAmI {
@@ -38,7 +37,7 @@ impl Command for WhoAmI {
         let text = match self.pid {
             None => self.told(&mut connection, None)?,
             Some(_) => {
-                with_proof(&mut connection, &self.password, |connection, proof| self.told(connection, proof))?
+                with_proof(&mut connection, &self.proof, |connection, proof| self.told(connection, proof))?
             }
         };
         print(&text)?;

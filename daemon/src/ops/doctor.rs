@@ -2,11 +2,12 @@
 //! What this version does not do stands here as plainly as what it does.
 
 use glassdome_lockmem::Level as MemoryLevel;
+use glassdome_proto::pin::PinState;
 use glassdome_proto::session::{self, Level, Protection};
 use glassdome_proto::{Answer, List, Text, limits};
 
 use crate::state::State;
-use crate::{harden, machine};
+use crate::{clock, harden, machine};
 
 /// The answer to a doctor request.
 pub fn doctor(state: &State) -> Answer<'static> {
@@ -27,6 +28,7 @@ pub fn doctor(state: &State) -> Answer<'static> {
         ),
         terminals(machine::terminals_take_input(), machine::programs_can_be_debugged()),
         layouts(machine::randomises()),
+        pin(state.is_open(clock::now()).then(|| state.pins().state())),
         line(
             "same program throughout",
             Level::On,
@@ -103,6 +105,30 @@ fn layouts(randomised: bool) -> Protection<'static> {
             what,
             Level::Degraded,
             "not randomised: executions of one program look alike. Mend it: sysctl kernel.randomize_va_space=2",
+        ),
+    }
+}
+
+fn pin(state: Option<PinState>) -> Protection<'static> {
+    let what = "approval PIN";
+    match state {
+        None | Some(PinState::Unknown) => line(what, Level::Off, "taken only while a session is open"),
+        Some(PinState::Unset) => line(
+            what,
+            Level::Off,
+            "none: questions are answered where you unlocked, or with the master password. Make one: ctl pin set",
+        ),
+        Some(PinState::Set) => line(
+            what,
+            Level::On,
+            "set: it answers questions elsewhere, and opens nothing. A program that sees you type it there can answer \
+             too",
+        ),
+        Some(PinState::Spent) => line(
+            what,
+            Level::Degraded,
+            "5 wrong ones were tried, and it is taken no more until you type the master password: ctl unlock --renew. Who it \
+             was is in the audit log",
         ),
     }
 }

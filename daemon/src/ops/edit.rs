@@ -137,7 +137,7 @@ pub async fn seal(asking: Asking, password: LockedBytes) -> Result<Answer<'stati
 
 async fn begin(asking: &Asking, proof: Option<LockedBytes>) -> Result<Arriving, Refusal<'static>> {
     let (before, by_password) = match right(asking, Event::Rules, proof).await? {
-        Right::Terminal(_) => {
+        Right::Terminal(_) | Right::Proven(_) => {
             (asking.state.sealed_rules().iter().map(|rule| (**rule).clone()).collect(), false)
         }
         Right::Password(keys) => (sealed(&*vault_of(asking)?, &keys)?, true),

@@ -4,7 +4,7 @@
 //! | answered | by | needs |
 //! |---|---|---|
 //! | at once, locked or not | [`status`], [`doctor`], lock, stop, [`mod@panic`] | nothing |
-//! | after the password | [`unlock`], [`password`], [`settings`] | the master password, throttled |
+//! | after the password | [`unlock`], [`password`], [`settings`], [`pin`] | the master password, throttled; the PIN, throttled apart |
 //! | after a look at the program | [`picture`] | nothing, of oneself |
 //! | by a granted terminal or the password | [`policy`], [`question`], [`picture`] | either |
 //! | by whoever may get what it names | [`handle`] | a granted terminal, or a rule |
@@ -20,6 +20,7 @@ mod new_rule;
 mod panic;
 mod password;
 mod picture;
+mod pin;
 mod policy;
 mod question;
 mod read;
@@ -35,6 +36,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use glassdome_audit::{Event, Outcome};
+use glassdome_proto::pin::Proof;
 use glassdome_proto::session::LockReason;
 use glassdome_proto::{
     Answer, Body, Field, Refusal, policy as wire_policy, secrets, session, settings as wire,
@@ -55,7 +57,7 @@ pub use edit::Editing;
 pub use handle::beyond as beyond_handle;
 pub use many::Values;
 pub use picture::process as shown_process;
-pub use question::wait;
+pub use question::{answered, wait};
 pub use read::Value;
 use turn::Turn;
 
@@ -244,6 +246,15 @@ fn session(asking: &Asking, request: session::Request<'_>) -> Result<Work, Refus
         Request::Token { token } => {
             asking.stand.bring(Zeroizing::new(token.expose().to_vec()));
             Ok(now(Answer::Session(session::Answer::TokenTaken)))
+        }
+        Request::Prove { proof: Proof::Pin(pin) } => pin::prove(asking, pin).map(now),
+        Request::Prove { proof: Proof::Password(password) } => {
+            Ok(later(pin::prove_by_password(asking.clone(), password::lock_in(password)?)))
+        }
+        Request::PinState => Ok(now(pin::state(asking))),
+        Request::SetPin { password, pin } => {
+            let (password, pin) = (password::lock_in(password)?, pin.map(pin::lock_in).transpose()?);
+            Ok(later(pin::set(asking.clone(), password, pin)))
         }
     }
 }

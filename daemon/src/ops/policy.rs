@@ -12,15 +12,19 @@ use glassdome_vault::{Keys, Vault};
 use super::new_rule::{Shown, Wanted, make, name};
 use super::{Asking, Turn, password};
 use crate::attest::unit::{self, Manager, Unit};
+use crate::policy::Question;
 use crate::policy::rule::{Pinned, Rule};
 use crate::policy::text;
 use crate::policy::warn::{self, Warning};
-use crate::{clock, refuse, settings, standing};
+use crate::standing::Proven;
+use crate::{clock, gate, refuse, settings, standing};
 
 /// What lets one see rules and grants, and other processes as the daemon sees them.
 pub enum Right {
     /// A granted terminal, as the log records it.
     Terminal(String),
+    /// What this connection has shown, to answer for the person.
+    Proven(Proven),
     /// The master password.
     Password(Keys),
 }
@@ -30,12 +34,13 @@ impl Right {
     pub fn word(&self) -> &str {
         match self {
             Self::Terminal(word) => word,
+            Self::Proven(proven) => proven.word(),
             Self::Password(_) => "master-password",
         }
     }
 }
 
-/// Asks for a granted terminal, or takes the password instead.
+/// Asks for a granted terminal, or what the connection has shown in its place, or takes the password instead.
 ///
 /// # Errors
 /// The refusal to send.
@@ -50,11 +55,15 @@ pub async fn right(
             asking.record(event, Outcome::Denied, None, "locked")?;
             return Err(asking.state.locked());
         }
-        None => match asking.stand.now(&asking.state).0.grant {
-            Some(id) => Right::Terminal(format!("terminal:{id}")),
-            None => {
-                asking.record(event, Outcome::Denied, None, "policy")?;
-                return Err(refuse::unproven());
+        None => match (asking.stand.now(&asking.state).0.grant, asking.stand.proven(&asking.state)) {
+            (Some(id), _) => Right::Terminal(format!("terminal:{id}")),
+            (None, Some(proven)) => Right::Proven(proven),
+            (None, None) => {
+                let (_, asker) = asking.stand.now(&asking.state);
+                let often = gate::too_often(asking, Question::Sealed, &asker);
+                let word = if often.is_some() { gate::TOO_OFTEN } else { "policy" };
+                asking.record(event, Outcome::Denied, None, word)?;
+                return Err(often.unwrap_or_else(|| refuse::unproven(asking.state.pins().state())));
             }
         },
     };
@@ -69,7 +78,7 @@ pub async fn rules(
     proof: Option<LockedBytes>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let rules: Vec<Arc<Rule>> = match right(&asking, Event::Rules, proof).await? {
-        Right::Terminal(_) => asking.state.sealed_rules(),
+        Right::Terminal(_) | Right::Proven(_) => asking.state.sealed_rules(),
         Right::Password(keys) => sealed(&*vault_of(&asking)?, &keys)?.into_iter().map(Arc::new).collect(),
     };
     let rest = rules.get(usize::from(skip)..).unwrap_or_default();

@@ -103,6 +103,20 @@ pub async fn wait(
     }
 }
 
+/// The yes of whoever has shown that a person stands behind it, to the one request that is under way: for this
+/// nobody is asked, and nobody waits. `None` of a connection that has shown nothing.
+///
+/// # Errors
+/// The refusal to send.
+pub fn answered(asking: &Asking, pending: &Pending) -> Option<Result<Clearance, Refusal<'static>>> {
+    let state = &asking.state;
+    asking.stand.proven(state)?;
+    let id = state.questions().number();
+    let mut recorded = names(&pending.asked)
+        .map(|name| asking.record(Event::Approve, Outcome::Allowed, name, &format!("question:{id}")));
+    Some(recorded.try_for_each(|recorded| recorded).map(|()| Clearance { id, asked: pending.asked.clone() }))
+}
+
 /// The list of open questions; one unlike `unlike`, if it comes in time.
 pub async fn questions(
     asking: Asking,
@@ -264,8 +278,15 @@ fn asks(asking: &Asking, asked: &Asked) -> bool {
 /// Records that it was refused, and says why.
 fn refused(asking: &Asking, pending: &Pending, said: Said) -> Result<Refusal<'static>, Refusal<'static>> {
     let (_, asker) = asking.stand.now(&asking.state);
+    // What a person said is told each time. What was not even asked about may be a loop.
+    let unasked = matches!(said, Said::NotAgain(_) | Said::Enough(_));
+    let often = unasked.then(|| gate::too_often(asking, pending.asked.question(), &asker)).flatten();
+    let word = if often.is_some() { gate::TOO_OFTEN } else { said.word() };
     for name in names(&pending.asked) {
-        asking.record(pending.event, Outcome::Denied, name, said.word())?;
+        asking.record(pending.event, Outcome::Denied, name, word)?;
+    }
+    if let Some(often) = often {
+        return Ok(often);
     }
     let id = asking.state.questions().refused(pending.asked.clone(), asker.clone());
     Ok(refuse::denied(pending.asked.question(), &asker, Some(id), Some(said)))
@@ -321,7 +342,7 @@ impl From<Unasked> for Said {
         match unasked {
             Unasked::Another => Self::Nothing,
             Unasked::Rests(left) => Self::NotAgain(left),
-            Unasked::Enough => Self::Enough,
+            Unasked::Enough(left) => Self::Enough(left),
         }
     }
 }

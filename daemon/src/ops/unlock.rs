@@ -15,6 +15,7 @@ use super::{Asking, panic, password};
 use crate::attest::lineage::Member;
 use crate::canaries::Canaries;
 use crate::grants::Grantable;
+use crate::pins::Pins;
 use crate::settings::{self, Settings};
 use crate::throttle::Backoff;
 use crate::watch::integrity;
@@ -95,6 +96,7 @@ pub async fn unlock(
     if mode != Mode::Renew && asking.state.is_open(clock::now()) {
         let settings = Settings::read(&vault, &keys).map_err(|error| refuse::unread(&error))?;
         let shell = shell_of(&asking, &settings).await?;
+        asking.state.pins().forgive();
         grant(&asking, &settings, shell)?;
         return opened(&asking, false);
     }
@@ -122,11 +124,13 @@ async fn begin(
     }
     let rules = settings::rules(vault, &keys).map_err(|error| refuse::unread(&error))?;
     let canaries = Canaries::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
+    let pin = Pins::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
     // A lock that comes meanwhile ends this request, before anything is open.
     let shell = shell_of(asking, &settings).await?;
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
     asking.state.open(keys, limits, clock::now());
     asking.state.set_canaries(canaries);
+    asking.state.pins().replace(pin);
     asking.state.set_rules(rules.into_iter().map(Arc::new).collect());
     grant(asking, &settings, shell)?;
     tokio::task::spawn_local(integrity::check(asking.state.clone()));

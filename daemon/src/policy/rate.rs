@@ -32,21 +32,27 @@ pub struct Over {
 /// When the bucket will be full, since the machine started: that says all (the virtual schedule of ITU-T
 /// I.371, annex A).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bucket {
+pub struct Bucket {
     rate: Rate,
     full: Duration,
 }
 
 impl Bucket {
-    fn full(rate: Rate) -> Self {
+    /// One from which nothing was taken.
+    pub fn full(rate: Rate) -> Self {
         Self { rate, full: Duration::ZERO }
+    }
+
+    /// Whether all that was taken has come back by `now`.
+    pub fn is_full(self, now: Duration) -> bool {
+        self.full <= now
     }
 
     /// Takes a token.
     ///
     /// # Errors
     /// How long the next one takes.
-    fn take(self, now: Duration) -> Result<Self, Duration> {
+    pub fn take(self, now: Duration) -> Result<Self, Duration> {
         let per = self.rate.per.duration();
         let one = per / self.rate.count.get();
         let full = self.full.max(now) + one;

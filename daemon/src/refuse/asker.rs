@@ -13,6 +13,7 @@ use crate::handles::Handle;
 use crate::policy::rate::Over;
 use crate::policy::rule::{Origin, Rule};
 use crate::policy::{Action, Question};
+use crate::refusals::OFTEN;
 use crate::standing::Asker;
 
 /// What came of asking the person.
@@ -24,8 +25,8 @@ pub enum Said {
     Nothing,
     /// No, or nothing, a while ago: it is not asked again for so long.
     NotAgain(Duration),
-    /// There are too many questions.
-    Enough,
+    /// There are too many questions for now: for so long.
+    Enough(Duration),
 }
 
 impl Said {
@@ -35,7 +36,7 @@ impl Said {
             Self::No => "refused",
             Self::Nothing => "unanswered",
             Self::NotAgain(_) => "not-asked-again",
-            Self::Enough => "too-many-questions",
+            Self::Enough(_) => "too-many-questions",
         }
     }
 
@@ -47,7 +48,7 @@ impl Said {
                 let left = span::describe(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX));
                 format!("you said no, or nothing, and are not asked again for {left}")
             }
-            Self::Enough => "too many questions wait, or waited just now".to_owned(),
+            Self::Enough(_) => "too many questions wait, or waited just now".to_owned(),
         }
     }
 }
@@ -81,23 +82,21 @@ pub fn denied(
     if let Some(id) = request.filter(|_| missing.command.is_some()) {
         missing.why = format!("{} (request {id})", missing.why);
     }
-    let refusal = Refusal::new(Code::Denied, fitting(&format!("denied {what}: "), &missing));
-    match said {
-        Some(Said::NotAgain(left)) => {
-            Refusal { retry_after_ms: u32::try_from(left.as_millis()).ok(), ..refusal }
-        }
-        _ => refusal,
-    }
+    let (code, left) = match said {
+        Some(Said::NotAgain(left)) => (Code::Denied, Some(left)),
+        // Not the policy: another time it would be asked about.
+        Some(Said::Enough(left)) => (Code::Throttled, Some(left)),
+        _ => (Code::Denied, None),
+    };
+    let retry_after_ms = left.and_then(|left| u32::try_from(left.as_millis()).ok());
+    let message = fitting(&format!("denied {what}: "), &missing);
+    Refusal { retry_after_ms, ..Refusal::new(code, message) }
 }
 
 /// A rule keeps it back, or nobody could be asked.
 pub fn kept_back(question: Question<'_>, asker: &Asker, rule: Option<&Rule>) -> Refusal<'static> {
     let Some(rule) = rule else { return denied(question, asker, None, None) };
-    let what = match question {
-        Question::Secret(Action::Get, name) => shown_secret(name),
-        Question::Secret(action, name) => format!("{} {}", action.name(), shown_secret(name)),
-        Question::Names | Question::Sealed => "list".to_owned(),
-    };
+    let what = what(question);
     let id = quoted(&rule.id).filter(|_| shown(&rule.id) != rule.id).unwrap_or_else(|| shown(&rule.id));
     let message = format!("denied {what}: the sealed rule {id} says so. Take it away: ctl policy rm {id}");
     Refusal::new(Code::Denied, message)
@@ -128,11 +127,7 @@ pub fn ungiven(glob: &Glob, asker: &Asker) -> Refusal<'static> {
 
 /// A rule allows it, but not so often.
 pub fn too_often(question: Question<'_>, over: &Over) -> Refusal<'static> {
-    let what = match question {
-        Question::Secret(Action::Get, name) => shown_secret(name),
-        Question::Secret(action, name) => format!("{} {}", action.name(), shown_secret(name)),
-        Question::Names | Question::Sealed => "list".to_owned(),
-    };
+    let what = what(question);
     let rate = over.rule.rate.map(|rate| rate.to_string()).unwrap_or_default();
     let seconds = over.wait.as_secs_f64().ceil();
     let message = format!(
@@ -140,6 +135,18 @@ pub fn too_often(question: Question<'_>, over: &Over) -> Refusal<'static> {
         shown(&over.rule.id)
     );
     super::throttled(message, over.wait)
+}
+
+/// It was refused in a loop, and is told what was missing only after a while again.
+pub fn in_a_loop(question: Question<'_>, asker: &Asker, wait: Duration) -> Refusal<'static> {
+    let what = what(question);
+    let seconds = wait.as_secs_f64().ceil();
+    let who = if asker.pid > 0 { format!("{} (pid {})", named(asker), asker.pid) } else { "it".to_owned() };
+    let message = format!(
+        "denied {what} for now: {who} was refused {OFTEN} times in a row. Try again in {seconds} s, and not in a \
+         loop"
+    );
+    super::throttled(message, wait)
 }
 
 /// What is missing for anything to be given.
@@ -150,6 +157,14 @@ pub fn lacking(asker: &Asker) -> String {
 /// Why nothing speaks for whoever asks.
 pub fn why(asker: &Asker) -> String {
     missing(asker, "--secrets GLOB").why
+}
+
+fn what(question: Question<'_>) -> String {
+    match question {
+        Question::Secret(Action::Get, name) => shown_secret(name),
+        Question::Secret(action, name) => format!("{} {}", action.name(), shown_secret(name)),
+        Question::Names | Question::Sealed => "list".to_owned(),
+    }
 }
 
 struct Missing {

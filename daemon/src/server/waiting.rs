@@ -17,6 +17,11 @@ impl Connection {
     /// person holds nothing that others need: it has room of its own, and where that is taken it is
     /// refused at once.
     pub(super) async fn ask(self: &Rc<Self>, id: u32, pending: Pending) -> Result<(), Ended> {
+        match ops::answered(&self.asking, &pending) {
+            Some(Ok(cleared)) => return self.go_on(id, pending.then, Some(cleared)).await,
+            Some(Err(refusal)) => return self.finish(id, Err(refusal)).await,
+            None => {}
+        }
         if self.shared.waiting.get() >= limits::WAITING || self.waiting.get() >= limits::WAITING_OF_ONE {
             return self.go_on(id, pending.then, None).await;
         }

@@ -1,5 +1,6 @@
 //! Replies.
 
+use glassdome_proto::pin::PinState;
 use glassdome_proto::policy::{
     self, Action, Change, Checked, Claims, Condition, Decision, Edit, Exe, Explained, Finding, Grant,
     Manager, Ours, Picture, Pinned, Process, Question, Remembered, Rule, Script, Unit,
@@ -14,7 +15,7 @@ use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Rate, Refusal};
 use super::{CURSOR, NONCE, THEN, bytes, field, list, name, text};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 40] = [
+pub const REPLIES: [&str; 43] = [
     "status",
     "doctor",
     "unlocked",
@@ -55,6 +56,9 @@ pub const REPLIES: [&str; 40] = [
     "edits",
     "edits-sealed",
     "explained",
+    "proven",
+    "pin-state",
+    "pin-set",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
@@ -75,6 +79,9 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Session(Session::PasswordChanged) => "password-changed",
         Answer::Session(Session::TokenTaken) => "token-taken",
         Answer::Session(Session::Panicked) => "panicked",
+        Answer::Session(Session::Proven) => "proven",
+        Answer::Session(Session::PinState(_)) => "pin-state",
+        Answer::Session(Session::PinSet) => "pin-set",
         Answer::Secrets(Secrets::Value { .. }) => "value",
         Answer::Secrets(Secrets::Page { .. }) => "page",
         Answer::Secrets(Secrets::Info(_)) => "info",
@@ -144,6 +151,12 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     let handles = policy::Answer::Handles { handles: list(vec![handle]), more: true };
     all.push(("of a script", Outcome::Ok(Answer::Policy(handles))));
     all.extend(edited().into_iter().map(|(what, answer)| (what, Outcome::Ok(Answer::Policy(answer)))));
+    let pins = [
+        ("", session::Answer::Proven),
+        ("spent", session::Answer::PinState(PinState::Spent)),
+        ("", session::Answer::PinSet),
+    ];
+    all.extend(pins.map(|(detail, answer)| (detail, Outcome::Ok(Answer::Session(answer)))));
     all
 }
 

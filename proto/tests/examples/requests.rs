@@ -1,5 +1,6 @@
 //! Requests.
 
+use glassdome_proto::pin::Proof;
 use glassdome_proto::policy::{self, Action, Decision, Manager, NewRule, Pinned, Scope, Shown, Unit, Whom};
 use glassdome_proto::secrets::{self, Expect, Item, Wanted};
 use glassdome_proto::session;
@@ -9,7 +10,7 @@ use glassdome_proto::{Body, Chunk, Glob, Rate};
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 42] = [
+pub const REQUESTS: [&str; 45] = [
     "status",
     "doctor",
     "create",
@@ -52,6 +53,9 @@ pub const REQUESTS: [&str; 42] = [
     "edits",
     "seal-edits",
     "explain",
+    "prove",
+    "pin-state",
+    "set-pin",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -70,6 +74,9 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Session(Session::Token { .. }) => "token",
         Body::Session(Session::Panic) => "panic",
         Body::Session(Session::EndPanic { .. }) => "end-panic",
+        Body::Session(Session::Prove { .. }) => "prove",
+        Body::Session(Session::PinState) => "pin-state",
+        Body::Session(Session::SetPin { .. }) => "set-pin",
         Body::Secrets(Secrets::Get { .. }) => "get",
         Body::Secrets(Secrets::List { .. }) => "list",
         Body::Secrets(Secrets::Info { .. }) => "info",
@@ -207,6 +214,15 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     let of_a_script = policy::Request::Handle { secrets: globs(), lasts_s: None, script: Some(script) };
     all.push(("of a script", Body::Policy(of_a_script)));
     all.extend(edits().map(|(detail, request)| (detail, Body::Policy(request))));
+    let pin = || bytes(b"402913");
+    let pins = [
+        ("by the PIN", Session::Prove { proof: Proof::Pin(pin()) }),
+        ("by the password", Session::Prove { proof: Proof::Password(password()) }),
+        ("", Session::PinState),
+        ("", Session::SetPin { password: password(), pin: Some(pin()) }),
+        ("to none", Session::SetPin { password: password(), pin: None }),
+    ];
+    all.extend(pins.map(|(detail, request)| (detail, Body::Session(request))));
     all
 }
 

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::password::{PasswordArgs, Source};
 use crate::policy::{Edits, too_long};
-use crate::proof::{with_password, with_proof};
+use crate::proof::{with_password, with_password_elsewhere};
 use crate::terminal::Terminal;
 use crate::text::notice;
 use crate::text::rule_diff::diff;
@@ -67,12 +67,13 @@ impl Edit {
         ))?;
         let editor = Editor::find()?;
         let mut connection = connect()?;
-        let (rules, sealed) = with_proof(&mut connection, &self.password, |connection, proof| {
-            let rules = connection.rules(proof)?;
-            // The daemon reads them as they are shown, or nobody is shown anything.
-            let sealed = connection.edit(sheet(&rules, &[]).as_bytes(), None, proof)?;
-            Ok((rules, sealed))
-        })?;
+        let (rules, sealed) =
+            with_password_elsewhere(&mut connection, &self.password, |connection, proof| {
+                let rules = connection.rules(proof)?;
+                // The daemon reads them as they are shown, or nobody is shown anything.
+                let sealed = connection.edit(sheet(&rules, &[]).as_bytes(), None, proof)?;
+                Ok((rules, sealed))
+            })?;
         if sealed.is_change() {
             let message = "the rules changed while they were read. Try again".to_owned();
             return Err(Error::Refused { code: Code::Conflict, message, retry_after: None });
@@ -97,7 +98,7 @@ impl Edit {
         sealed: &Edits,
         text: &[u8],
     ) -> Result<Wish, Error> {
-        let looked = with_proof(connection, &self.password, |connection, proof| {
+        let looked = with_password_elsewhere(connection, &self.password, |connection, proof| {
             connection.edit(text, Some(sealed.base), proof)
         });
         let style = Style::of(&stderr());
@@ -144,7 +145,7 @@ impl Edit {
                 connection.seal_edits(password.wire())?;
             }
         } else {
-            edits = with_proof(&mut connection, &self.password, |connection, proof| {
+            edits = with_password_elsewhere(&mut connection, &self.password, |connection, proof| {
                 connection.edit(&text, None, proof)
             })?;
             print(&diff(&edits.all, Style::of(&stdout())))?;

@@ -9,9 +9,8 @@ use super::finding::{Finding, documents, lines};
 use crate::cli::{connect, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::PasswordArgs;
 use crate::policy::{Explained, Said};
-use crate::proof::with_proof;
+use crate::proof::{ProofArgs, with_proof};
 use crate::text::escape::escaped;
 use crate::text::notice;
 use crate::text::style::Style;
@@ -24,14 +23,13 @@ pub(super) struct Explain {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    password: PasswordArgs,
+    proof: ProofArgs,
 }
 
 impl Explain {
     pub(super) fn run(self) -> Result<Exit, Error> {
-        let explained = with_proof(&mut connect()?, &self.password, |connection, proof| {
-            connection.explain(self.id, proof)
-        })?;
+        let explained =
+            with_proof(&mut connect()?, &self.proof, |connection, proof| connection.explain(self.id, proof))?;
         if self.json {
             print_json(&document(self.id, &explained))?;
         } else {

@@ -5,8 +5,7 @@ use std::io::stdout;
 use crate::cli::{connect, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::PasswordArgs;
-use crate::proof::with_proof;
+use crate::proof::{ProofArgs, with_proof};
 use crate::text::notice;
 use crate::text::rule::{document, toml};
 use crate::text::style::Style;
@@ -17,12 +16,12 @@ pub(super) struct Show {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    password: PasswordArgs,
+    proof: ProofArgs,
 }
 
 impl Show {
     pub(super) fn run(self) -> Result<Exit, Error> {
-        let rules = with_proof(&mut connect()?, &self.password, |connection, proof| connection.rules(proof))?;
+        let rules = with_proof(&mut connect()?, &self.proof, |connection, proof| connection.rules(proof))?;
         if self.json {
             print_json(&rules.iter().map(document).collect::<Vec<_>>())?;
         } else {

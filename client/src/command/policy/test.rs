@@ -11,9 +11,8 @@ use super::make::action;
 use crate::cli::{connect, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::PasswordArgs;
 use crate::policy::Tested;
-use crate::proof::with_proof;
+use crate::proof::{ProofArgs, with_proof};
 use crate::text::escape::escaped;
 use crate::text::style::Style;
 
@@ -31,13 +30,13 @@ pub(super) struct Test {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    password: PasswordArgs,
+    proof: ProofArgs,
 }
 
 impl Test {
     pub(super) fn run(self) -> Result<Exit, Error> {
         let (name, action) = (Name::parse(self.name.as_str())?, action(&self.action)?);
-        let tested = with_proof(&mut connect()?, &self.password, |connection, proof| {
+        let tested = with_proof(&mut connect()?, &self.proof, |connection, proof| {
             connection.test(self.pid, action, &name, proof)
         })?;
         if self.json {
