@@ -13,6 +13,7 @@ use glassdome_proto::{Refusal, limits};
 use glassdome_vault::{Keys, PinVerifier};
 
 use crate::clock;
+use crate::notify::Note;
 use crate::ops::Asking;
 use crate::policy::rule::Rule;
 use crate::policy::{self, Action, Asked, By, Question, Verdict};
@@ -158,6 +159,7 @@ fn touched(asking: &Asking, name: &str, by: &str) {
     tracing::error!("locked: a canary was touched. Who it was is in the audit log");
     // A log that fails here has locked the session, which is all that is left to do.
     let _ = asking.record(Event::Canary, Outcome::Failed, Some(name), by);
+    asking.state.notifier().tell(&Note::alarm(), clock::now().boot);
     asking.state.lock(LockReason::Canary);
 }
 

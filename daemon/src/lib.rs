@@ -22,6 +22,7 @@
 //! | [`gate`] | asks them, and hands on a permit, the only way to a key | – |
 //! | [`ops`] | what each message does | the vault |
 //! | [`journal`] | the record | the log's file |
+//! | [`notify`] | what the person is told by a command of theirs | a socket to the helper that runs it |
 //! | [`watch`] | when a session must end although nobody asks | clocks, the disk |
 //!
 //! Everything that holds a key runs on one thread. What waits for a disk, a peer or Argon2id runs on
@@ -41,6 +42,7 @@ pub mod harden;
 pub mod journal;
 pub mod looks;
 pub mod machine;
+pub mod notify;
 pub mod ops;
 pub mod options;
 pub mod pins;

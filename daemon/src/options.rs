@@ -8,6 +8,8 @@ pub enum Options {
     Foreground,
     /// Serve; say `ready` on stdout, then let go of the terminal: diagnostics go to a file.
     Background,
+    /// Be the helper that runs the notification command: the daemon starts it.
+    Notifier,
     /// Print the version.
     Version,
     /// Print the help.
@@ -39,6 +41,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Options, String> {
         options = match &*arg {
             "--foreground" => Options::Foreground,
             "--background" => Options::Background,
+            "--notifier" => return Ok(Options::Notifier),
             "--version" | "-V" => return Ok(Options::Version),
             "--help" | "-h" => return Ok(Options::Help),
             _ => return Err(arg),

@@ -20,12 +20,13 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::config::{Config, ConfigError};
 use crate::journal::{Entry, Journal, Who};
+use crate::notify::helper::Helper;
 use crate::options::{self, HELP, Options};
 use crate::server::{self, Listener, Unbindable};
 use crate::state::{Found, State};
 use crate::throttle::Backoff;
 use crate::worker::Worker;
-use crate::{attest, clock, harden, refuse, watch};
+use crate::{attest, clock, harden, notify, refuse, watch};
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +109,7 @@ pub fn main() -> ExitCode {
         Ok((Options::Version, _)) => {
             writeln!(io::stdout(), "glassdomed {}", env!("CARGO_PKG_VERSION")).map_err(Error::Io)
         }
+        Ok((Options::Notifier, _)) => notify::helper::serve().map_err(Error::Io),
         Ok((options, stamp)) => run(options, stamp),
         Err(error) => Err(error),
     };
@@ -142,13 +144,17 @@ fn run(options: Options, stamp: Option<Stamp>) -> Result<(), Error> {
     // The socket shows it from now on. With it in hand, the daemon could look at none of its peers.
     stamp.map_or(Ok(()), Stamp::give_up).map_err(Error::Harden)?;
     harden::note_descriptors(listener.refuses_descriptors());
-    let state = Rc::new(State::new(find(&config, stamp)?));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .max_blocking_threads(128)
         .thread_stack_size(256 * 1024)
         .build()?;
+    let _reactor = runtime.enter();
+    // While there is no key: what is started now has nothing of it.
+    let helper = notify::helper::start().and_then(notify::helper::Started::watch);
+    let helper = helper.inspect_err(|error| tracing::warn!("there will be no notifications: {error}")).ok();
+    let state = Rc::new(State::new(find(&config, stamp, helper)?));
     // A task of its own: what is waited for here is polled again whenever any task runs.
     let serving = async { spawn_local(serve(state.clone(), listener, diagnostics)).await };
     LocalSet::new().block_on(&runtime, serving).unwrap_or_else(|ended| resume_unwind(ended.into_panic()))?;
@@ -189,7 +195,7 @@ fn private_file(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn find(config: &Config, stamp: Option<Stamp>) -> Result<Found, Error> {
+fn find(config: &Config, stamp: Option<Stamp>, helper: Option<Helper>) -> Result<Found, Error> {
     let vault = match Vault::open(&config.vault).map_err(Error::Vault)? {
         vault::Found::Present(vault) => Some(vault),
         vault::Found::Missing => None,
@@ -217,6 +223,7 @@ fn find(config: &Config, stamp: Option<Stamp>) -> Result<Found, Error> {
         store: Worker::start("store")?,
         backoff: Backoff::resume(&throttle, clock::now()),
         panic: panic.map(Duration::from_millis),
+        helper,
     })
 }
 
@@ -228,6 +235,8 @@ async fn serve(state: Rc<State>, listener: Listener, background: Option<File>) -
     spawn_local(watch::clock::watch(state.clone()));
     spawn_local(watch::disk::watch(state.clone()));
     spawn_local(watch::vault::watch(state.clone()));
+    let notifying = state.clone();
+    spawn_local(async move { notifying.notifier().listen().await });
     if let Some(log) = background {
         let_go(&log)?;
     }

@@ -8,12 +8,13 @@ use glassdome_proto::span;
 use glassdome_vault::{Error, Keys, Vault};
 
 use crate::grants::Terminals;
+use crate::notify::Command;
 use crate::policy::rule::Rule;
 use crate::policy::text;
 use crate::session::{CEILING, Limits};
 
 /// What is sealed in a vault, read at unlock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The longest session.
     pub ceiling: Duration,
@@ -23,6 +24,8 @@ pub struct Settings {
     pub memory: Level,
     /// What a typed password opens.
     pub terminals: Terminals,
+    /// What tells the person that there is something to look at.
+    pub notify: Option<Command>,
 }
 
 /// A setting's key, what it is without being set, what it does, and how its text is read.
@@ -37,7 +40,7 @@ pub struct Spec {
 }
 
 /// All settings.
-pub const ALL: [Spec; 4] = [
+pub const ALL: [Spec; 5] = [
     Spec {
         key: "ceiling",
         default: "8h",
@@ -84,6 +87,19 @@ pub const ALL: [Spec; 4] = [
             Some(())
         },
     },
+    Spec {
+        key: "notify",
+        default: "off",
+        about: "a command that is run when a question waits or bait was touched, as words with {title} and {body}: \
+                notify-send {title} {body}; off for none",
+        apply: |settings, text| {
+            settings.notify = match text {
+                "off" => None,
+                _ => Some(Command::parse(text)?),
+            };
+            Some(())
+        },
+    },
 ];
 
 /// The setting of that key.
@@ -112,7 +128,13 @@ impl Spec {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { ceiling: CEILING, idle: None, memory: Level::Locked, terminals: Terminals::default() }
+        Self {
+            ceiling: CEILING,
+            idle: None,
+            memory: Level::Locked,
+            terminals: Terminals::default(),
+            notify: None,
+        }
     }
 }
 
@@ -208,5 +230,9 @@ mod tests {
         assert!(find("screen").is_none());
         assert!(!find("memory").unwrap().takes("none"));
         assert!(!find("idle").unwrap().takes(""));
+        assert!(find("notify").unwrap().takes("notify-send -a Glassdome {title} '{body}'"));
+        for bad in ["", "./ring", "ring 'x"] {
+            assert!(!find("notify").unwrap().takes(bad), "{bad}");
+        }
     }
 }

@@ -21,6 +21,8 @@ use crate::grants::Grants;
 use crate::handles::Handles;
 use crate::journal::{Entry, Journal, Recorded, Who};
 use crate::looks::Looks;
+use crate::notify::Notifier;
+use crate::notify::helper::Helper;
 use crate::pins::Pins;
 use crate::policy::rate::Rates;
 use crate::policy::rule::{Origin, Rule};
@@ -64,6 +66,7 @@ pub struct State {
     answers: Answers,
     pins: Pins,
     refusals: Refusals,
+    notifier: Notifier,
     canaries: RefCell<Canaries>,
     generation: watch::Sender<u64>,
     looks: Looks,
@@ -111,6 +114,8 @@ pub struct Found {
     pub backoff: Backoff,
     /// Since when no session is opened, by the wall clock; `None` if one may be.
     pub panic: Option<Duration>,
+    /// Who runs the notification command.
+    pub helper: Option<Helper>,
 }
 
 impl State {
@@ -140,6 +145,7 @@ impl State {
             answers: Answers::default(),
             pins: Pins::default(),
             refusals: Refusals::default(),
+            notifier: Notifier::new(found.helper),
             canaries: RefCell::default(),
             generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
@@ -225,6 +231,7 @@ impl State {
             self.rates.clear();
             self.pins.replace(None);
             self.refusals.clear();
+            self.notifier.set_command(None);
             self.set_canaries(Canaries::default());
             self.set_rules(Vec::new());
             tracing::info!("locked: {}", reason.describe());
@@ -364,6 +371,11 @@ impl State {
     /// How often each program was refused.
     pub fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+
+    /// What tells the person that there is something to look at.
+    pub fn notifier(&self) -> &Notifier {
+        &self.notifier
     }
 
     /// The approval PIN, of an open session.

@@ -27,8 +27,10 @@ pub const MESSAGE: usize = 1024;
 pub const CLIENT_NAME: usize = 64;
 /// A program's version, as text.
 pub const VERSION_TEXT: usize = 32;
-/// Key or value of a setting.
+/// Key of a setting.
 pub const SETTING: usize = 64;
+/// Value of a setting, as text.
+pub const SETTING_VALUE: usize = 512;
 /// Settings in one answer.
 pub const SETTINGS: usize = 32;
 /// Path of a file, in bytes.

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::session::Password;
 use crate::{List, Text, limits};
 
-/// Key or value of a setting, as text.
+/// Key of a setting.
 pub type Word<'a> = Text<'a, { limits::SETTING }>;
+
+/// Value of a setting, as text.
+pub type Value<'a> = Text<'a, { limits::SETTING_VALUE }>;
 
 /// What can be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,7 +27,7 @@ pub enum Request<'a> {
         key: Word<'a>,
         /// To what.
         #[serde(borrow)]
-        value: Word<'a>,
+        value: Value<'a>,
     },
 }
 
@@ -45,7 +48,7 @@ pub struct Setting<'a> {
     pub key: Word<'a>,
     /// Its value.
     #[serde(borrow)]
-    pub value: Word<'a>,
+    pub value: Value<'a>,
     /// Whether that is what it is without having been set.
     pub default: bool,
     /// What it does, and which values it takes.

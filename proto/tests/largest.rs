@@ -8,6 +8,7 @@ use glassdome_proto::policy::{
     Action, Answer as Policy, Change, Checked, Claims, Condition, Decision, Edit, Exe, Explained, Finding,
     Grant, Manager, Ours, Picture, Pinned, Process, Rule, Script, Unit,
 };
+use glassdome_proto::settings::{self, Setting};
 use glassdome_proto::{
     Answer, Bytes, Field, Glob, HEADER_LEN, List, Name, Outcome, Per, Rate, Reply, Text, decode, encode,
     limits, policy, secrets, session,
@@ -113,6 +114,15 @@ fn a_page_of_the_longest_rules() {
     let checked = Checked { rule: rule(), warnings: full(longest()) };
     fits(Policy::Draft(checked.clone().into()));
     fits(Policy::Allowed(checked.into()));
+}
+
+#[test]
+fn the_longest_settings() {
+    let setting = Setting { key: longest(), value: longest(), default: true, about: longest() };
+    let mut buffer = vec![0; HEADER_LEN + limits::FRAME];
+    let reply =
+        Reply { id: u32::MAX, outcome: Outcome::Ok(Answer::Settings(settings::Answer::All(full(setting)))) };
+    encode(&reply, &mut buffer).expect("it fits a frame");
 }
 
 #[test]

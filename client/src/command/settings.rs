@@ -2,7 +2,7 @@
 
 use std::io::stdout;
 
-use glassdome_proto::settings::{Answer as SettingsAnswer, Request, Setting, Word};
+use glassdome_proto::settings::{Answer as SettingsAnswer, Request, Setting, Value, Word};
 use glassdome_proto::{Answer, Body, limits};
 
 use crate::cli::{Command, connect, print, print_json};
@@ -78,10 +78,9 @@ fn show(json: bool) -> Result<Exit, Error> {
 }
 
 fn set(key: &str, value: &str, password: &PasswordArgs) -> Result<Exit, Error> {
-    let word = |text: &str| {
-        Word::new(text.to_owned()).ok_or(Error::TooLong { what: "a setting", max: limits::SETTING })
-    };
-    let (key, value) = (word(key)?, word(value)?);
+    let too_long = |what, max| Error::TooLong { what, max };
+    let key = Word::new(key.to_owned()).ok_or(too_long("a setting's name", limits::SETTING))?;
+    let value = Value::new(value.to_owned()).ok_or(too_long("a setting", limits::SETTING_VALUE))?;
     let mut connection = connect()?;
     // Greets the daemon before anybody is asked; see `unlock`.
     connection.require_session()?;

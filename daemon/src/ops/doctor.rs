@@ -7,7 +7,7 @@ use glassdome_proto::session::{self, Level, Protection};
 use glassdome_proto::{Answer, List, Text, limits};
 
 use crate::state::State;
-use crate::{clock, harden, machine};
+use crate::{clock, harden, machine, notify};
 
 /// The answer to a doctor request.
 pub fn doctor(state: &State) -> Answer<'static> {
@@ -28,6 +28,7 @@ pub fn doctor(state: &State) -> Answer<'static> {
         ),
         terminals(machine::terminals_take_input(), machine::programs_can_be_debugged()),
         layouts(machine::randomises()),
+        notifications(state.notifier().state()),
         pin(state.is_open(clock::now()).then(|| state.pins().state())),
         line(
             "same program throughout",
@@ -106,6 +107,32 @@ fn layouts(randomised: bool) -> Protection<'static> {
             Level::Degraded,
             "not randomised: executions of one program look alike. Mend it: sysctl kernel.randomize_va_space=2",
         ),
+    }
+}
+
+fn notifications(state: notify::State) -> Protection<'static> {
+    let what = "notifications";
+    match state {
+        notify::State::Off => line(
+            what,
+            Level::Off,
+            "no command is sealed, or no session is open: ctl settings set notify 'notify-send {title} {body}'",
+        ),
+        notify::State::On => {
+            line(what, Level::On, "a question that waits, or bait that is touched, runs your command")
+        }
+        notify::State::NoHelper => line(
+            what,
+            Level::Off,
+            "the helper that runs your command has ended. Start the daemon anew: ctl stop, glassdome_start",
+        ),
+        notify::State::Failed(why) => Protection {
+            what: Text::cut(what),
+            level: Level::Degraded,
+            why: Text::cut(format!(
+                "the last one failed: {why}. It runs with the environment in which the daemon was started"
+            )),
+        },
     }
 }
 

@@ -23,6 +23,7 @@ use crate::answers::{Answer as Remembered, Unremembered};
 use crate::attest::subject::Subject;
 use crate::clock;
 use crate::gate;
+use crate::notify::Note;
 use crate::policy::{Asked, Clearance};
 use crate::questions::{Draft, Question, Reply, Unasked};
 use crate::refuse::{self, Said};
@@ -72,6 +73,10 @@ pub async fn wait(
     for name in names(&pending.asked) {
         asking.record(Event::Ask, Outcome::Allowed, name, &format!("question:{}", question.id))?;
     }
+    let Question { id, subject, asker, asked, .. } = &**question;
+    let (pid, secrets) = (subject.member.stat.pid, asked.names.len());
+    let note = Note::question(*id, &asker.name, pid, pending.deed, secrets);
+    state.notifier().tell(&note, clock::now().boot);
     tell(question.id, question.left(clock::now().boot)).await;
     loop {
         let replied = tokio::select! {

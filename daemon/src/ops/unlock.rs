@@ -131,6 +131,7 @@ async fn begin(
     asking.state.open(keys, limits, clock::now());
     asking.state.set_canaries(canaries);
     asking.state.pins().replace(pin);
+    asking.state.notifier().set_command(settings.notify.clone());
     asking.state.set_rules(rules.into_iter().map(Arc::new).collect());
     grant(asking, &settings, shell)?;
     tokio::task::spawn_local(integrity::check(asking.state.clone()));

@@ -11,3 +11,4 @@ mod wire;
 
 pub use accept::serve;
 pub use listen::{Listener, Unbindable};
+pub use wire::watched;
