@@ -162,7 +162,7 @@ impl Answers {
 impl Answer {
     fn holds(&self, boot: Duration) -> bool {
         self.until.is_none_or(|until| boot < until)
-            && self.rule.process.as_ref().is_none_or(|process| process.0.alive())
+            && self.rule.process.as_ref().is_none_or(|process| process.0.alive_at(boot))
     }
 
     /// For how much longer it holds.

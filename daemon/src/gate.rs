@@ -12,7 +12,7 @@ use glassdome_proto::session::LockReason;
 use glassdome_proto::{Refusal, limits};
 use glassdome_vault::{Keys, PinVerifier};
 
-use crate::clock;
+use crate::clock::{self, Now};
 use crate::notify::Note;
 use crate::ops::Asking;
 use crate::policy::rule::Rule;
@@ -66,16 +66,22 @@ pub fn admit<'s>(
     if state.vault().is_none() {
         return Err(refused("no-vault", refuse::no_vault()));
     }
-    if !state.is_open(clock::now()) {
+    let now = clock::now();
+    if !state.is_open(now) {
         return Err(refused("locked", state.locked()));
     }
     // What came since it was found out might keep this back.
-    if !stand.is_current(state) {
+    if !stand.is_current(state, now) {
         return Err(refused("late", refuse::late_change()));
+    }
+    if asking.cleared.is_none()
+        && let Some(by) = stand.allows_at_once(state, question, now)
+        && bait(asking, question).is_none()
+    {
+        return permit(asking, by, now).ok_or_else(|| refused("locked", state.locked()));
     }
     let (mut standing, asker) = stand.now(state);
     standing.cleared.clone_from(&asking.cleared);
-    let now = clock::now();
     let in_force = |rule: &Arc<Rule>| state.has_rule(rule) && !rule.is_over(now.wall.as_secs());
     let decided = match stand.handle() {
         Some(handle) => Ok(handle.decide(&standing, question, now, in_force)),
@@ -98,11 +104,7 @@ pub fn admit<'s>(
         _ if let Some(often) = often => refused(TOO_OFTEN, often),
         (Err(over), _) => refused(&format!("rate:{}", over.rule.id), refuse::too_often(question, &over)),
         (Ok(Verdict::Allow(by)), _) => {
-            state.used(clock::now());
-            return match state.keys() {
-                Some(keys) => Ok(Permit { keys, by }),
-                None => Err(refused("locked", state.locked())),
-            };
+            return permit(asking, by, now).ok_or_else(|| refused("locked", state.locked()));
         }
         (Ok(Verdict::Ask(_)), _) => {
             let id = Asked::of(question).map(|asked| state.questions().refused(asked, asker.clone()));
@@ -120,6 +122,11 @@ pub fn admit<'s>(
         touched(asking, name, &by);
     }
     Err(refusal)
+}
+
+fn permit(asking: &Asking, by: By, now: Now) -> Option<Permit<'_>> {
+    asking.state.used(now);
+    asking.state.keys().map(|keys| Permit { keys, by })
 }
 
 /// As the log records what is refused because it was refused too often.

@@ -9,6 +9,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::time::Duration;
 
 use glassdome_proto::limits;
 use subtle::ConstantTimeEq;
@@ -231,9 +232,10 @@ impl Grants {
         Err(missing)
     }
 
-    /// Whether a grant still holds: its shell is there, and has executed nothing since.
-    pub fn holds(&self, id: u32) -> bool {
-        self.list.borrow().iter().any(|grant| grant.id == id && grant.shell.alive())
+    /// Whether a grant still holds at `boot`, the time since the machine started: its shell is there, and has
+    /// executed nothing since.
+    pub fn holds(&self, id: u32, boot: Duration) -> bool {
+        self.list.borrow().iter().any(|grant| grant.id == id && grant.shell.alive_at(boot))
     }
 
     /// All that hold.
@@ -358,7 +360,7 @@ mod tests {
         assert_eq!(grants.covering(&client, None), Err(Uncovered::NotGranted), "control");
         let id = give(&grants, &client, None, Terminals::Own).unwrap();
         assert_eq!(grants.covering(&client, None), Ok(id));
-        assert!(grants.holds(id));
+        assert!(grants.holds(id, Duration::ZERO));
         let shown = grants.shown();
         assert_eq!((shown[0].pid, shown[0].since), (std::process::id().cast_signed(), 7));
 
@@ -406,9 +408,9 @@ mod tests {
         let grants = Grants::default();
         let (child, client) = typed();
         let id = give(&grants, &client, None, Terminals::Own).unwrap();
-        assert!(grants.holds(id), "control");
+        assert!(grants.holds(id, Duration::ZERO), "control");
         assert!(matches!(give(&grants, &client, None, Terminals::None), Err(Ungranted::Off)));
-        assert!(!grants.holds(id));
+        assert!(!grants.holds(id, Duration::ZERO));
         assert_eq!(grants.covering(&client, None), Err(Uncovered::Off));
         end(child);
     }

@@ -17,12 +17,13 @@ use crate::attest::matching::{self, Found};
 use crate::attest::seen::Seen;
 use crate::attest::unit::Unit;
 use crate::attest::{Peer, Unattested};
-use crate::clock;
+use crate::clock::{self, Now};
 use crate::grants::{Token, Uncovered};
 use crate::handles::Handle;
 use crate::journal::{Entry, Who};
+use crate::policy::decided::Decided;
 use crate::policy::rule::{Origin, Rule};
-use crate::policy::{Decision, Standing};
+use crate::policy::{By, Decision, Question, Standing, Verdict};
 use crate::refuse;
 use crate::state::State;
 
@@ -62,6 +63,20 @@ struct Known {
     generation: u64,
     standing: Standing,
     asker: Rc<Asker>,
+    /// What was decided since; `None` where decisions do not last.
+    decided: Option<RefCell<Decided>>,
+}
+
+impl Known {
+    fn new(generation: u64, standing: Standing, asker: Asker) -> Self {
+        let decided = standing.lasts().then(RefCell::default);
+        Self { generation, standing, asker: Rc::new(asker), decided }
+    }
+
+    fn holds(&self, state: &State, now: Now) -> bool {
+        self.generation == state.generation()
+            && self.standing.grant.is_none_or(|id| state.grants().holds(id, now.boot))
+    }
 }
 
 /// Who asks, for the line of a refusal.
@@ -142,25 +157,33 @@ impl Stand {
     pub fn now(&self, state: &State) -> (Standing, Rc<Asker>) {
         let known = self.known.borrow();
         let Some(known) = &*known else { return (Standing::default(), Rc::default()) };
-        let grant = known.standing.grant.filter(|id| state.grants().holds(*id));
+        let now = clock::now();
+        let grant = known.standing.grant.filter(|id| state.grants().holds(*id, now.boot));
         // Sealed rules come and go with the generation only; answers have their own time.
         let same = known.generation == state.generation();
         let holds = |rule: &&Arc<Rule>| {
             (same && rule.origin == Origin::Sealed || state.has_rule(rule))
-                && rule.process.as_ref().is_none_or(|process| process.0.alive())
+                && rule.process.as_ref().is_none_or(|process| process.0.alive_at(now.boot))
         };
         let rules = known.standing.rules.iter().filter(holds).cloned().collect();
         let standing = Standing { grant, rules, cleared: None };
-        (standing.at(clock::now().wall.as_secs()), known.asker.clone())
+        (standing.at(now.wall.as_secs()), known.asker.clone())
+    }
+
+    /// What allows it, where that is told by what is known alone: nothing of it has come or gone, can end by
+    /// itself, or is used up. `None` says nothing.
+    pub fn allows_at_once(&self, state: &State, question: Question<'_>, now: Now) -> Option<By> {
+        let known = self.known.borrow();
+        let known = known.as_ref().filter(|known| self.handle.is_none() && known.holds(state, now))?;
+        match known.decided.as_ref()?.borrow_mut().decide(&known.standing, question) {
+            Verdict::Allow(by) => Some(by),
+            Verdict::Ask(_) | Verdict::Deny(_) => None,
+        }
     }
 
     /// Whether that is known, and nothing came or went since that could change it.
-    pub fn is_current(&self, state: &State) -> bool {
-        let known = self.known.borrow();
-        known.as_ref().is_some_and(|known| {
-            known.generation == state.generation()
-                && known.standing.grant.is_none_or(|id| state.grants().holds(id))
-        })
+    pub fn is_current(&self, state: &State, now: Now) -> bool {
+        self.known.borrow().as_ref().is_some_and(|known| known.holds(state, now))
     }
 }
 
@@ -189,7 +212,8 @@ impl From<Unattested> for Unjudged {
 /// # Errors
 /// The refusal to send: it is gone or traced, or its files could not be looked at in time.
 pub async fn find_out(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(), Refusal<'static>> {
-    if stand.is_current(state) || !state.is_open(clock::now()) {
+    let now = clock::now();
+    if stand.is_current(state, now) || !state.is_open(now) {
         return Ok(());
     }
     // A rule that came while it was looked may be about it.
@@ -214,7 +238,7 @@ async fn find_out_now(
 ) -> Result<(), Refusal<'static>> {
     match look(state, peer, stand).await {
         Ok((standing, asker)) => {
-            *stand.known.borrow_mut() = Some(Known { generation, standing, asker: Rc::new(asker) });
+            *stand.known.borrow_mut() = Some(Known::new(generation, standing, asker));
             Ok(())
         }
         // Whoever holds a tap may hide what it is. Then every rule that keeps something back may be about it.
@@ -222,7 +246,7 @@ async fn find_out_now(
             let keeps_back = |rule: &&Arc<Rule>| rule.decision != Decision::Allow;
             let rules = state.rules().iter().filter(keeps_back).cloned().collect();
             let standing = Standing { rules, ..Standing::default() };
-            *stand.known.borrow_mut() = Some(Known { generation, standing, asker: Rc::default() });
+            *stand.known.borrow_mut() = Some(Known::new(generation, standing, Asker::default()));
             Ok(())
         }
         Err(Unjudged { word, refusal }) => {

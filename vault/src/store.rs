@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
 use redb::{
-    AccessGuard, CommitError, Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase,
-    ReadableTableMetadata, RepairSession, SetDurabilityError, StorageBackend, StorageError, TableDefinition,
-    TableError, TransactionError, WriteTransaction,
+    AccessGuard, CommitError, Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction,
+    ReadableDatabase, ReadableTableMetadata, RepairSession, SetDurabilityError, StorageBackend, StorageError,
+    TableDefinition, TableError, TransactionError, WriteTransaction,
 };
 
 use crate::checked::Checked;
@@ -97,6 +97,23 @@ pub(crate) struct Store {
 struct Open {
     database: Database,
     redo: Mutex<Redo>,
+    settled: Mutex<Settled>,
+}
+
+/// What the file held when all was last brought into it. While somebody sees that, redb gives back the pages of
+/// which a newer state has no need in the next durable transaction, and not in one of its own behind this one, which
+/// is not durable: as long as there is such a one, each page that is read from the file costs a look for pages that
+/// are still to be written, as much as the reading itself.
+struct Settled {
+    _seen: Box<ReadTransaction>,
+    /// Whether pages are to be given back.
+    owes: bool,
+}
+
+impl Settled {
+    fn new(database: &Database, owes: bool) -> Result<Self, Error> {
+        Ok(Self { _seen: Box::new(database.begin_read().map_err(beginning)?), owes })
+    }
 }
 
 impl Store {
@@ -151,10 +168,13 @@ impl Store {
 
     /// Brings everything into the file.
     pub fn settle(&self) -> Result<(), Error> {
-        if self.with_open(|open| Ok(open.redo().is_empty()))? {
-            return Ok(());
+        if self.with_open(|open| Ok(!open.redo().is_empty()))? {
+            self.write(|open| open.settle(None, &[]))?;
         }
-        self.write(|open| open.settle(None, &[]))
+        if self.with_open(|open| Ok(open.settled().owes))? {
+            self.write(|open| open.settle(None, &[]))?;
+        }
+        Ok(())
     }
 
     fn write(&self, run: impl FnOnce(&Open) -> Result<(), Error>) -> Result<(), Error> {
@@ -215,6 +235,7 @@ impl Open {
         guarded(|| {
             let file = FileBackend::new(open_file(path)?).map_err(opening)?;
             let database = open_checked(file)?;
+            let settled = Mutex::new(Settled::new(&database, false)?);
             let mut redo = Redo::of(path);
             redo.replay(|change| {
                 let mut transaction = begin(&database, Durability::None)?;
@@ -223,7 +244,7 @@ impl Open {
                     written => written.and_then(|()| transaction.commit().map_err(committing)).map(|()| true),
                 }
             })?;
-            Ok(Self { database, redo: Mutex::new(redo) })
+            Ok(Self { database, redo: Mutex::new(redo), settled })
         })
     }
 
@@ -237,6 +258,10 @@ impl Open {
             if self.record(Some(base), ops)? {
                 return Ok(());
             }
+        }
+        // What the last change of this kind has no need of is room for this one.
+        if self.settled().owes {
+            self.settle(None, &[])?;
         }
         self.settle(Some(base), ops)
     }
@@ -282,18 +307,26 @@ impl Open {
         let mut transaction = begin(&self.database, Durability::Immediate)?;
         // Held until the records are no longer in force: none is added to them in between.
         let mut redo = self.redo();
+        let owes = !ops.is_empty() || !redo.is_empty();
         write(&mut transaction, base, ops)?;
         transaction.commit().map_err(committing)?;
         redo.reset();
+        *self.settled() = Settled::new(&self.database, owes)?;
         Ok(())
     }
 
     /// Brings everything into the file, which writes, and so can panic if that is damaged. Gives what is needless
     /// from then on.
     fn close(self) -> Result<Redo, Error> {
-        let Self { database, redo } = self;
+        let Self { database, redo, settled } = self;
+        drop(settled);
         guarded(|| database.close().map_err(opening))?;
         Ok(redo.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn settled(&self) -> MutexGuard<'_, Settled> {
+        // It is replaced as a whole, also after a panic.
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn redo(&self) -> MutexGuard<'_, Redo> {

@@ -8,7 +8,9 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::time::Instant;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use glassdome_sys::{AddressSpace, pidfd_alive};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -120,7 +122,14 @@ pub struct Held {
     pidfd: OwnedFd,
     space: AddressSpace,
     stat: Stat,
+    /// When it was last seen alive, in nanoseconds since the machine started.
+    seen: AtomicU64,
 }
+
+/// For how long having been seen alive answers for one that is asked about again: judging one request asks
+/// several times. What it ran before its end may be served for so long after it, and nothing that it runs then:
+/// a new connection is judged without this.
+const SEEN: Duration = Duration::from_micros(50);
 
 impl Held {
     /// Takes hold of a process.
@@ -136,7 +145,7 @@ impl Held {
         // Read through the directory that is older than the pidfd: if that still answers, both are of
         // one process.
         let stat = Stat::read(member.dir.as_fd())?;
-        let held = Self { pidfd, space, stat };
+        let held = Self { pidfd, space, stat, seen: AtomicU64::new(0) };
         if held.alive() && held.stat.start == member.stat.start {
             Ok(held)
         } else {
@@ -147,6 +156,19 @@ impl Held {
     /// Whether it is still there, and has executed nothing since.
     pub fn alive(&self) -> bool {
         self.space.alive() && pidfd_alive(self.pidfd.as_fd())
+    }
+
+    /// As [`Self::alive`], unless it was seen alive just now; `boot` is the time since the machine started, read
+    /// before this.
+    pub fn alive_at(&self, boot: Duration) -> bool {
+        let seen = Duration::from_nanos(self.seen.load(Relaxed));
+        if !seen.is_zero() && boot.checked_sub(seen).is_some_and(|ago| ago < SEEN) {
+            return true;
+        }
+        let alive = self.alive();
+        let seen = if alive { u64::try_from(boot.as_nanos()).unwrap_or(0) } else { 0 };
+        self.seen.store(seen, Relaxed);
+        alive
     }
 
     /// What the kernel said of it when it was taken hold of.
@@ -217,9 +239,14 @@ mod tests {
         let member = Member::of(child.id().cast_signed()).unwrap();
         let held = Held::take(&member).unwrap();
         assert!(held.alive() && held.is(&member.stat));
+        let seen = Duration::from_secs(5);
+        assert!(held.alive_at(seen));
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!held.alive());
+        assert!(held.alive_at(seen + SEEN - Duration::from_nanos(1)), "it was just seen");
+        assert!(!held.alive_at(seen + SEEN));
+        assert!(!held.alive_at(seen), "what was seen to end has ended");
         assert!(Held::take(&member).is_err());
     }
 

@@ -44,6 +44,7 @@ use glassdome_proto::{
 use zeroize::Zeroizing;
 
 use crate::attest::Peer;
+use crate::clock;
 use crate::gate;
 use crate::handles::Handle;
 use crate::journal::{Entry, Who};
@@ -104,7 +105,8 @@ impl Asking {
     /// before the answer leaves need not be looked at when its request comes. What is done for one that is not
     /// is a lookup, a decryption, and a line in the log; it is told nothing.
     pub fn only_looks(&self, body: &Body<'_>) -> bool {
-        matches!(body, Body::Secrets(secrets::Request::Get { .. })) && self.stand.is_current(&self.state)
+        matches!(body, Body::Secrets(secrets::Request::Get { .. }))
+            && self.stand.is_current(&self.state, clock::now())
     }
 
     /// Finds out what speaks for the peer, if that has changed.

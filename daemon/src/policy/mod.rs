@@ -2,6 +2,7 @@
 //! things allow: the grant of the terminal in which a command was typed, a rule about the program, and a
 //! person's answer. What no rule speaks about, the person is asked.
 
+pub mod decided;
 pub mod edit;
 pub mod explain;
 pub mod rate;
@@ -13,7 +14,7 @@ pub mod warn;
 use std::sync::Arc;
 
 pub use glassdome_proto::policy::{Action, Decision};
-use rule::Rule;
+use rule::{Origin, Rule};
 pub use scope::Scope;
 
 /// What the policy is asked about.
@@ -32,6 +33,13 @@ impl Standing {
     pub fn at(mut self, now: u64) -> Self {
         self.rules.retain(|rule| !rule.is_over(now));
         self
+    }
+
+    /// Whether nothing of it ends by itself or is used up: a decision then holds until something changes.
+    pub fn lasts(&self) -> bool {
+        let lasts =
+            |rule: &Arc<Rule>| rule.origin == Origin::Sealed && rule.rate.is_none() && rule.expires.is_none();
+        self.cleared.is_none() && self.rules.iter().all(lasts)
     }
 }
 
@@ -145,15 +153,18 @@ pub fn decide(standing: &Standing, question: Question<'_>) -> Verdict {
     let grant = standing.grant.map(By::Terminal);
     match question {
         Question::Secret(action, name) => {
-            let of = |decision| {
-                let says = |rule: &&Arc<Rule>| rule.decision == decision && rule.covers(action, name);
-                standing.rules.iter().find(says).cloned()
-            };
-            match (of(Decision::Deny), of(Decision::Ask)) {
-                (Some(deny), _) => Verdict::Deny(Some(deny)),
-                (None, ask @ Some(_)) => person.map_or(Verdict::Ask(ask), Verdict::Allow),
-                (None, None) => {
-                    let by = grant.or_else(|| of(Decision::Allow).map(By::Rule)).or(person);
+            let (mut ask, mut allow) = (None, None);
+            for rule in standing.rules.iter().filter(|rule| rule.covers(action, name)) {
+                match rule.decision {
+                    Decision::Deny => return Verdict::Deny(Some(rule.clone())),
+                    Decision::Ask => ask = ask.or(Some(rule)),
+                    Decision::Allow => allow = allow.or(Some(rule)),
+                }
+            }
+            match ask {
+                Some(ask) => person.map_or_else(|| Verdict::Ask(Some(ask.clone())), Verdict::Allow),
+                None => {
+                    let by = grant.or_else(|| allow.cloned().map(By::Rule)).or(person);
                     by.map_or(Verdict::Ask(None), Verdict::Allow)
                 }
             }
@@ -226,7 +237,7 @@ pub(crate) mod tests {
         [Question::Secret(Action::Get, "a"), Question::Names, Question::Sealed];
 
     /// What is allowed, as the log would record it; the others as the rule that decided.
-    fn told(verdict: &Verdict) -> String {
+    pub(crate) fn told(verdict: &Verdict) -> String {
         match verdict {
             Verdict::Allow(by) => by.word(),
             Verdict::Ask(rule) => format!("ask {}", rule.as_ref().map_or("nothing", |rule| &rule.id)),
