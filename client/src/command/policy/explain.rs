@@ -2,10 +2,10 @@
 
 use std::io::stdout;
 
-use glassdome_proto::policy::{Action, Decision};
+use glassdome_proto::policy::{Action, Condition, Decision};
 use serde::Serialize;
 
-use super::finding::{Finding, documents, lines};
+use super::finding::{Finding, documents, lines, word};
 use crate::cli::{connect, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -75,9 +75,26 @@ fn mend(id: u32, explained: &Explained) -> String {
             "the rule {0} keeps it back. Change it: ctl policy edit, ctl policy rm {0}",
             escaped(rule)
         ),
-        None if decided(Decision::Ask) => format!("allow it for good: ctl policy allow --request {id}"),
+        None if decided(Decision::Ask) => match changed(explained) {
+            Some((rule, key)) => format!(
+                "look at what changed. To pin the bytes that it has now, take the line {key} of {} away: ctl policy edit",
+                escaped(rule)
+            ),
+            None => format!("allow it for good: ctl policy allow --request {id}"),
+        },
         None => "it would be allowed now: have it ask again".to_owned(),
     }
+}
+
+/// The rule that would allow it if a file had not changed, and the line that pins that.
+fn changed(explained: &Explained) -> Option<(&str, &'static str)> {
+    let mut findings = explained.said.iter().flat_map(|said| &said.findings);
+    findings.find_map(|(rule, decision, unmet)| match (decision, unmet) {
+        (Decision::Allow, Some(unmet @ (Condition::ScriptBytes | Condition::ExeBytes))) => {
+            Some((rule.as_str(), word(*unmet)))
+        }
+        _ => None,
+    })
 }
 
 #[derive(Serialize)]
@@ -123,8 +140,6 @@ fn name(said: &Said) -> Name<'_> {
 
 #[cfg(test)]
 mod tests {
-    use glassdome_proto::policy::Condition;
-
     use super::*;
 
     fn explained() -> Explained {
@@ -147,7 +162,12 @@ mod tests {
                         allows that\nnow: ask (no rule speaks about it)\n  deploy  allow  the script has other \
                         bytes than were sealed\n";
         assert_eq!(text, expected);
-        assert_eq!(mend(41, &explained()), "allow it for good: ctl policy allow --request 41");
+        let line = "look at what changed. To pin the bytes that it has now, take the line script_sha256 of deploy \
+                    away: ctl policy edit";
+        assert_eq!(mend(41, &explained()), line);
+        let mut none = explained();
+        none.said[0].findings[0].2 = Some(Condition::Script);
+        assert_eq!(mend(41, &none), "allow it for good: ctl policy allow --request 41");
 
         let mut two = explained();
         two.said.push(Said { name: Some("db/b".into()), by: Some("rule:no".into()), ..two.said[0].clone() });

@@ -59,7 +59,7 @@ fn sentence(condition: Condition) -> &'static str {
 }
 
 /// For programs: words that are never renamed.
-fn word(condition: Condition) -> &'static str {
+pub(super) fn word(condition: Condition) -> &'static str {
     match condition {
         Condition::Over => "expires",
         Condition::Secrets => "secrets",
