@@ -55,6 +55,8 @@ impl Floors {
     }
 
     fn listening(&self, kind: &str, socket: &Path) -> Result<Echo, Error> {
+        // One that was there before has ended.
+        let _ = std::fs::remove_file(socket);
         let mut command = Command::new(&self.echo);
         command.arg(kind).arg(socket).stdin(Stdio::null());
         let echo = Echo(start(command)?);

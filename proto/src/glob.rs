@@ -41,6 +41,8 @@ pub struct Glob {
     end: usize,
     /// Whether it was read with wildcards: else all of its text stands for itself.
     wildcards: bool,
+    /// How much of its text, in bytes, stands for itself before the first wildcard: compared as it is.
+    literal: usize,
 }
 
 /// One step through a name, or through another glob.
@@ -84,7 +86,8 @@ impl Glob {
 
     fn read(text: &str, wildcards: bool) -> Self {
         let wild = Box::new(Wild { one: Places::NONE, segment: Places::NONE, any: Places::NONE });
-        let mut glob = Self { text: text.to_owned(), chars: Vec::new(), wild, end: 0, wildcards };
+        let literal = text.find(['*', '?']).filter(|_| wildcards).unwrap_or(text.len());
+        let mut glob = Self { text: text.to_owned(), chars: Vec::new(), wild, end: 0, wildcards, literal };
         for symbol in symbols(text, wildcards) {
             match symbol {
                 Symbol::Any => glob.wild.any.set(glob.end),
@@ -105,18 +108,25 @@ impl Glob {
 
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &str) -> bool {
-        self.takes(name.chars().map(Symbol::Char))
+        let literal = &self.text[..self.literal];
+        match name.strip_prefix(literal) {
+            Some(rest) if self.literal < self.text.len() => {
+                self.takes_from(literal.chars().count(), rest.chars().map(Symbol::Char))
+            }
+            Some(rest) => rest.is_empty(),
+            None => false,
+        }
     }
 
     /// Whether everything that `other` matches certainly matches too. What `*` and `?` together make of
     /// each other is not looked into: of `*?` it is not known that it contains `?*`.
     pub fn contains(&self, other: &Self) -> bool {
-        self.takes(symbols(&other.text, other.wildcards))
+        self.takes_from(0, symbols(&other.text, other.wildcards))
     }
 
-    fn takes(&self, symbols: impl Iterator<Item = Symbol>) -> bool {
+    fn takes_from(&self, place: usize, symbols: impl Iterator<Item = Symbol>) -> bool {
         let mut at = Places::NONE;
-        at.set(0);
+        at.set(place);
         self.pass_stars(&mut at);
         for symbol in symbols {
             let mut step = match symbol {

@@ -7,7 +7,7 @@ use crate::cores::Pinned;
 use crate::error::Error;
 use crate::floors::{ANSWERED, ASKED, Floors};
 use crate::home::Home;
-use crate::rounds::take_turns;
+use crate::rounds::{Samples, take_turns};
 use crate::seed::pick;
 use crate::table::{Budget, Table};
 
@@ -23,11 +23,18 @@ pub(crate) fn and_get(
     names: &[String],
     table: &mut Table,
 ) -> Result<(), Error> {
-    let socket = home.other_socket(&format!("accept-{}", names.len()));
+    let [floor, ours] = measured(home, floors, names)?;
+    table.times("connect, handshake, `get`", names.len(), [&floor, &ours], Budget::Times(6.0));
+    Ok(())
+}
+
+/// The floor, and ours.
+pub(crate) fn measured(home: &Home, floors: &Floors, names: &[String]) -> Result<[Samples; 2], Error> {
+    let socket = home.other_socket("accept");
     let echo = floors.accepting(&socket)?;
     let _one_core = Pinned::together(&[home.daemon()?, echo.pid()])?;
     let mut answer = [0; ANSWERED];
-    let [floor, ours] = take_turns(
+    take_turns(
         ROUNDS,
         CALLS,
         [
@@ -38,7 +45,5 @@ pub(crate) fn and_get(
             },
             &mut |turn| get(&mut home.connect()?, pick(names, turn)),
         ],
-    )?;
-    table.times("connect, handshake, `get`", names.len(), [&floor, &ours], Budget::Times(6.0));
-    Ok(())
+    )
 }

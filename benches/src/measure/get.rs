@@ -7,7 +7,7 @@ use crate::cores::Pinned;
 use crate::error::Error;
 use crate::floors::{ANSWERED, ASKED, Floors};
 use crate::home::Home;
-use crate::rounds::take_turns;
+use crate::rounds::{Samples, take_turns};
 use crate::seed::pick;
 use crate::table::{Budget, Table};
 
@@ -23,11 +23,18 @@ pub(crate) fn open_connection(
     names: &[String],
     table: &mut Table,
 ) -> Result<(), Error> {
+    let [floor, ours] = measured(home, floors, names)?;
+    table.times("`get`, open connection", names.len(), [&floor, &ours], Budget::TimesAndTail(2.0, 3.0));
+    Ok(())
+}
+
+/// The floor, and ours.
+pub(crate) fn measured(home: &Home, floors: &Floors, names: &[String]) -> Result<[Samples; 2], Error> {
     let (echo, mut pair) = floors.pair()?;
     let mut connection = home.connect()?;
     let _one_core = Pinned::together(&[home.daemon()?, echo.pid()])?;
     let mut answer = [0; ANSWERED];
-    let [floor, ours] = take_turns(
+    take_turns(
         ROUNDS,
         CALLS,
         [
@@ -37,7 +44,5 @@ pub(crate) fn open_connection(
             },
             &mut |turn| get(&mut connection, pick(names, turn)),
         ],
-    )?;
-    table.times("`get`, open connection", names.len(), [&floor, &ours], Budget::TimesAndTail(2.0, 3.0));
-    Ok(())
+    )
 }

@@ -1,5 +1,5 @@
-//! Resident memory of the daemon, beside an echo server's: its proportional share, and of what is
-//! its own alone where only that may be read.
+//! Resident memory of the daemon and of the helper that it has started, beside an echo server's: their
+//! proportional share, and of what is their own alone where only that may be read.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -29,13 +29,13 @@ pub(crate) fn unlocked(home: &Home, floors: &Floors, secrets: usize, table: &mut
 
 /// What each idle connection adds.
 pub(crate) fn connections(home: &Home, names: &[String], table: &mut Table) -> Result<(), Error> {
-    let before = resident(home.daemon()?)?;
+    let before = of_both(home.daemon()?)?;
     let mut held = Vec::new();
     for turn in 0..HELD {
         held.push(Wire::getting(home, pick(names, turn as usize))?);
     }
     home.settle()?;
-    let each = resident(home.daemon()?)?.saturating_sub(before) / HELD;
+    let each = of_both(home.daemon()?)?.saturating_sub(before) / HELD;
     table.add(Row {
         what: "resident memory, each idle connection",
         secrets: Some(names.len()),
@@ -59,11 +59,19 @@ fn add(
     // Once it has answered, it is all there.
     pair.write_all(&[b'?'; ASKED]).map_err(Error::system("ask the echo server"))?;
     pair.read_exact(&mut [0; ANSWERED]).map_err(Error::system("hear the echo server"))?;
-    let is = resident(home.daemon()?)?;
+    let is = of_both(home.daemon()?)?;
     let floor = Some(bytes(resident(echo.pid())?));
     let budget = Budget::Bytes { is, most };
     table.add(Row { what, secrets, floor, ours: bytes(is), ratios: Vec::new(), budget });
     Ok(())
+}
+
+/// Of the daemon and what it has started.
+fn of_both(daemon: u32) -> Result<u64, Error> {
+    let children = fs::read_to_string(format!("/proc/{daemon}/task/{daemon}/children"));
+    let children = children.map_err(Error::system("look at what the daemon has started"))?;
+    let children = children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+    children.chain([daemon]).map(resident).sum()
 }
 
 /// `Pss` of proc_pid_smaps(5). The daemon hides that from all but root; `VmRSS` of
