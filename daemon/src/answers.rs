@@ -81,7 +81,8 @@ impl Answers {
             return Err(Unremembered::TooMany);
         }
         let mut rule = Rule {
-            id: format!("answer-{id}"),
+            // No sealed rule can have such a name.
+            id: format!("answer:{id}"),
             origin: Origin::Answer(id),
             decision: Decision::Allow,
             secrets: match asked.names.as_slice() {

@@ -76,6 +76,9 @@ fn mend(id: u32, explained: &Explained) -> String {
             escaped(rule)
         ),
         None if decided(Decision::Ask) => match changed(explained) {
+            Some((rule, _)) if rule.starts_with(ANSWER) => format!(
+                "look at what changed. It is asked about anew. To allow it for good: ctl policy allow --request {id}"
+            ),
             Some((rule, key)) => format!(
                 "look at what changed. To pin the bytes that it has now, take the line {key} of {} away: ctl policy edit",
                 escaped(rule)
@@ -85,6 +88,9 @@ fn mend(id: u32, explained: &Explained) -> String {
         None => "it would be allowed now: have it ask again".to_owned(),
     }
 }
+
+/// What stands before the number of a person's answer, where a rule's name stands.
+const ANSWER: &str = "answer:";
 
 /// The rule that would allow it if a file had not changed, and the line that pins that.
 fn changed(explained: &Explained) -> Option<(&str, &'static str)> {
@@ -165,6 +171,12 @@ mod tests {
         let line = "look at what changed. To pin the bytes that it has now, take the line script_sha256 of deploy \
                     away: ctl policy edit";
         assert_eq!(mend(41, &explained()), line);
+        let mut answered = explained();
+        answered.said[0].findings[0].0 = "answer:3".into();
+        assert!(
+            mend(41, &answered)
+                .ends_with("It is asked about anew. To allow it for good: ctl policy allow --request 41")
+        );
         let mut none = explained();
         none.said[0].findings[0].2 = Some(Condition::Script);
         assert_eq!(mend(41, &none), "allow it for good: ctl policy allow --request 41");
