@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use glassdome_tests::{PASSWORD, Pty, Run, User, World, left_out_without_root, text, wait_until};
 use groups::Group;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../docs/policy.md");
@@ -193,18 +194,22 @@ fn a_cron_job() {
         let code = by_cron(world, recipe.file("crontab")).output().code;
         (code, fs::read_to_string(world.home("backup.log")).unwrap())
     };
-    let (_, log) = ran(&world);
-    assert!(log.contains("denied"), "before the rule: {log}");
+    let (code, log) = ran(&world);
+    assert!(code == 4 && log.contains("denied"), "before the rule: {code}: {log}");
     recipe.typed(&world);
     for _ in 0..4 {
-        assert_eq!(ran(&world), (0, "21\n".to_owned()));
+        assert_eq!(ran(&world), (0, "backed up with a URL of 21 characters\n".to_owned()));
     }
-    let (_, log) = ran(&world);
-    assert!(log.contains("allows 4/h"), "{log}");
+    let (code, log) = ran(&world);
+    assert!(code == 8 && log.contains("allows 4/h"), "{code}: {log}");
     others_get_nothing(&world, &["shop/db"]);
     world.ctl(&["lock"]).ok();
-    let (_, log) = ran(&world);
-    assert!(log.contains("locked"), "{log}");
+    let (code, log) = ran(&world);
+    assert!(code == 3 && log.contains("locked") && !log.contains("backed up"), "{code}: {log}");
+    // Why a variable takes it first.
+    program(&world, "backup.sh", "#!/bin/sh -e\nctl get shop/db | wc -c\n");
+    let (code, log) = ran(&world);
+    assert!(code == 0 && log.contains("locked"), "control: {code}: {log}");
 }
 
 #[test]
@@ -224,28 +229,54 @@ fn a_systemd_service() {
     recipe.typed(&world);
     let unit = recipe.file("shop-api.service");
     let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
-    let api = program(&world, "shop-api", "#!/bin/sh\nprintf %s \"$DATABASE_URL\"; ctl get bank; exit $?");
-    let start = start.replace("/usr/local/bin/ctl", "ctl").replace("/usr/local/bin/shop-api", text(&api));
+    let start = start.replace("/usr/local/bin/shop-api", "./shop-api");
     // As the system's manager does it: at no terminal, and in its group before it executes anything.
-    let waits = format!("echo $$ > new; mv new pid; until [ -e go ]; do sleep 0.02; done; exec {start}");
     let (pid, go) = (world.home("pid"), world.home("go"));
-    let run = |within: Option<&Group>| {
+    let started = |start: &str, within: Option<&Group>| {
+        let waits = format!("echo $$ > new; mv new pid; until [ -e go ]; do sleep 0.02; done; exec {start}");
         let service = world.program(Path::new("/usr/bin/setsid"), &["--wait", "sh", "-c", &waits]).start();
         assert!(wait_until(|| pid.exists(), Duration::from_secs(20)), "it waits");
+        let number: u32 = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
         if let Some(group) = within {
-            group.take(fs::read_to_string(&pid).unwrap().trim().parse().unwrap());
+            group.take(number);
         }
         world.file("go", "");
-        let out = service.output();
+        (service, number)
+    };
+    let run = |within: Option<&Group>| {
+        let out = started(&start, within).0.output();
         fs::remove_file(&pid).and_then(|()| fs::remove_file(&go)).unwrap();
         out
     };
-    assert!(run(None).refused(125).contains("denied shop/db"));
-    let out = run(Some(&group));
-    assert_eq!((&out.stdout[..], out.code), (&b"postgres://shop:pw@db"[..], 4), "{}", out.stderr);
+    assert!(run(None).refused(4).contains("denied shop/db"));
+    assert_eq!(run(Some(&group)).ok(), b"serving with a URL of 21 characters\n");
     let by: Vec<Value> = world.audit().into_iter().filter(|record| record["secret"] == "shop/db").collect();
     assert!(by.last().unwrap()["by"].as_str().unwrap().starts_with("rule:"), "{by:?}");
     others_get_nothing(&world, &["shop/db"]);
+
+    // While it runs, its environment is everybody's, and has nothing; but that of a program that was given a
+    // variable.
+    let staying = recipe.file("shop-api").to_owned() + ": > ready\nwhile :; do sleep 0.05; done\n";
+    program(&world, "shop-api", &staying);
+    let environment_of = |start: &str| {
+        let (service, number) = started(start, Some(&group));
+        assert!(wait_until(|| world.home("ready").exists(), Duration::from_secs(20)), "it serves");
+        let read = world.program(Path::new("/bin/cat"), &[&format!("/proc/{number}/environ")]).text();
+        kill_process(Pid::from_raw(number.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        service.output();
+        for path in [&pid, &go, &world.home("ready")] {
+            fs::remove_file(path).unwrap();
+        }
+        read
+    };
+    let read = environment_of(&start);
+    assert!(read.contains("HOME=") && !read.contains("pw@db"), "{read}");
+    let read = environment_of(&format!("ctl run --env DATABASE_URL=shop/db -- {start}"));
+    assert!(read.contains("pw@db"), "control: {read}");
+
+    // While it is locked, it does not start.
+    world.ctl(&["lock"]).ok();
+    assert!(run(Some(&group)).refused(3).contains("locked"));
 }
 
 #[test]
@@ -253,12 +284,42 @@ fn ci() {
     let world = stage();
     let recipe = recipe("CI").put(&world);
     world.ctl(&["stop"]).ok();
-    let job = || world.program(&world.home(&recipe.files[0].0), &[]);
-    let told = job().env("MASTER_PASSWORD", PASSWORD).text();
-    assert!(told.contains("publishing with a token of 6 characters\n"), "{told}");
-    assert!(wait_until(|| world.daemon().is_none(), Duration::from_secs(20)), "it has ended");
-    let out = job().env("MASTER_PASSWORD", "a guess").output();
-    assert!(out.code == 7 && !out.stderr.contains("publishing"), "{}", out.stderr);
+    let (name, content) = &recipe.files[0];
+    // What the runner does: a file for each run, and no more in the environment than where that is.
+    let job = |password: &str| {
+        let file = world.file("master-password", password);
+        let out = world.program(&world.home(name), &[]).env("MASTER_PASSWORD_FILE", &file).output();
+        (out.code, String::from_utf8(out.stdout).unwrap(), out.stderr)
+    };
+    let ended = || wait_until(|| world.daemon().is_none(), Duration::from_secs(20));
+    let (code, told, line) = job(PASSWORD);
+    assert!(code == 0 && told.contains("publishing with a token of 6 characters\n"), "{code}: {line}");
+    assert!(ended() && !world.home("master-password").exists());
+
+    // A step that fails, and a job that is cancelled, lock as well.
+    let fails = content.replace("-- sh -c '", "-- sh -c 'exit 9; ");
+    let cancelled = content.replace("-- sh -c '", "-- sh -c 'kill -TERM $PPID; ");
+    for (step, expected) in [(&fails, 9), (&cancelled, 128 + 15)] {
+        program(&world, name, step);
+        let (code, told, line) = job(PASSWORD);
+        assert!(code == expected && !(code == 9 && told.contains("publishing")), "{code}: {told}{line}");
+        assert!(ended(), "{step}");
+    }
+    program(&world, name, &fails.replace("trap 'ctl stop' EXIT\n", ""));
+    assert_eq!(job(PASSWORD).0, 9);
+    assert!(world.daemon().is_some(), "control: without the trap it goes on");
+
+    // Why it is a file.
+    let read = "tr '\\0' '\\n' < /proc/$$/environ\n";
+    program(&world, name, &content.replace("rm --", &format!("{read}rm --")));
+    assert!(!job(PASSWORD).1.contains(PASSWORD));
+    assert!(ended());
+    let unset = program(&world, "unset", &format!("#!/bin/bash\nunset MASTER_PASSWORD\n{read}"));
+    let told = world.program(&unset, &[]).env("MASTER_PASSWORD", PASSWORD).text();
+    assert!(told.contains(PASSWORD), "control: what is unset is there all the same");
+
+    let (code, told, _) = job("a guess");
+    assert!(code == 7 && !told.contains("publishing"), "{told}");
 }
 
 #[test]
