@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use glassdome_tests::{Run, World, text, wait_until};
+use glassdome_tests::{PASSWORD, Run, World, stamped, text, wait_until};
 use serde_json::Value;
 
 fn stage() -> World {
@@ -303,4 +303,120 @@ fn whoever_may_not_get_it_starts_nothing() {
     assert!(!marker.exists());
     granted(&world, &path, &[]).ok();
     assert!(marker.exists(), "control");
+}
+
+#[test]
+fn what_was_cleared_is_not_given_back_by_a_file_or_a_secret() {
+    let world = stage();
+    let marker = world.home("started");
+    let path = script(&world, "deploy.sh", &format!("#!/bin/sh\n: > {}; export -p; exec ls", text(&marker)));
+    // What a program of the user's would have run instead.
+    world.shell("mkdir bin && printf '#!/bin/sh\\necho stolen' > bin/ls && chmod +x bin/ls").ok();
+    let bin = text(&world.home("bin")).to_owned();
+    for (name, value) in
+        [("bin", &*bin), ("path", "/tmp/zone"), ("berlin", "Europe/Berlin"), ("de", "de_DE.UTF-8")]
+    {
+        world.set(name, value);
+    }
+    let run = |given: &[&str]| world.ctl(&[&["run"], given, &["--script", text(&path)]].concat());
+    let in_file = |line: &str| text(&world.file("vars.env", format!("{line}\n"))).to_owned();
+    for (line, why) in [
+        (format!("PATH={bin}"), "PATH says where"),
+        ("PATH=glassdome://bin".into(), "PATH says where"),
+        (format!("HOME={bin}"), "HOME says where"),
+        ("TERMINFO=/tmp".into(), "TERMINFO says where"),
+        ("XDG_RUNTIME_DIR=/tmp".into(), "XDG_RUNTIME_DIR says where"),
+        ("GLASSDOME_SCRIPT=/nowhere".into(), "GLASSDOME_SCRIPT says where"),
+        ("GLASSDOME_SOCKET=/nowhere".into(), "GLASSDOME_SOCKET says where"),
+        ("TZ=/tmp/zone".into(), "TZ is a path"),
+        ("TZ=glassdome://path".into(), "TZ is a path"),
+        ("LANG=/tmp/locale".into(), "LANG is a path"),
+        ("LANGUAGE=glassdome://path".into(), "LANGUAGE is a path"),
+        ("LC_ALL=glassdome://path".into(), "LC_ALL is a path"),
+    ] {
+        let told = run(&["--env-file", &in_file(&line)]).refused(125);
+        assert!(told.contains(why) && !told.contains("/tmp"), "{line}: {told}");
+        if let Some((name, secret)) = line.split_once("=glassdome://") {
+            let told = run(&["--env", &format!("{name}={secret}")]).refused(125);
+            assert!(told.contains(why) && !told.contains("/tmp"), "{line}: {told}");
+        }
+        assert!(!marker.exists(), "{line}");
+    }
+    // Control: what names nothing of the user's goes along, and so does what the user keeps.
+    for (line, shown) in [
+        ("TZ=glassdome://berlin", "TZ='Europe/Berlin'"),
+        ("LANG=glassdome://de", "LANG='de_DE.UTF-8'"),
+        ("TERM=dumb", "TERM='dumb'"),
+    ] {
+        let told = run(&["--env-file", &in_file(line)]).text();
+        assert!(told.contains(shown) && !told.contains("stolen"), "{told}");
+    }
+    let told =
+        run(&["--env", "A=shop/a", "--keep", "PATH"]).env("PATH", format!("{bin}:/usr/bin:/bin")).text();
+    assert!(told.ends_with("stolen\n"), "{told}");
+    // Without --script nothing is cleared, and nothing is refused.
+    let told = world.ctl(&["run", "--env", "TZ=path", "--", "/bin/sh", "-c", "echo $TZ"]).text();
+    assert_eq!(told, "/tmp/zone\n");
+}
+
+/// Gets a secret, and shows where programs are looked for; and by which of two of one name.
+const LOOKS: &str = "#!/bin/sh\nctl get shop/a; echo; sort --version | head -n 1; echo \"$PATH\"";
+const SYSTEM: &str = "/usr/local/bin:/usr/bin:/bin";
+
+#[test]
+fn a_script_finds_ctl_where_it_was_installed() {
+    if stamped() {
+        // By root, elsewhere than where the system looks.
+        let world = stage();
+        let path = script(&world, "deploy.sh", LOOKS);
+        let told = world.ctl(&["run", "--grant", "shop/*", "--script", text(&path)]).text();
+        let place = format!("\n{SYSTEM}:{}\n", text(glassdome_tests::programs()));
+        assert!(told.starts_with("value a\n") && told.ends_with(&place), "{told}");
+        return;
+    }
+    // By a user.
+    let world = World::new();
+    let bin = world.home(".local/bin");
+    world.shell("umask 022; mkdir -p .local/bin").ok();
+    for name in ["ctl", "glassdome_start", "glassdomed"] {
+        let (from, to) = (glassdome_tests::programs().join(name), bin.join(name));
+        let (from, to) = (text(&from), text(&to));
+        world.program(Path::new("/bin/cp"), &[from, to]).ok();
+    }
+    script(&world, ".local/bin/sort", "#!/bin/sh\necho stolen");
+    let start = ["--password-stdin", "--accept-weak"];
+    world.program(&bin.join("glassdome_start"), &start).stdin(format!("{PASSWORD}\n")).ok();
+    let ctl = |args: &[&str]| world.program(&bin.join("ctl"), args);
+    ctl(&["set", "shop/a", "--stdin"]).stdin("value a").ok();
+    let path = script(&world, "deploy.sh", LOOKS);
+    let run = || ctl(&["run", "--grant", "shop/*", "--script", text(&path)]).output();
+    let mode = |place: &str, mode: u32| {
+        fs::set_permissions(world.home(place), Permissions::from_mode(mode)).unwrap();
+    };
+    let found = || {
+        let out = run();
+        let told = String::from_utf8(out.stdout).unwrap();
+        assert!(!told.contains("stolen"), "the system's own go first: {told}");
+        let place = format!("\n{SYSTEM}:{}\n", text(&bin));
+        let found = told.starts_with("value a\n") && told.ends_with(&place);
+        assert!(
+            found || (told.ends_with(&format!("\n{SYSTEM}\n")) && out.stderr.contains("not found")),
+            "{told}"
+        );
+        found
+    };
+    assert!(found());
+    // Where others can put programs, nothing is looked for.
+    for (place, open) in [(".local/bin", 0o777), (".local/bin", 0o775), (".local", 0o777)] {
+        mode(place, open);
+        assert!(!found(), "{place} {open:o}");
+        mode(place, 0o755);
+        assert!(found(), "control");
+    }
+    // Nor without a handle, or in the place of what the user keeps.
+    let told = ctl(&["run", "--env", "A=shop/a", "--script", text(&path)]).text();
+    assert!(told.ends_with(&format!("\n{SYSTEM}\n")), "{told}");
+    let kept = ctl(&["run", "--grant", "shop/*", "--keep", "PATH", "--script", text(&path)]);
+    assert!(kept.env("PATH", SYSTEM).text().ends_with(&format!("\n{SYSTEM}\n")));
+    ctl(&["stop"]).ok();
 }

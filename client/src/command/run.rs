@@ -3,6 +3,7 @@
 
 mod environment;
 mod interpreter;
+mod place;
 mod sealed;
 mod variables;
 
@@ -55,7 +56,8 @@ pub(crate) struct Run {
     /// interpreter that reads nothing of yours before it. What stands behind -- are its arguments
     ///
     /// The environment is cleared but for HOME, USER, LOGNAME, LANG, LC_*, TERM, TZ and where the daemon is;
-    /// PATH is /usr/local/bin:/usr/bin:/bin. Where the script was read is in GLASSDOME_SCRIPT.
+    /// PATH is /usr/local/bin:/usr/bin:/bin, and with --grant last the directory of this ctl. Where the script
+    /// was read is in GLASSDOME_SCRIPT.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     script: Option<PathBuf>,
     /// The script's interpreter, if it is not the one that its first line names
@@ -126,6 +128,9 @@ impl Command for Run {
                     if value.bytes.contains(&0) {
                         return Err(binary(&secret));
                     }
+                    if script.is_some() {
+                        environment::allow_value(&name, &value.bytes)?;
+                    }
                     notice::expired(&secret.name, value.expires);
                     process.env(name, OsStr::from_bytes(&value.bytes))
                 }
@@ -153,12 +158,14 @@ impl Run {
             process.args(args);
             return Ok((None, process));
         };
-        variables.names().try_for_each(environment::allow)?;
+        environment::allow_given(variables)?;
         let (script, bytes) = Sealed::read(script)?;
         let Interpreter { program, options } = Interpreter::of(&bytes, self.exe.as_deref())?;
         let mut process = Process::new(program);
         process.args(options).arg(script.word()).args(&self.command);
-        process.env_clear().envs(environment::cleared(&self.keep)?);
+        // Whoever has a handle needs it; nobody else has a reason to look there.
+        let ctl = if self.grant.is_empty() { None } else { place::of_ctl() };
+        process.env_clear().envs(environment::cleared(&self.keep, ctl.as_deref())?);
         process.env(environment::SCRIPT, script.path());
         Ok((Some(script), process))
     }

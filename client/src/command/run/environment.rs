@@ -4,8 +4,10 @@
 use std::env::var_os;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::interpreter::PATH;
+use super::variables::{Source, Variables};
 use crate::error::{Error, printable};
 use crate::import::env_file;
 
@@ -42,11 +44,17 @@ const STEERING: &[&str] =
 const STEERS: &[&str] =
     &["ENV", "GCONV_PATH", "LOCPATH", "NLSPATH", "CDPATH", "IFS", "PS4", "FPATH", "MODULE_PATH"];
 
-/// The variables to begin with: those that are always kept, and `keep`.
+/// Names, and beginnings of names, that say where programs, settings, and the files of the C library and of
+/// terminals are looked for. A person may keep them; a file or a secret does not set them.
+const PLACES: &[&str] = &["PATH", "HOME", "TZDIR"];
+const PLACES_BEGIN: &[&str] = &["GLASSDOME_", "XDG_", "TERMINFO", "TERMCAP"];
+
+/// The variables to begin with: those that are always kept, and `keep`. In `last` programs are looked for when
+/// they are nowhere else.
 ///
 /// # Errors
 /// [`Error::Usage`] of a name that steers interpreters, or is none.
-pub(super) fn cleared(keep: &[String]) -> Result<Vec<(String, OsString)>, Error> {
+pub(super) fn cleared(keep: &[String], last: Option<&Path>) -> Result<Vec<(String, OsString)>, Error> {
     for name in keep {
         if !env_file::is_key(name) {
             return Err(Error::Usage(format!("--keep {}: {}", printable(name), env_file::NO_KEY)));
@@ -56,18 +64,58 @@ pub(super) fn cleared(keep: &[String]) -> Result<Vec<(String, OsString)>, Error>
     let names = KEPT.iter().copied().chain(keep.iter().map(String::as_str));
     let kept = names.filter_map(|name| Some((name.to_owned(), var_os(name)?)));
     let kept = kept.filter(|(name, value)| names_no_file(name, value.as_bytes()));
+    let mut path = OsString::from(PATH);
+    if let Some(last) = last {
+        path.push(":");
+        path.push(last);
+    }
     // A PATH that is kept comes last, and counts.
-    Ok([("PATH".to_owned(), PATH.into())].into_iter().chain(kept).collect())
+    Ok([("PATH".to_owned(), path)].into_iter().chain(kept).collect())
 }
 
-/// Whether a locale or a time zone is one of the system's: each can be a path of whatever files (setlocale(3),
-/// tzset(3)), translations with directives of printf(3) among them.
+/// Refuses variables that would take back what was cleared: by their names, and by those values that are
+/// known by now.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub(super) fn allow_given(variables: &Variables) -> Result<(), Error> {
+    for (name, source) in variables.all() {
+        allow(name)?;
+        if PLACES.contains(&name.as_str()) || PLACES_BEGIN.iter().any(|beginning| name.starts_with(beginning))
+        {
+            return Err(Error::Usage(format!(
+                "{name} says where things are looked for: --script takes it from you only (--keep), not from \
+                 --env or a file"
+            )));
+        }
+        if let Source::Plain(value) = source {
+            allow_value(name, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a value of a locale, a time zone or a terminal that is a path.
+///
+/// # Errors
+/// [`Error::Usage`], without the value.
+pub(super) fn allow_value(name: &str, value: &[u8]) -> Result<(), Error> {
+    if names_no_file(name, value) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{name} is a path: with --script it is one of the system's. Nothing was started"
+    )))
+}
+
+/// Whether a locale, a time zone or a terminal is one of the system's: each can be a path of whatever files
+/// (setlocale(3), tzset(3), term(5)), translations with directives of printf(3) among them.
 fn names_no_file(name: &str, value: &[u8]) -> bool {
     match name {
         "TZ" => {
             !value.starts_with(b"/") && !value.starts_with(b":") && !value.windows(2).any(|two| two == b"..")
         }
-        _ if name.starts_with("LANG") || name.starts_with("LC_") => !value.contains(&b'/'),
+        _ if name == "TERM" || name.starts_with("LANG") || name.starts_with("LC_") => !value.contains(&b'/'),
         _ => true,
     }
 }
@@ -104,12 +152,36 @@ mod tests {
             "ZDOTDIR",
             "GCONV_PATH",
         ] {
-            assert!(allow(name).is_err() && cleared(&[name.to_owned()]).is_err(), "{name}");
+            assert!(allow(name).is_err() && cleared(&[name.to_owned()], None).is_err(), "{name}");
         }
         for name in ["PATH", "ENVIRONMENT", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "HTTPS_PROXY"] {
-            assert!(allow(name).is_ok() && cleared(&[name.to_owned()]).is_ok(), "{name}");
+            assert!(allow(name).is_ok() && cleared(&[name.to_owned()], None).is_ok(), "{name}");
         }
-        assert!(cleared(&["A B".to_owned()]).is_err());
+        assert!(cleared(&["A B".to_owned()], None).is_err());
+    }
+
+    #[test]
+    fn what_was_cleared_is_not_given_back() {
+        let given = |option: &str| allow_given(&Variables::typed(&[option.to_owned()]).unwrap());
+        for name in [
+            "PATH",
+            "HOME",
+            "TERMINFO",
+            "TERMINFO_DIRS",
+            "TZDIR",
+            "GLASSDOME_SCRIPT",
+            "GLASSDOME_SOCKET",
+            "XDG_RUNTIME_DIR",
+            "LD_PRELOAD",
+        ] {
+            assert!(given(&format!("{name}=a")).is_err(), "{name}");
+        }
+        for name in ["A", "PATHS", "TERM", "TZ", "LANG", "DATABASE_URL"] {
+            given(&format!("{name}=a")).unwrap();
+        }
+        let told = allow_value("TZ", b"/tmp/secret").unwrap_err().to_string();
+        assert!(told.starts_with("TZ is a path") && !told.contains("secret"), "{told}");
+        allow_value("TZ", b"Europe/Berlin").unwrap();
     }
 
     #[test]
@@ -124,6 +196,7 @@ mod tests {
             ("LANGUAGE", "de:/tmp"),
             ("TZ", "/tmp/x"),
             ("TZ", ":/tmp/x"),
+            ("TERM", "../../tmp/x"),
             ("TZ", "../x"),
         ] {
             assert!(!names_no_file(name, value.as_bytes()), "{name}={value}");
@@ -133,9 +206,11 @@ mod tests {
     #[test]
     fn it_begins_with_a_path_that_root_alone_changes() {
         let names = |keep: &[String]| -> Vec<String> {
-            cleared(keep).unwrap().into_iter().map(|(name, _)| name).collect()
+            cleared(keep, None).unwrap().into_iter().map(|(name, _)| name).collect()
         };
-        assert_eq!(cleared(&[]).unwrap()[0], ("PATH".to_owned(), PATH.into()));
+        assert_eq!(cleared(&[], None).unwrap()[0], ("PATH".to_owned(), PATH.into()));
+        let more = cleared(&[], Some(Path::new("/u/bin"))).unwrap().swap_remove(0).1;
+        assert_eq!(more, format!("{PATH}:/u/bin").as_str());
         assert!(!names(&[]).contains(&"CARGO_MANIFEST_DIR".to_owned()), "cargo sets it");
         assert!(names(&["CARGO_MANIFEST_DIR".to_owned()]).contains(&"CARGO_MANIFEST_DIR".to_owned()));
     }

@@ -95,12 +95,12 @@ impl Variables {
         })
     }
 
-    /// What they are called.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.all.iter().map(|(name, _)| name.as_str())
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &(String, Source)> {
+        self.all.iter()
     }
 
-    /// All of them.
+    /// All of them, to be given away.
     pub(crate) fn into_all(self) -> Vec<(String, Source)> {
         self.all
     }
