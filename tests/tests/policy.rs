@@ -138,6 +138,26 @@ fn what_is_not_that_script_is_refused() {
 }
 
 #[test]
+fn a_link_in_the_place_of_an_allowed_program_leads_nowhere() {
+    let world = stage();
+    let program = runner(&world, "program");
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("LEFT OUT: a program of root's in a user's directory: it needs root");
+        return;
+    }
+    std::os::unix::fs::lchown(&program, Some(0), Some(0)).unwrap();
+    allow(&world, &["--secrets", "db/*", "--exe", text(&program)]).ok();
+    assert_eq!(run(&world, &program, "db/a").ok(), b"value a", "control");
+    // Whose directory it is decides what lies there, whoever owns the file.
+    let told = world.ctl(&["policy", "show"]).text();
+    assert!(told.contains("exe_sha256"), "{told}");
+    fs::rename(&program, world.home("elsewhere")).unwrap();
+    symlink("/usr/bin/xargs", &program).unwrap();
+    let line = run(&world, Path::new("/usr/bin/xargs"), "db/a").output().stderr;
+    assert!(line.starts_with("ctl: denied db/a: "), "{line}");
+}
+
+#[test]
 fn a_process_that_runs_can_be_pointed_at() {
     let world = stage();
     let script = asker(&world, "service.py");

@@ -27,11 +27,10 @@ pub struct FileFacts {
     pub ino: u64,
     /// The user that owns it.
     pub owner: u32,
-    /// Whether somebody other than root can change its bytes: another owner, a write bit for the
-    /// group (which is where the mask of an access control list shows) or for others, or a file
-    /// system that a user serves (FUSE). File systems that are mounted elsewhere only count as such.
-    /// Parent directories are not judged: who can write those can put another file in this one's place,
-    /// which is then another device and inode.
+    /// Whether somebody other than root can change its bytes, or put another file at its path: another owner of
+    /// the file or of a directory above it, a write bit for the group (which is where the mask of an access control
+    /// list shows) or for others, but for directories where only owners rename (the sticky bit), or a file system
+    /// that a user serves (FUSE). File systems that are mounted elsewhere only count as such.
     pub writable: bool,
     /// SHA-256 of its bytes, if it was asked for.
     pub sha256: Option<[u8; 32]>,
@@ -124,14 +123,22 @@ fn digested(
 
 fn facts(path: String, stat: &Statx) -> FileFacts {
     let shared = stat.stx_mode & 0o022 != 0;
-    FileFacts {
-        path,
-        dev: device(stat),
-        ino: stat.stx_ino,
-        owner: stat.stx_uid,
-        writable: stat.stx_uid != 0 || shared || served_by_a_user(stat),
-        sha256: None,
-    }
+    let writable = stat.stx_uid != 0 || shared || !is_roots_place(&path) || served_by_a_user(stat);
+    let (dev, ino, owner) = (device(stat), stat.stx_ino, stat.stx_uid);
+    FileFacts { path, dev, ino, owner, writable, sha256: None }
+}
+
+/// Whether root alone says which file lies at this path, in the daemon's own view.
+fn is_roots_place(path: &str) -> bool {
+    let flags = AtFlags::STATX_DONT_SYNC | AtFlags::SYMLINK_NOFOLLOW;
+    Path::new(path).ancestors().skip(1).all(|directory| {
+        let stat = rustix::fs::statx(rustix::fs::CWD, directory, flags, StatxFlags::BASIC_STATS);
+        stat.is_ok_and(|stat| {
+            let mode = u32::from(stat.stx_mode);
+            let closed = mode & 0o022 == 0 || mode & Mode::SVTX.as_raw_mode() != 0;
+            FileType::from_raw_mode(mode) == FileType::Directory && stat.stx_uid == 0 && closed
+        })
+    })
 }
 
 pub(super) fn device(stat: &Statx) -> u64 {
@@ -233,6 +240,24 @@ mod tests {
             assert_eq!(facts.writable, shared || uid != 0, "{mode:o}");
         }
         assert!(!take("/bin/sh").unwrap().unwrap().facts().writable);
+    }
+
+    #[test]
+    fn whoever_else_can_put_another_file_there_is_seen() {
+        let uid = rustix::process::getuid();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().canonicalize().unwrap().join("file");
+        std::fs::write(&file, "x").unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+        for (mode, shared) in [(0o755, false), (0o775, true), (0o777, true), (0o1777, false)] {
+            std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode)).unwrap();
+            let facts = take(&file).unwrap().unwrap().facts();
+            assert_eq!(facts.writable, shared || !uid.is_root(), "{mode:o}");
+        }
+        if uid.is_root() {
+            std::os::unix::fs::chown(dir.path(), Some(54321), None).unwrap();
+            assert!(take(&file).unwrap().unwrap().facts().writable, "of a directory of somebody else's");
+        }
     }
 
     #[test]

@@ -84,9 +84,18 @@ impl Files {
     }
 
     fn of(&mut self, path: &str, until: Instant) -> Option<(u64, u64)> {
+        self.at(path, until).map(|facts| (facts.dev, facts.ino))
+    }
+
+    fn at(&mut self, path: &str, until: Instant) -> Option<&FileFacts> {
         let known = self.seen.entry(path.to_owned());
-        let facts = known.or_insert_with(|| program::file(Path::new(path), false, until).ok());
-        facts.as_ref().map(|facts| (facts.dev, facts.ino))
+        let facts = known.or_insert_with(|| {
+            let mut facts = program::file(Path::new(path), false, until).ok()?;
+            // A rule names its file without links: somebody has put one there since.
+            facts.writable |= facts.path != path;
+            Some(facts)
+        });
+        facts.as_ref()
     }
 }
 
@@ -163,10 +172,12 @@ pub(super) fn judge(
     files: &mut Files,
     until: Instant,
 ) -> Result<(), Condition> {
-    if files.of(&exe.path, until) != Some((program.exe.dev, program.exe.ino)) {
-        return Err(Condition::Exe);
-    }
-    let exe = holds(exe, &program.exe);
+    let there = files
+        .at(&exe.path, until)
+        .filter(|there| (there.dev, there.ino) == (program.exe.dev, program.exe.ino));
+    let there = there.ok_or(Condition::Exe)?;
+    // What the rule's path leads to is to be the file that was sealed, not one that somebody has it lead to.
+    let exe = holds(exe, &program.exe) && (exe.sha256.is_some() || !there.writable);
     let script = match (&rule.script, &program.script, program.interpreter) {
         (None, _, None) => true,
         // What keeps back an interpreter keeps back whatever that runs.
@@ -288,6 +299,10 @@ mod tests {
         assert_eq!(count(&copy, &own), (1, false), "control");
         sh("printf x >> $0");
         assert_eq!(count(&copy, &own), (0, true), "its bytes were pinned");
+        // A rule that pins nothing, about a path that somebody has lead to that program since.
+        sh("ln -sf /bin/sleep $0");
+        let linked = [rule(Pinned { path: copy.to_str().unwrap().into(), sha256: None }, None)];
+        assert_eq!(count(Path::new("/bin/sleep"), &linked), (0, true));
     }
 
     #[test]
