@@ -106,9 +106,14 @@ pub fn admit<'s>(
         (Ok(Verdict::Allow(by)), _) => {
             return permit(asking, by, now).ok_or_else(|| refused("locked", state.locked()));
         }
-        (Ok(Verdict::Ask(_)), _) => {
+        (Ok(Verdict::Ask(rule)), _) => {
             let id = Asked::of(question).map(|asked| state.questions().refused(asked, asker.clone()));
-            refused("policy", refuse::denied(question, &asker, id, None))
+            match rule {
+                Some(rule) => refused(&rule.word(), refuse::unasked(question, &rule.id, id, None)),
+                // The grant that covered it ended while it was judged, or it is bait.
+                None if asker.uncovered.is_none() => refused("policy", refuse::just_changed(question)),
+                None => refused("policy", refuse::denied(question, &asker, id, None)),
+            }
         }
         (Ok(Verdict::Deny(None)), Some(handle)) => {
             refused(&By::Handle(handle.id()).word(), refuse::beyond(question, handle))

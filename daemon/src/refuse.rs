@@ -18,7 +18,9 @@ use crate::journal::Unwritable;
 use crate::settings::Unread;
 use crate::worker::Lost;
 
-pub use asker::{Said, beyond, denied, in_a_loop, kept_back, lacking, too_often, ungiven, why};
+pub use asker::{
+    Said, beyond, denied, in_a_loop, just_changed, kept_back, lacking, too_often, unasked, ungiven, why,
+};
 
 /// No session.
 pub fn locked(last: Option<LockReason>) -> Refusal<'static> {

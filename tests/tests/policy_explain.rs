@@ -108,7 +108,9 @@ fn listings_programs_and_what_was_typed_are_explained_too() {
     let out = world.ctl(&["policy", "explain", &id]).output();
     assert!(String::from_utf8(out.stdout).unwrap().contains("list all names"));
     assert!(
-        out.stderr.contains(&format!("allow it for good: ctl policy allow --request {id}")),
+        out.stderr.contains(&format!(
+            "allow it for good, where a rule can name it: ctl policy allow --request {id}"
+        )),
         "{}",
         out.stderr
     );

@@ -306,7 +306,12 @@ fn an_answer_leaves_the_other_questions_open() {
 fn a_rule_that_asks_asks_each_time() {
     let world = stage();
     with_password(&world, &["policy", "ask", "--secrets", "db/a", "--id", "careful"]).ok();
-    // In a granted terminal too.
+    // In a granted terminal too, and who does not wait is told so.
+    let line = world.ctl(&["get", "db/a"]).refused(4);
+    assert!(
+        line.contains("the sealed rule careful wants you asked each time, and this did not wait"),
+        "{line}"
+    );
     let typed = world.ctl(&["get", "db/a"]).env("GLASSDOME_WAIT", LONG).start();
     let shown = open(&world, 1).remove(0);
     assert_eq!((&shown["rule"], &shown["rememberable"]), (&"careful".into(), &false.into()), "{shown:#}");

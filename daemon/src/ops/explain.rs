@@ -87,7 +87,9 @@ pub async fn request(
     };
     let now = clock::now().wall.as_secs();
     let about = compared.iter().filter(|(_, otherwise)| otherwise.is_none()).map(|(rule, _)| rule.clone());
-    let standing = Standing { rules: about.collect(), ..Standing::default() }.at(now);
+    // Which terminal's grant it was is not remembered; no grant has this number.
+    let grant = asker.uncovered.is_none().then_some(0);
+    let standing = Standing { grant, rules: about.collect(), cleared: None }.at(now);
     let (decision, by) = said(decide(&standing, question));
     let mut explained = explain(&compared, question, now);
     explained.retain(|(rule, _)| covers(rule, question));

@@ -294,7 +294,11 @@ fn refused(asking: &Asking, pending: &Pending, said: Said) -> Result<Refusal<'st
         return Ok(often);
     }
     let id = asking.state.questions().refused(pending.asked.clone(), asker.clone());
-    Ok(refuse::denied(pending.asked.question(), &asker, Some(id), Some(said)))
+    let question = pending.asked.question();
+    Ok(match &pending.rule {
+        Some(rule) => refuse::unasked(question, rule, Some(id), Some(said)),
+        None => refuse::denied(question, &asker, Some(id), Some(said)),
+    })
 }
 
 fn names(asked: &Asked) -> impl Iterator<Item = Option<&str>> {

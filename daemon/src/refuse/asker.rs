@@ -82,6 +82,33 @@ pub fn denied(
     if let Some(id) = request.filter(|_| missing.command.is_some()) {
         missing.why = format!("{} (request {id})", missing.why);
     }
+    answered(said, fitting(&format!("denied {what}: "), &missing))
+}
+
+/// The sealed rule of that name wants a person asked each time, and there was no yes; `said` is what came of asking,
+/// if anybody was asked.
+pub fn unasked(
+    question: Question<'_>,
+    rule: &str,
+    request: Option<u32>,
+    said: Option<Said>,
+) -> Refusal<'static> {
+    let (what, rule) = (what(question), shown(rule));
+    let request = request.map(|id| format!(" (request {id})")).unwrap_or_default();
+    let why = match said {
+        Some(said) => format!("{}; the sealed rule {rule} wants you asked each time{request}", said.tell()),
+        None => format!(
+            "the sealed rule {rule} wants you asked each time, and this did not wait for you{request}. Let it wait: \
+             GLASSDOME_WAIT=60s, or ctl get --wait 60s"
+        ),
+    };
+    answered(
+        said,
+        glassdome_proto::Text::<{ limits::MESSAGE }>::cut(format!("denied {what}: {why}")).into_owned(),
+    )
+}
+
+fn answered(said: Option<Said>, message: String) -> Refusal<'static> {
     let (code, left) = match said {
         Some(Said::NotAgain(left)) => (Code::Denied, Some(left)),
         // Not the policy: another time it would be asked about.
@@ -89,8 +116,15 @@ pub fn denied(
         _ => (Code::Denied, None),
     };
     let retry_after_ms = left.and_then(|left| u32::try_from(left.as_millis()).ok());
-    let message = fitting(&format!("denied {what}: "), &missing);
     Refusal { retry_after_ms, ..Refusal::new(code, message) }
+}
+
+/// What covered it does so no more.
+pub fn just_changed(question: Question<'_>) -> Refusal<'static> {
+    Refusal::new(
+        Code::Denied,
+        format!("denied {}: what may be had has just changed. Try again", what(question)),
+    )
 }
 
 /// A rule keeps it back, or nobody could be asked.
@@ -271,7 +305,7 @@ fn by_grant(asker: &Asker) -> String {
                 chain(asker)
             )
         }
-        None => "what may be had has just changed. Try again".to_owned(),
+        None => "it was typed in a granted terminal, where rules that want you asked hold too".to_owned(),
     }
 }
 

@@ -48,7 +48,11 @@ fn told(id: u32, explained: &Explained, style: Style) -> String {
     let mut text = format!("request {id}  {wanted}\n  asked  {}\n", whom(explained));
     text.push_str(&format!("  why    {}\n", escaped(&explained.why)));
     for said in said {
-        let by = said.by.as_deref().map_or_else(|| "no rule speaks about it".to_owned(), escaped);
+        let by = match said.by.as_deref() {
+            None => "no rule speaks about it".to_owned(),
+            Some(by) if by.starts_with("terminal:") => "what is typed in a granted terminal".to_owned(),
+            Some(by) => escaped(by),
+        };
         let of = match (&said.name, explained.said.len()) {
             (Some(name), 2..) => format!("  {}", escaped(name)),
             _ => String::new(),
@@ -83,7 +87,7 @@ fn mend(id: u32, explained: &Explained) -> String {
                 "look at what changed. To pin the bytes that it has now, take the line {key} of {} away: ctl policy edit",
                 escaped(rule)
             ),
-            None => format!("allow it for good: ctl policy allow --request {id}"),
+            None => format!("allow it for good, where a rule can name it: ctl policy allow --request {id}"),
         },
         None => "it would be allowed now: have it ask again".to_owned(),
     }
@@ -179,7 +183,8 @@ mod tests {
         );
         let mut none = explained();
         none.said[0].findings[0].2 = Some(Condition::Script);
-        assert_eq!(mend(41, &none), "allow it for good: ctl policy allow --request 41");
+        let line = "allow it for good, where a rule can name it: ctl policy allow --request 41";
+        assert_eq!(mend(41, &none), line);
 
         let mut two = explained();
         two.said.push(Said { name: Some("db/b".into()), by: Some("rule:no".into()), ..two.said[0].clone() });
