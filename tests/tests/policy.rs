@@ -152,8 +152,10 @@ fn a_link_in_the_place_of_an_allowed_program_leads_nowhere() {
     let told = world.ctl(&["policy", "show"]).text();
     assert!(told.contains("exe_sha256"), "{told}");
     fs::rename(&program, world.home("elsewhere")).unwrap();
-    symlink("/usr/bin/xargs", &program).unwrap();
-    let line = run(&world, Path::new("/usr/bin/xargs"), "db/a").output().stderr;
+    // One that root alone can change, with other bytes.
+    symlink("/usr/bin/find", &program).unwrap();
+    let find = ["/etc/hostname", "-exec", "ctl", "get", "db/a", ";"];
+    let line = world.program(Path::new("/usr/bin/find"), &find).output().stderr;
     assert!(line.starts_with("ctl: denied db/a: "), "{line}");
 }
 
