@@ -10,8 +10,8 @@ use crate::connection::Connection;
 use crate::error::Error;
 
 impl Connection {
-    /// Makes a handle for this process, and for what it becomes by `exec`; its number and its tap, which
-    /// closes on exec. `script` is what this process will run then, for people to see.
+    /// Makes a handle for this process, and for what it becomes by `exec`; its tap, which closes on exec, and
+    /// the unit of the system's to which it is bound. `script` is what this process will run then, for people to see.
     ///
     /// # Errors
     /// As [`Connection::call`]; [`Error::TooLong`] for more than [`limits::RULE_GLOBS`] globs.
@@ -20,13 +20,14 @@ impl Connection {
         secrets: Vec<Glob>,
         lasts_s: Option<u32>,
         script: Option<ScriptCopy<'_>>,
-    ) -> Result<(u32, OwnedFd), Error> {
+    ) -> Result<(OwnedFd, Option<String>), Error> {
         let many = Error::TooLong { what: "a list of --grant", max: limits::RULE_GLOBS };
         let secrets = List::new(secrets).ok_or(many)?;
         self.expect_descriptor();
         match self.call(Body::Policy(Request::Handle { secrets, lasts_s, script }))? {
-            Answer::Policy(Policy::Handle { id }) => {
-                Ok((id, self.take_descriptor().ok_or(Error::Unexpected)?))
+            Answer::Policy(Policy::Handle { unit, .. }) => {
+                let unit = unit.map(Text::into_owned);
+                Ok((self.take_descriptor().ok_or(Error::Unexpected)?, unit))
             }
             _ => Err(Error::Unexpected),
         }

@@ -126,7 +126,8 @@ impl Handle {
     }
 
     /// Whether a process may use it at all: any that holds its tap, or within a unit of the system's only
-    /// those in it. Where nobody but root can put a process, a stolen tap is of no use.
+    /// those in it. Where nobody but root can put a process, a stolen tap is of no use; where the unit runs
+    /// what users ask for, that is no more than an obstacle.
     ///
     /// # Errors
     /// [`Unattested::OtherUnit`].

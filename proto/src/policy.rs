@@ -10,6 +10,7 @@ mod grant;
 mod process;
 mod question;
 mod rule;
+mod unit;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +22,8 @@ pub use explained::Explained;
 pub use grant::{Grant, Handle, ScriptCopy};
 pub use process::{Claims, Exe, Ours, Picture, Process, Script};
 pub use question::{Question, Remembered, Scope};
-pub use rule::{
-    Action, Checked, Condition, Decision, Finding, Manager, NewRule, Pinned, Rule, Shown, Unit, Whom,
-};
+pub use rule::{Action, Checked, Condition, Decision, Finding, NewRule, Pinned, Rule, Shown, Whom};
+pub use unit::{Manager, Unit, runs_for_users};
 
 /// A file's path.
 pub type PathText<'a> = Text<'a, { limits::PATH }>;
@@ -226,6 +226,9 @@ pub enum Answer<'a> {
     Handle {
         /// Names it.
         id: u32,
+        /// The unit of the system's in which it was made, if in one: outside of that it gives nothing.
+        #[serde(borrow)]
+        unit: Option<Text<'a, { limits::UNIT }>>,
     },
     /// To [`Request::Handles`].
     Handles {

@@ -389,6 +389,56 @@ os.execvp('ctl', ['ctl', 'get', 'shop/a'])
 "#;
 
 #[test]
+fn a_handle_of_a_unit_that_runs_for_users_is_called_weak() {
+    let of_cron = format!("cron-glassdome-test-{}.service", std::process::id());
+    let of_api = format!("glassdome-test-api-{}.service", std::process::id());
+    let world = stage();
+    for (unit, weak) in [(&of_cron, true), (&of_api, false)] {
+        let Some(group) = Group::new(unit) else {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "CI has control groups of version 2 that root can make"
+            );
+            eprintln!("LEFT OUT: handles of units, since no control group can be made here");
+            return;
+        };
+        let rule = ["policy", "allow", "--secrets", "shop/*", "--unit", unit, "--password-stdin"];
+        let sealed = world.ctl(&rule).stdin(format!("{PASSWORD}\n")).output();
+        assert_eq!(sealed.stderr.contains("runs what users ask for"), weak, "{}", sealed.stderr);
+        let sealed = String::from_utf8(sealed.ok()).unwrap();
+        assert_eq!(
+            (sealed.contains("# weak: this unit"), sealed.contains("# hard: only root")),
+            (weak, !weak)
+        );
+        // A program that stays until it is told to go.
+        let line = "echo $$ > new; mv new pid; until [ -e go ]; do sleep 0.02; done; exec ctl run --grant 'shop/*' \
+                    -- sh -c 'ctl get shop/a; : > there; until [ -e end ]; do sleep 0.02; done'";
+        let run = world.program(Path::new("/usr/bin/setsid"), &["--wait", "sh", "-c", line]).start();
+        assert!(wait_until(|| world.home("pid").exists(), Duration::from_secs(20)), "it waits");
+        group.take(fs::read_to_string(world.home("pid")).unwrap().trim().parse().unwrap());
+        world.file("go", "");
+        assert!(wait_until(|| world.home("there").exists(), Duration::from_secs(20)), "it runs");
+        let shown = &handles(&world)[0];
+        let strength = if weak { "weak" } else { "hard" };
+        assert_eq!((&shown["unit"], &shown["unit_strength"]), (&unit.as_str().into(), &strength.into()));
+        let table = world.ctl(&["grants"]).text();
+        assert_eq!(
+            table.contains(&format!("in {unit} only (weak: it runs what users ask for)")),
+            weak,
+            "{table}"
+        );
+        world.file("end", "");
+        let out = run.output();
+        assert_eq!(out.stdout, b"value a");
+        let warned = out.stderr.contains(&format!("Warning: the handle is of use in {unit} only, but"));
+        assert_eq!((out.code, warned), (0, weak), "{}", out.stderr);
+        for name in ["pid", "go", "there", "end"] {
+            fs::remove_file(world.home(name)).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_handle_of_a_system_unit_is_of_no_use_outside_of_it() {
     let unit = format!("glassdome-test-handle-{}.service", std::process::id());
     let Some(group) = Group::new(&unit) else {

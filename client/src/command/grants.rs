@@ -3,7 +3,7 @@
 
 use std::io::stdout;
 
-use glassdome_proto::policy::{Grant, Handle, Remembered};
+use glassdome_proto::policy::{Grant, Handle, Remembered, runs_for_users};
 
 use crate::cli::{Command, connect, json_line, print};
 use crate::error::Error;
@@ -49,6 +49,7 @@ enum Document<'a> {
         ends: Option<u64>,
         script: Option<Script<'a>>,
         unit: Option<&'a str>,
+        unit_strength: Option<&'static str>,
     },
     Answer {
         id: u32,
@@ -143,7 +144,9 @@ fn handle_document<'a>(handle: &'a Handle<'_>) -> Document<'a> {
     let Handle { id, pid, ref name, ref by, ref secrets, since, ends, ref script, ref unit } = *handle;
     let secrets = secrets.iter().map(ToString::to_string).collect();
     let script = script.as_ref().map(|script| Script { path: &script.path, sha256: hex(&script.sha256) });
-    Document::Handle { id, pid, name, by, secrets, since, ends, script, unit: unit.as_deref() }
+    let unit = unit.as_deref();
+    let unit_strength = unit.map(|unit| if runs_for_users(unit) { "weak" } else { "hard" });
+    Document::Handle { id, pid, name, by, secrets, since, ends, script, unit, unit_strength }
 }
 
 fn handle_table(handles: &[Handle<'_>]) -> String {
@@ -154,7 +157,10 @@ fn handle_table(handles: &[Handle<'_>]) -> String {
             .map(|script| format!(" runs \"{}\", sha256 {}", escaped(&script.path), short(&script.sha256)));
         let program = format!("{} ({}){}", escaped(&handle.name), handle.pid, runs.unwrap_or_default());
         let names: Vec<String> = handle.secrets.iter().map(|glob| escaped(&glob.to_string())).collect();
-        let within = handle.unit.as_ref().map(|unit| format!(", in {} only", escaped(unit)));
+        let within = handle.unit.as_ref().map(|unit| {
+            let weak = if runs_for_users(unit) { " (weak: it runs what users ask for)" } else { "" };
+            format!(", in {} only{weak}", escaped(unit))
+        });
         let gives = format!("handle to {}{}", names.join(", "), within.unwrap_or_default());
         let ends = handle.ends.map_or_else(String::new, |ends| format!("until {}", time::until(ends)));
         vec![handle.id.to_string(), program, gives, format!("by {}", escaped(&handle.by)), ends]
@@ -200,5 +206,32 @@ mod tests {
         assert!(lines[1].ends_with("  without token"), "{lines:?}");
         let json = serde_json::to_value(document(&mine)).unwrap();
         assert_eq!((&json["tty"], &json["yours"]), (&"pts/3".into(), &true.into()));
+    }
+
+    #[test]
+    fn a_handle_is_shown_with_what_its_unit_is_worth() {
+        let of = |unit| Handle {
+            id: 5,
+            pid: 4711,
+            name: Text::new("make").unwrap(),
+            by: Text::new("rule:api").unwrap(),
+            secrets: glassdome_proto::List::new(vec![glassdome_proto::Glob::parse("a").unwrap()]).unwrap(),
+            since: 1_795_348_800,
+            ends: None,
+            script: None,
+            unit: Some(Text::new(unit).unwrap()),
+        };
+        for (unit, shown, strength) in [
+            ("api.service", "handle to a, in api.service only  by", "hard"),
+            (
+                "cron.service",
+                "handle to a, in cron.service only (weak: it runs what users ask for)  by",
+                "weak",
+            ),
+        ] {
+            assert!(handle_table(&[of(unit)]).contains(shown), "{unit}");
+            let json = serde_json::to_value(handle_document(&of(unit))).unwrap();
+            assert_eq!((&json["unit"], &json["unit_strength"]), (&unit.into(), &strength.into()));
+        }
     }
 }

@@ -15,6 +15,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command as Process;
 
+use glassdome_proto::policy::runs_for_users;
 use glassdome_proto::{Glob, GlobError, span};
 use rustix::io::{FdFlags, fcntl_setfd};
 
@@ -113,7 +114,9 @@ impl Command for Run {
             [] => None,
             names => {
                 let picture = script.as_ref().map(Sealed::picture);
-                Some(out_of_the_way(connection.handle(names.to_vec(), self.lasts, picture)?.1))
+                let (tap, unit) = connection.handle(names.to_vec(), self.lasts, picture)?;
+                warn_of(unit.as_deref());
+                Some(out_of_the_way(tap))
             }
         };
         // Nothing of ours goes along but the tap and the script: neither a connection nor, since every
@@ -177,6 +180,17 @@ fn parse_glob(text: &str) -> Result<Glob, GlobError> {
 
 fn parse_span(text: &str) -> Result<u32, &'static str> {
     span::parse(text).ok_or("not a span such as 8h, 90m or 1h30m")
+}
+
+/// Says that a handle's unit is no bound.
+fn warn_of(unit: Option<&str>) {
+    if let Some(unit) = unit.filter(|unit| runs_for_users(unit)) {
+        notice::say(&format!(
+            "Warning: the handle is of use in {} only, but that runs what users ask for: any process of yours can \
+             have another one started in it",
+            crate::error::printable(unit)
+        ));
+    }
 }
 
 fn binary(secret: &Reference) -> Error {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use glassdome_proto::policy::{Decision, Manager, Pinned, Rule};
+use glassdome_proto::policy::{Decision, Manager, Pinned, Rule, Unit};
 use glassdome_proto::{Glob, date};
 use serde::Serialize;
 
@@ -22,10 +22,9 @@ enum Strength {
 
 impl Strength {
     fn of(rule: &Rule<'_>) -> Self {
-        let in_unit = rule.unit.as_ref().map(|unit| unit.manager);
         let hard = match rule.decision {
-            Decision::Allow => in_unit == Some(Manager::System),
-            Decision::Ask | Decision::Deny => rule.exe.is_none() && in_unit.is_none(),
+            Decision::Allow => rule.unit.as_ref().is_some_and(Unit::is_roots),
+            Decision::Ask | Decision::Deny => rule.exe.is_none() && rule.unit.is_none(),
         };
         if hard { Self::Hard } else { Self::Weak }
     }
@@ -41,10 +40,15 @@ impl Strength {
 /// What a rule is worth, and what would be stronger.
 pub(crate) fn worth(rule: &Rule<'_>) -> &'static str {
     let in_unit = rule.unit.is_some();
+    let in_systems = rule.unit.as_ref().is_some_and(|unit| unit.manager == Manager::System);
     match (rule.decision, Strength::of(rule)) {
         (Decision::Allow, Strength::Hard) => {
             "# hard: only root puts a process into a system unit. What runs there may be steered all the same\n\
              # where programs of one user can trace each other: see ctl doctor"
+        }
+        (Decision::Allow, Strength::Weak) if in_systems => {
+            "# weak: this unit runs what users ask for: any process of yours can have another one started in it.\n\
+             # Stronger: a system unit of its own (--unit)"
         }
         (Decision::Allow, Strength::Weak) if in_unit => {
             "# weak: any process of yours can have a unit of that name started. Stronger: a system unit (--unit)"
@@ -98,7 +102,8 @@ pub(crate) fn rows(rule: &Rule<'_>) -> Vec<Row> {
     ];
     if let Some(unit) = &rule.unit {
         let (key, comment) = match unit.manager {
-            Manager::System => ("unit", "hard: only root puts a process there"),
+            Manager::System if unit.is_roots() => ("unit", "hard: only root puts a process there"),
+            Manager::System => ("unit", "weak: it runs what users ask for"),
             Manager::User => ("user_unit", "weak: any process of yours can"),
         };
         rows.push((key, toml_string(&unit.name), comment.to_owned()));
@@ -203,7 +208,7 @@ fn file<'a>(pinned: &'a Pinned<'_>) -> File<'a> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use glassdome_proto::policy::{Action, Unit};
+    use glassdome_proto::policy::Action;
     use glassdome_proto::{List, Rate, Text};
 
     use super::*;
@@ -288,6 +293,15 @@ pub(crate) mod tests {
             text.contains("\nuser_unit     = \"api.service\"  # weak") && text.starts_with("# weak"),
             "{text}"
         );
+        let unit = Unit { manager: Manager::System, name: Text::new("cron.service").unwrap() };
+        let rule = Rule { unit: Some(unit), ..in_unit(Manager::System) };
+        let text = toml(&rule, Style::plain());
+        assert!(
+            text.contains("\nunit          = \"cron.service\"  # weak: it runs")
+                && text.starts_with("# weak: this"),
+            "{text}"
+        );
+        assert_eq!(serde_json::to_value(document(&rule)).unwrap()["strength"], "weak");
     }
 
     #[test]

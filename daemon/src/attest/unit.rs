@@ -1,7 +1,7 @@
 //! Which unit of systemd a process belongs to, by the control group that it is in (cgroups(7), version 2).
 //!
 //! A group below `system.slice` is made by the system's manager, and a process gets there by root's doing
-//! alone: to move one takes the right to write to the group above both places (cgroup-v2.rst,
+//! alone (though some units run what users ask for): to move one takes the right to write to the group above both places (cgroup-v2.rst,
 //! "Delegation Containment"). Groups below `user.slice` are handed to the user, who can name one anything.
 
 use std::io;

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use glassdome_proto::policy::runs_for_users;
+
 use super::Decision;
 use super::rule::Rule;
+use crate::attest::unit::Manager;
 
-/// Why a rule never says anything.
+/// Why a rule never says anything, or says it to others than it seems to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
     /// Its time is over.
@@ -16,6 +19,11 @@ pub enum Warning {
         id: String,
         /// What that says.
         decision: Decision,
+    },
+    /// It allows what its users ask the unit for.
+    ForUsers {
+        /// The unit's name.
+        name: String,
     },
     /// The system has no unit of that name.
     NoUnit {
@@ -54,6 +62,11 @@ impl fmt::Display for Warning {
                 let says = if *decision == Decision::Deny { "denies" } else { "asks about" };
                 write!(f, "the rule {id} {says} all that it names, and goes before it: it says nothing")
             }
+            Self::ForUsers { name } => write!(
+                f,
+                "the unit {name} runs what users ask for: any process of yours can have another one started in \
+                 it. Make a unit of its own for what shall be allowed"
+            ),
             Self::NoUnit { name } => {
                 write!(f, "the system has no unit {name}: until it has, the rule says nothing")
             }
@@ -79,7 +92,13 @@ pub fn about<'r>(rule: &Rule, others: impl IntoIterator<Item = &'r Rule>, now: u
     let over = rule.is_over(now).then_some(Warning::Over);
     let behind = others.into_iter().find(|other| other.decision > rule.decision && covers(other, rule, now));
     let behind = behind.map(|other| Warning::Behind { id: other.id.clone(), decision: other.decision });
-    over.into_iter().chain(behind).collect()
+    over.into_iter().chain(behind).chain(for_users(rule)).collect()
+}
+
+fn for_users(rule: &Rule) -> Option<Warning> {
+    let unit = rule.unit.as_ref().filter(|unit| unit.manager == Manager::System)?;
+    let warns = rule.decision == Decision::Allow && runs_for_users(&unit.name);
+    warns.then(|| Warning::ForUsers { name: unit.name.clone() })
 }
 
 /// Whether one speaks wherever and whenever the other would.
@@ -113,7 +132,7 @@ mod tests {
     use super::super::rule::Pinned;
     use super::super::tests::rule;
     use super::*;
-    use crate::attest::unit::{Manager, Unit};
+    use crate::attest::unit::Unit;
 
     fn of(decision: Decision, glob: &str, actions: &[Action]) -> Rule {
         (*rule(decision, "r", glob, actions)).clone()
@@ -128,6 +147,19 @@ mod tests {
         let rule = Rule { expires: Some(100), ..of(Decision::Allow, "a", &[Action::Get]) };
         assert_eq!(words(&rule, &[]), ["its time is over: it says nothing"]);
         assert!(words(&Rule { expires: Some(101), ..rule }, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_unit_that_runs_for_users_is_told() {
+        let of_unit = |decision, manager, name| {
+            let unit = Unit::named(manager, name);
+            words(&Rule { exe: None, unit, ..of(decision, "a", &[Action::Get]) }, &[])
+        };
+        let told = of_unit(Decision::Allow, Manager::System, "cron.service");
+        assert!(told.len() == 1 && told[0].starts_with("the unit cron.service runs what users"), "{told:?}");
+        assert!(of_unit(Decision::Allow, Manager::System, "api.service").is_empty());
+        assert!(of_unit(Decision::Allow, Manager::User, "cron.service").is_empty(), "weak either way");
+        assert!(of_unit(Decision::Deny, Manager::System, "cron.service").is_empty());
     }
 
     #[test]

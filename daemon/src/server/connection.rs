@@ -10,7 +10,7 @@ use std::time::Duration;
 use glassdome_audit::{self as audit, Event};
 use glassdome_proto::secrets::Answer as Secrets;
 use glassdome_proto::{
-    Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, decode, limits, policy, session,
+    Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, Text, decode, limits, policy, session,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -378,7 +378,8 @@ impl Connection {
     /// Opens the tap of a handle, and sends it along with the answer.
     async fn hand_over(&self, id: u32, handle: Rc<Handle>) -> Result<(), Ended> {
         let tap = tap::open(&self.shared, handle.clone()).inspect_err(|_| handle.end())?;
-        let answer = Answer::Policy(policy::Answer::Handle { id: handle.id() });
+        let answer =
+            Answer::Policy(policy::Answer::Handle { id: handle.id(), unit: handle.unit().map(Text::cut) });
         let sent = self.wire.send_with(&Reply { id, outcome: Outcome::Ok(answer) }, tap.as_fd()).await;
         if sent.is_err() {
             handle.end();

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::unit::Unit;
 use super::{Digest, PathText, RuleId};
 use crate::{Glob, List, Rate, Text, limits};
 
@@ -61,25 +62,6 @@ pub enum Whom<'a> {
         /// Its number.
         id: u32,
     },
-}
-
-/// A unit of systemd (systemd.unit(5)), by the control group that its processes are in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unit<'a> {
-    /// Whose.
-    pub manager: Manager,
-    /// Its name, with its kind behind the dot.
-    #[serde(borrow)]
-    pub name: Text<'a, { limits::UNIT }>,
-}
-
-/// Who runs a unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Manager {
-    /// The system: only root puts a process there.
-    System,
-    /// The user: weak, since any process of theirs can have one made.
-    User,
 }
 
 /// The files of a [`Answer::Draft`](super::Answer::Draft) that somebody has seen.

@@ -129,7 +129,7 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     let here = Found::Here { version: 1, expires: Some(THEN), value: bytes(b"\x00\xff\n") };
     let values = secrets::Answer::Values(list(vec![here, Found::Alone]));
     all.push(("", Outcome::Ok(Answer::Secrets(values))));
-    all.push(("", Outcome::Ok(Answer::Policy(policy::Answer::Handle { id: 303 }))));
+    all.push(("", Outcome::Ok(Answer::Policy(policy::Answer::Handle { id: 303, unit: None }))));
     let handle = policy::Handle {
         id: 303,
         pid: 4711,
@@ -157,6 +157,8 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
         ("", session::Answer::PinSet),
     ];
     all.extend(pins.map(|(detail, answer)| (detail, Outcome::Ok(Answer::Session(answer)))));
+    let bound = policy::Answer::Handle { id: 304, unit: Some(text("shop-api.service")) };
+    all.push(("in a unit", Outcome::Ok(Answer::Policy(bound))));
     all
 }
 
