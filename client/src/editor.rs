@@ -2,29 +2,32 @@
 //! enter, which is gone when the editor is, also if a signal ends this program meanwhile. Nothing lies
 //! anywhere while questions are asked about the text afterwards.
 //!
+//! What the person left there is theirs however the editor ended: whoever asked for it keeps it.
+//!
 //! The editor's variable is a line of shell, as for git(1) and crontab(1), and so a shell reads it.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, IsTerminal, Read, stderr, stdin, stdout};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use glassdome_proto::limits;
 use glassdome_sys::{HeldSignals, private_dir};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open};
+use rustix::fs::OFlags;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::error::{Error, printable};
-use crate::policy::too_long;
 use crate::private_file::{random_name, write_private};
 use crate::socket_path::SocketPath;
 
 /// Looked for where no variable names one.
 const KNOWN: [&str; 3] = ["sensible-editor", "nano", "vi"];
 
-/// What ends this program: the text is taken away before.
-const HELD: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+/// The most that is read of what an editor left, in bytes: much more than can be sealed, so that a text that is
+/// too long is not lost by it.
+const READ: u64 = 16 * limits::EDIT as u64;
 
 /// How long an editor is waited for that was told to end, in seconds.
 const ENDING: i64 = 2;
@@ -52,35 +55,28 @@ impl Editor {
         })
     }
 
-    /// Has the person edit a text.
+    /// Has the person edit a text, at a terminal that holds the signals `held`. The text becomes what the editor
+    /// left, also if there is an error.
     ///
     /// # Errors
-    /// [`Error::Editor`] if it did not end well, [`Error::TooLong`], [`Error::Private`], [`Error::NoInput`]
-    /// after a signal that ends this program, or why the files could not be had.
-    pub(crate) fn edit(&self, text: &[u8]) -> Result<Vec<u8>, Error> {
-        let held = HeldSignals::hold(&HELD).map_err(Error::Terminal)?;
+    /// [`Error::Editor`] if it did not end well, [`Error::Private`], [`Error::Interrupted`] by a signal that is to
+    /// end this program, or why the files could not be had.
+    pub(crate) fn edit(&self, text: &mut Vec<u8>, held: &HeldSignals) -> Result<(), Error> {
         let place = Place::new()?;
         let path = place.0.join("policy.toml");
         write_private(&path, text)?;
         let mut child = self.start(&path)?;
-        match wait(&mut child, &held).map_err(Error::Terminal)? {
-            Ended::Itself => {}
-            Ended::By(signal) => {
-                drop(place);
-                drop(held);
-                kill_process(getpid(), signal).map_err(|error| Error::Terminal(error.into()))?;
-                return Err(Error::NoInput("interrupted: nothing was done"));
-            }
+        let ended = wait(&mut child, held).map_err(Error::Terminal)?;
+        let unread = |source| Error::ReadFile { path: path.clone(), source };
+        let left = read(&path).map_err(unread).map(|left| *text = left);
+        if let Ended::By(signal) = ended {
+            return Err(Error::Interrupted { signal });
         }
         let status = child.wait().map_err(Error::Terminal)?;
         if !status.success() {
             return Err(Error::Editor { command: printable(&self.0), status });
         }
-        let unread = |source| Error::ReadFile { path: path.clone(), source };
-        let mut edited = Vec::new();
-        let file = File::open(&path).map_err(unread)?;
-        file.take(limits::EDIT as u64 + 1).read_to_end(&mut edited).map_err(unread)?;
-        if edited.len() > limits::EDIT { Err(too_long()) } else { Ok(edited) }
+        left
     }
 
     fn start(&self, path: &Path) -> Result<Child, Error> {
@@ -100,6 +96,20 @@ impl Editor {
         }
         // The signals that are held here are not held there: the standard library lets go of them.
         command.spawn().map_err(failed)
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Nobody waits for what another program has put in its place.
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut left = Vec::new();
+    match file.take(READ + 1).read_to_end(&mut left)? {
+        len if len as u64 > READ => Err(io::ErrorKind::FileTooLarge.into()),
+        _ => Ok(left),
     }
 }
 
@@ -170,6 +180,10 @@ fn wait(child: &mut Child, held: &HeldSignals) -> io::Result<Ended> {
             kill_process(pid, signal).ok();
             told = Some(signal);
         }
+    }
+    // What was typed to interrupt was the editor's, also if it is seen after its end.
+    while let Some(signal) = held.take()? {
+        told = told.or(Some(signal).filter(|signal| matches!(*signal, Signal::HUP | Signal::TERM)));
     }
     Ok(told.map_or(Ended::Itself, Ended::By))
 }

@@ -181,6 +181,12 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A signal that would have ended this program came while a person was asked.
+    #[error("interrupted: nothing was done")]
+    Interrupted {
+        /// Which.
+        signal: rustix::process::Signal,
+    },
     /// The person's editor did not end well.
     #[error("the editor {command} ended with {status}: nothing was sealed. Another one: set EDITOR")]
     Editor {

@@ -126,7 +126,7 @@ impl From<&Error> for Exit {
             | Error::Encode(_)
             | Error::Unexpected => Self::Protocol,
             Error::WriteFile { .. } => Self::Storage,
-            Error::NoInput(_) => Self::NoInput,
+            Error::NoInput(_) | Error::Interrupted { .. } => Self::NoInput,
             Error::Run { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Self::NoProgram,
             Error::Run { .. } => Self::CannotRun,
             Error::NoQuestion { .. } => Self::NotFound,
@@ -221,6 +221,7 @@ mod tests {
             (Error::Unexpected, 11),
             (Error::WriteFile { path: path(), source: broken() }, 12),
             (Error::NoInput("x"), 13),
+            (Error::Interrupted { signal: rustix::process::Signal::INT }, 13),
             (Error::NoQuestion { id: 3 }, 5),
             (Error::Harden(broken()), 1),
             (Error::StartDaemon(broken()), 1),

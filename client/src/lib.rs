@@ -53,6 +53,7 @@ mod handle;
 mod import;
 mod line_editor;
 mod listing;
+mod pager;
 mod password;
 mod pin;
 mod policy;

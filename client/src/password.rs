@@ -96,7 +96,7 @@ impl Source {
     /// does not mend is an error.
     ///
     /// # Errors
-    /// `error` itself.
+    /// `error` itself, or [`Error::Interrupted`].
     pub(crate) fn retry(&self, error: Error) -> Result<(), Error> {
         let Error::Refused {
             code: Code::WrongPassword | Code::WeakPassword | Code::Throttled,
@@ -108,8 +108,13 @@ impl Source {
         };
         let Some(wait) = retry_after else { return self.say(message) };
         self.say(&format!("{message}. Next try in {} s.", wait.as_millis().div_ceil(1000)))?;
-        std::thread::sleep(wait);
-        Ok(())
+        match self {
+            Self::Person(terminal) => terminal.pause(wait),
+            Self::Lines(_) => {
+                std::thread::sleep(wait);
+                Ok(())
+            }
+        }
     }
 
     /// The present master password.

@@ -32,34 +32,6 @@ pub(crate) fn with_password<T>(
     unreachable!("the last try returns")
 }
 
-/// Does what takes the master password only where no granted terminal asks, for a command that seals something
-/// and so asks for it in any case. One that the options name goes along at once; a person is asked when the
-/// daemon refused without.
-///
-/// # Errors
-/// What `act` says in the end; the refusal itself where there is nobody to ask.
-pub(crate) fn with_password_elsewhere<T>(
-    connection: &mut Connection,
-    options: &PasswordArgs,
-    mut act: impl FnMut(&mut Connection, Option<Wire<'_>>) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut source = if options.any() {
-        // Greets the daemon before the password is read; see `unlock`.
-        connection.require_session()?;
-        Source::open(options)?
-    } else {
-        match act(connection, None) {
-            Err(refusal) if refusal.code() == Some(Code::Denied) => {
-                let Some(terminal) = Terminal::open() else { return Err(refusal) };
-                terminal.say(&refusal.to_string())?;
-                Source::Person(terminal)
-            }
-            other => return other,
-        }
-    };
-    with_password(&mut source, |password| act(connection, Some(password)))
-}
-
 /// The options of every command that a granted terminal is asked for, or who speaks for a person elsewhere.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ProofArgs {
@@ -82,7 +54,10 @@ pub(crate) fn with_proof<T>(
     mut act: impl FnMut(&mut Connection, Option<Wire<'_>>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     if options.password.any() {
-        return with_password_elsewhere(connection, &options.password, act);
+        // Greets the daemon before the password is read; see `unlock`.
+        connection.require_session()?;
+        let mut source = Source::open(&options.password)?;
+        return with_password(&mut source, |password| act(connection, Some(password)));
     }
     if let Some(number) = options.pin_fd {
         // Greets the daemon before the PIN is read; see `unlock`.

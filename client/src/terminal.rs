@@ -13,14 +13,16 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use glassdome_sys::HeldSignals;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::process::{Signal, getpgrp, getpid, kill_process};
 use rustix::termios::{
     LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcgetpgrp,
-    tcsetattr,
+    tcgetwinsize, tcsetattr,
 };
 use zeroize::Zeroizing;
 
@@ -31,9 +33,23 @@ use crate::line_editor::{Editor, End};
 /// whoever used the terminal since may have left it otherwise.
 const HELD: [Signal; 6] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::TSTP, Signal::CONT];
 
+/// What ends a program.
+const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+
 /// The terminal that controls this process, whatever stdin and stdout are.
 pub(crate) struct Terminal {
     tty: File,
+    /// Signals that are told instead of ending the program.
+    ending: Option<Rc<HeldSignals>>,
+}
+
+/// How much a terminal shows at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Lines.
+    pub(crate) rows: usize,
+    /// Cells of a line.
+    pub(crate) columns: usize,
 }
 
 impl Terminal {
@@ -41,7 +57,53 @@ impl Terminal {
     pub(crate) fn open() -> Option<Self> {
         let flags = (OFlags::NOCTTY | OFlags::CLOEXEC).bits() as i32;
         let tty = OpenOptions::new().read(true).write(true).custom_flags(flags).open("/dev/tty").ok()?;
-        Some(Self { tty })
+        Some(Self { tty, ending: None })
+    }
+
+    /// Has a signal that would end the program answer what is asked, with [`Error::Interrupted`], for as long
+    /// as this or what it returns lives: for whoever has something to put right first.
+    ///
+    /// # Errors
+    /// [`Error::Terminal`].
+    pub(crate) fn holding(self) -> Result<(Self, Rc<HeldSignals>), Error> {
+        let held = Rc::new(HeldSignals::hold(&ENDING).map_err(Error::Terminal)?);
+        Ok((Self { ending: Some(held.clone()), ..self }, held))
+    }
+
+    /// The same terminal, with the same signals.
+    ///
+    /// # Errors
+    /// [`Error::Terminal`].
+    pub(crate) fn try_clone(&self) -> Result<Self, Error> {
+        let tty = self.tty.try_clone().map_err(Error::Terminal)?;
+        Ok(Self { tty, ending: self.ending.clone() })
+    }
+
+    /// How much it shows at once: as little as one of the VT100's where nothing sensible is known.
+    pub(crate) fn size(&self) -> Size {
+        let size = tcgetwinsize(&self.tty).ok().filter(|size| size.ws_row >= 5 && size.ws_col >= 20);
+        size.map_or(Size { rows: 24, columns: 80 }, |size| Size {
+            rows: size.ws_row.into(),
+            columns: size.ws_col.into(),
+        })
+    }
+
+    /// Waits.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub(crate) fn pause(&self, time: Duration) -> Result<(), Error> {
+        let until = Instant::now() + time;
+        while let Some(rest) = until.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) {
+            let rest = Timespec { tv_sec: rest.as_secs().cast_signed(), tv_nsec: rest.subsec_nanos().into() };
+            let mut ready: Vec<PollFd<'_>> =
+                self.ending.iter().map(|held| PollFd::new(&**held, PollFlags::IN)).collect();
+            match poll(&mut ready, Some(&rest)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => self.not_interrupted()?,
+                Err(error) => return Err(Error::Terminal(error.into())),
+            }
+        }
+        Ok(())
     }
 
     /// Writes one line.
@@ -52,13 +114,20 @@ impl Terminal {
     /// Asks for one short line, which is shown as it is typed.
     ///
     /// # Errors
-    /// [`Error::NoInput`] when the person ends the input instead.
+    /// [`Error::NoInput`] when the person ends the input instead, [`Error::Interrupted`].
     pub(crate) fn ask(&self, prompt: &str) -> Result<String, Error> {
         // What was typed before the question could be read does not answer it.
         tcflush(&self.tty, QueueSelector::IFlush).map_err(|error| Error::Terminal(error.into()))?;
         (&self.tty).write_all(prompt.as_bytes()).map_err(Error::Terminal)?;
         let mut line = [0; 256];
         let len = loop {
+            let mut ready = vec![PollFd::new(&self.tty, PollFlags::IN)];
+            ready.extend(self.ending.iter().map(|held| PollFd::new(&**held, PollFlags::IN)));
+            match poll(&mut ready, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                other => other.map_err(|error| Error::Terminal(error.into()))?,
+            };
+            self.not_interrupted()?;
             match rustix::io::read(&self.tty, &mut line) {
                 Ok(0) => return Err(Error::NoInput("nothing was typed: nothing was done")),
                 Ok(len) => break len,
@@ -73,7 +142,7 @@ impl Terminal {
     /// does so, after the terminal is as it was. Stopped and continued, it asks again from the start.
     ///
     /// # Errors
-    /// [`Error::NoInput`] when the person ends the input instead, [`Error::TooLong`].
+    /// [`Error::NoInput`] when the person ends the input instead, [`Error::TooLong`], [`Error::Interrupted`].
     pub(crate) fn ask_hidden(
         &self,
         prompt: &str,
@@ -94,6 +163,7 @@ impl Terminal {
                 Line::Typed(bytes) => return Ok(bytes),
                 Line::TooLong => return Err(Error::TooLong { what, max }),
                 Line::Ended => return Err(Error::NoInput("nothing was typed: nothing was done")),
+                Line::Ending(signal) => return Err(Error::Interrupted { signal }),
                 Line::Signal(signal) => {
                     kill_process(getpid(), signal).map_err(|error| Error::Terminal(error.into()))?;
                     if !matches!(signal, Signal::TSTP | Signal::CONT) {
@@ -104,19 +174,31 @@ impl Terminal {
         }
     }
 
+    fn not_interrupted(&self) -> Result<(), Error> {
+        self.interruption()?.map_or(Ok(()), |signal| Err(Error::Interrupted { signal }))
+    }
+
+    fn interruption(&self) -> Result<Option<Signal>, Error> {
+        self.ending.as_ref().map_or(Ok(None), |held| held.take()).map_err(Error::Terminal)
+    }
+
     fn read_line(&self, prompt: &str, max: usize, held: &HeldSignals) -> Result<Line, Error> {
         let failed = |error: rustix::io::Errno| Error::Terminal(error.into());
         (&self.tty).write_all(prompt.as_bytes()).map_err(Error::Terminal)?;
         let mut editor = Editor::new(max);
         let mut input = Zeroizing::new([0u8; 64]);
         loop {
-            let mut ready = [PollFd::new(held, PollFlags::IN), PollFd::new(&self.tty, PollFlags::IN)];
+            let mut ready = vec![PollFd::new(held, PollFlags::IN), PollFd::new(&self.tty, PollFlags::IN)];
+            ready.extend(self.ending.iter().map(|held| PollFd::new(&**held, PollFlags::IN)));
             match poll(&mut ready, None) {
                 Err(rustix::io::Errno::INTR) => continue,
                 other => other.map_err(failed)?,
             };
             if let Some(signal) = held.take().map_err(Error::Terminal)? {
                 return Ok(Line::Signal(signal));
+            }
+            if let Some(signal) = self.interruption()? {
+                return Ok(Line::Ending(signal));
             }
             let hung_up = ready[1].revents().intersects(PollFlags::HUP | PollFlags::ERR);
             let len = match rustix::io::read(&self.tty, &mut input[..]) {
@@ -175,4 +257,6 @@ enum Line {
     TooLong,
     Ended,
     Signal(Signal),
+    /// One of those that are told.
+    Ending(Signal),
 }

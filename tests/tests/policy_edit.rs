@@ -5,85 +5,23 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "support/askers.rs"]
 mod askers;
+#[path = "support/rule_editing.rs"]
+mod rule_editing;
 #[path = "support/scripts.rs"]
 mod scripts;
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use askers::{allow, asker, asking, recorded, told, with_password};
-use glassdome_tests::{PASSWORD, Pty, Run, World, stamped, text, wait_until};
+use askers::{asker, asking, recorded, told, with_password};
+use glassdome_tests::{PASSWORD, World, stamped, text, wait_until};
+use rule_editing::{by_file, edit, editor, granted, ids, left, seal, sealings, shown, stage};
 use serde_json::Value;
-
-/// Two secrets, and a script that may have both.
-fn stage() -> (World, PathBuf) {
-    let world = World::unlocked();
-    world.set("db/a", "value a");
-    world.set("db/b", "value b");
-    let script = asker(&world, "deploy.py");
-    allow(&world, &["--secrets", "db/*", "--script", text(&script)]).ok();
-    (world, script)
-}
 
 fn ask(world: &World, script: &Path, name: &str) -> askers::Told {
     told(asking(world, text(script), &[], &["client", "get", name]))
-}
-
-fn shown(world: &World) -> Value {
-    serde_json::from_slice(&world.ctl(&["policy", "show", "--json"]).ok()).unwrap()
-}
-
-fn ids(world: &World) -> Vec<String> {
-    shown(world).as_array().unwrap().iter().map(|rule| rule["id"].as_str().unwrap().to_owned()).collect()
-}
-
-fn sealings(world: &World) -> usize {
-    let sealed = |record: &&Value| record["event"] == "change-rules" && record["outcome"] == "allowed";
-    world.audit().iter().filter(sealed).count()
-}
-
-/// A terminal in which the master password was typed.
-fn granted(world: &World) -> Pty {
-    let mut terminal = world.shell_at_terminal();
-    terminal.run("ctl unlock");
-    terminal.expect("Master password, to grant this terminal: ");
-    terminal.send_line(PASSWORD);
-    terminal.expect("this terminal is granted");
-    terminal.expect("[0] ");
-    terminal
-}
-
-/// An editor: a script that is given the file's name.
-fn editor(world: &World, lines: &str) -> String {
-    let path = world.file("editor", format!("#!/bin/sh\n{lines}\n"));
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-    text(&path).to_owned()
-}
-
-/// Types the command, and goes on to the first question.
-fn edit(terminal: &mut Pty, editor: &str) -> String {
-    terminal.send_line(&format!("EDITOR=\"{editor}\" ctl policy edit"));
-    terminal.expect("give up [q]? ")
-}
-
-/// Says yes to what is shown, with the password.
-fn seal(terminal: &mut Pty) {
-    terminal.send_line("s");
-    terminal.expect("Master password: ");
-    terminal.send_line(PASSWORD);
-}
-
-/// What of an editor's place is left.
-fn left(world: &World) -> Vec<String> {
-    let names = fs::read_dir(world.runtime().join("glassdome")).unwrap();
-    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.starts_with("edit-") || name.starts_with("policy-")).collect()
-}
-
-fn by_file(world: &World, file: &str) -> Run {
-    with_password(world, &["policy", "edit", "--file", file])
 }
 
 #[test]
@@ -102,6 +40,14 @@ fn an_edited_rule_is_shown_line_by_line_and_sealed_with_its_pin() {
     let expected = ["-secrets       = [\"db/*\"]", "+secrets       = [\"db/a\"]"];
     assert_eq!(marked, expected, "{told}");
     assert!(told.contains("@@ deploy changes @@") && told.contains(" # weak: "), "{told}");
+    let summary = "! changes deploy: allow get \"db/a\" for script ";
+    assert!(
+        told.contains(summary) && told.contains("\n!         was allow get \"db/*\" for script "),
+        "{told}"
+    );
+    let counts =
+        "\nrules: 0 new, 1 changed, 0 taken away\n! 1 of them may give more than before\nSeal it [s]";
+    assert!(told.contains(counts), "{told}");
     assert_eq!(left(&world), [""; 0], "nothing lies there while it is asked");
     let count = sealings(&world);
     seal(&mut terminal);
@@ -143,7 +89,8 @@ fn what_changes_nothing_seals_nothing() {
     assert!(terminal.expect("[1] ").contains("Another one: set EDITOR"));
     terminal.send_line("PATH=$(dirname $(command -v ctl)) EDITOR= ctl policy edit");
     assert!(terminal.expect("[2] ").contains("no editor was found: set EDITOR"));
-    edit(&mut terminal, "sed -i s/deploy/other/");
+    let told = edit(&mut terminal, "sed -i /^id/s/deploy/other/");
+    assert!(told.ends_with("Seal it [s], edit again [e], give up [q]? "), "{told}");
     terminal.send_line("q");
     terminal.expect("nothing was sealed");
     terminal.expect("[0] ");
@@ -291,6 +238,54 @@ fn nothing_of_it_is_left_when_a_signal_ends_it() {
 }
 
 #[test]
+fn what_is_allowed_is_there_and_a_file() {
+    let (world, script) = stage();
+    let before = shown(&world);
+    let here = world.home("");
+    world.shell("mkfifo pipe").ok();
+    let pipe = text(&here.join("pipe")).to_owned();
+    let gone = text(&here.join("gone.py")).to_owned();
+    for (path, why) in [
+        (gone.as_str(), format!("there is no file {gone}")),
+        (&pipe, format!("{pipe} is no regular file")),
+        ("/dev/zero", "/dev/zero is no regular file".to_owned()),
+        ("/proc/self/mem", "/proc/self/mem is no regular file".to_owned()),
+    ] {
+        let files = format!("exe = \"/usr/bin/python3\"\nscript = \"{path}\"\n");
+        for files in [format!("exe = \"{path}\"\n"), files] {
+            let rule = |decision: &str| {
+                let lines =
+                    format!("id = \"x\"\ndecision = \"{decision}\"\nsecrets = [\"a\"]\nactions = [\"get\"]");
+                text(&world.file("rules.toml", format!("[[rule]]\n{lines}\n{files}"))).to_owned()
+            };
+            let line = by_file(&world, &rule("allow")).refused(2);
+            assert!(line.contains(&format!("line 1: the rule x allows what is not there: {why}")), "{line}");
+            assert_eq!(shown(&world), before);
+        }
+        for option in ["--exe", "--script"] {
+            let line = with_password(&world, &["policy", "allow", "--secrets", "a", option, path]).refused(2);
+            assert!(line.contains(&why), "{line}");
+        }
+    }
+    // What keeps back may be about what is not there yet, and that is told.
+    let deny = format!(
+        "[[rule]]\nid = \"x\"\ndecision = \"deny\"\nsecrets = [\"a\"]\nactions = [\"get\"]\nexe = \"{gone}\"\n"
+    );
+    let sealed = String::from_utf8(world.ctl(&["policy", "show"]).ok()).unwrap();
+    let told = by_file(&world, text(&world.file("rules.toml", format!("{sealed}{deny}")))).text();
+    assert!(told.contains(&format!("Warning: there is no file {gone}")), "{told}");
+    assert_eq!(ids(&world), ["deploy", "x"]);
+    // A rule whose script is gone stays as it is, but cannot become another one.
+    fs::remove_file(&script).unwrap();
+    let sealed = String::from_utf8(world.ctl(&["policy", "show"]).ok()).unwrap();
+    let same = by_file(&world, text(&world.file("rules.toml", &sealed))).output();
+    assert!(same.code == 0 && same.stderr.contains("nothing was sealed"), "{}", same.stderr);
+    let other = sealed.replace("\"db/*\"", "\"**\"");
+    let line = by_file(&world, text(&world.file("rules.toml", other))).refused(2);
+    assert!(line.contains(&format!("there is no file {}", text(&script))), "{line}");
+}
+
+#[test]
 fn machines_replace_the_rules_by_a_file() {
     let (world, script) = stage();
     let other = asker(&world, "other.py");
@@ -363,13 +358,17 @@ fn without_the_password_or_a_terminal_nothing_is_shown_and_nothing_sealed() {
     assert!(String::from_utf8(out.stdout).unwrap().contains("@@ deploy is taken away @@"));
     let line = world.shell(&format!("setsid --wait ctl policy edit --file {}", text(&file))).refused(4);
     assert!(line.contains("only a terminal where the master password was typed"), "{line}");
-    // Another terminal is asked for the password before anything of a rule is shown.
+    // Another terminal is refused, without a question for the password.
     let mut terminal = world.shell_at_terminal();
-    terminal.send_line("EDITOR='touch edited; true' ctl policy edit");
-    let told = terminal.expect("Master password: ");
-    assert!(!told.contains("secrets") && !world.home("edited").exists(), "{told}");
-    terminal.send_line("");
-    terminal.expect("[2] ");
+    for line in ["EDITOR='touch edited; true' ctl policy edit", "ctl policy edit --file rules.toml"] {
+        terminal.send_line(line);
+        let told = terminal.expect("[4] ");
+        let why = "only a terminal where the master password was typed";
+        assert!(
+            told.contains(why) && !told.contains("secrets") && !told.contains("Master password"),
+            "{told}"
+        );
+    }
     assert!(!world.home("edited").exists());
     assert_eq!(shown(&world), before);
     ask(&world, &script, "db/a").served("value a");

@@ -9,6 +9,7 @@ mod edit;
 mod explain;
 mod finding;
 mod make;
+mod review;
 mod rm;
 mod show;
 mod test;

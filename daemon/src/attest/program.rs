@@ -74,11 +74,17 @@ pub enum Unreadable {
         /// What was to be read.
         what: &'static str,
     },
-    /// Nothing is there, or no regular file.
-    #[error("{what} is no file")]
+    /// Nothing is there.
+    #[error("there is no file {}", path.display())]
     NoFile {
-        /// What was to be read.
-        what: &'static str,
+        /// Where one was looked for.
+        path: PathBuf,
+    },
+    /// What is there is no regular file, or none of a disk.
+    #[error("{} is no regular file", path.display())]
+    Irregular {
+        /// Where it is.
+        path: PathBuf,
     },
     /// A path does not begin at the root.
     #[error("{what} is not named by an absolute path")]
@@ -152,7 +158,10 @@ fn hold(path: &Path, what: &'static str) -> Result<Held, Unreadable> {
     if !path.is_absolute() {
         return Err(Unreadable::NotAbsolute { what });
     }
-    Held::take(CWD, path, ResolveFlags::empty(), what)?.ok_or(Unreadable::NoFile { what })
+    Held::take(CWD, path, ResolveFlags::empty(), what)?.ok_or_else(|| {
+        let path = path.to_owned();
+        if path.exists() { Unreadable::Irregular { path } } else { Unreadable::NoFile { path } }
+    })
 }
 
 #[derive(Debug, PartialEq, Eq)]

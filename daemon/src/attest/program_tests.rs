@@ -205,7 +205,7 @@ fn a_rule_names_a_file_by_an_absolute_path() {
     assert_eq!(file(&dir.join("link"), false, Instant::now()).unwrap(), FileFacts { sha256: None, ..facts });
     assert!(matches!(file(&dir.join("link"), true, Instant::now()), Err(Unreadable::Late { .. })));
     assert!(matches!(file(Path::new("file"), true, soon()), Err(Unreadable::NotAbsolute { .. })));
-    assert!(matches!(file(&dir, true, soon()), Err(Unreadable::NoFile { .. })));
+    assert!(matches!(file(&dir, true, soon()), Err(Unreadable::Irregular { .. })));
     assert!(matches!(file(&dir.join("none"), true, soon()), Err(Unreadable::NoFile { .. })));
 }
 
@@ -254,5 +254,5 @@ fn the_interpreter_of_a_script_is_looked_up() {
     assert!(of(&format!("#!/{}\n", "x".repeat(252))).is_ok());
     assert!(matches!(of(&format!("#!/{}\n", "x".repeat(253))), Err(Unreadable::NoInterpreter)));
     assert!(matches!(interpreter_of(&path, Instant::now()), Err(Unreadable::Late { .. })));
-    assert!(matches!(interpreter_of(&dir, soon()), Err(Unreadable::NoFile { .. })));
+    assert!(matches!(interpreter_of(&dir, soon()), Err(Unreadable::Irregular { .. })));
 }

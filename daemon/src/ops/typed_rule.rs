@@ -53,14 +53,17 @@ impl Files {
         if allows {
             // As whoever makes a rule of files: what root alone can change may be upgraded.
             for (file, always) in [(&mut edit.rule.exe, false), (&mut edit.rule.script, true)] {
-                let Some(file) = file.as_mut().filter(|file| file.sha256.is_none()) else { continue };
-                let unpinned =
-                    |error: &Unreadable| Why::Unpinned { path: file.path.clone(), reason: told(error) };
+                let Some(file) = file else { continue };
                 match self.facts(&file.path) {
+                    Ok(_) if file.sha256.is_some() => {}
                     Ok(facts) => file.sha256 = facts.sha256.filter(|_| always || facts.writable),
-                    Err(error) if always || !is_missing(error) => return Err(unsound(unpinned(error))),
-                    // Somebody may put a file there; one that others than root can change it will not fit.
-                    Err(_) => {}
+                    Err(error) if is_missing(error) => {
+                        return Err(unsound(Why::NoFile { reason: error.to_string() }));
+                    }
+                    Err(error) => {
+                        let why = Why::Unread { path: file.path.clone(), reason: told(error) };
+                        return Err(unsound(why));
+                    }
                 }
             }
         }
@@ -130,7 +133,7 @@ pub fn is_typed(edit: &Edit) -> bool {
 
 fn is_missing(error: &Unreadable) -> bool {
     match error {
-        Unreadable::NoFile { .. } => true,
+        Unreadable::NoFile { .. } | Unreadable::Irregular { .. } => true,
         Unreadable::Io { source, .. } => {
             matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
         }
@@ -190,11 +193,12 @@ mod tests {
         assert_eq!(anew.warnings, []);
 
         fs::remove_file(&script).unwrap();
-        let gone = settled(made.clone()).unwrap();
-        assert!(matches!(&gone.warnings[..], [Warning::NoFile { .. }]), "{:?}", gone.warnings);
+        let path = made.rule.script.as_ref().unwrap().path.clone();
+        let reason = format!("there is no file {path}");
+        assert_eq!(settled(made.clone()), Err(Why::NoFile { reason: reason.clone() }), "pinned before");
         let mut bare = made;
         bare.rule.script.as_mut().unwrap().sha256 = None;
-        assert!(matches!(settled(bare), Err(Why::Unpinned { .. })), "nothing to pin");
+        assert_eq!(settled(bare), Err(Why::NoFile { reason }), "nothing to pin");
     }
 
     #[test]
@@ -215,7 +219,32 @@ mod tests {
             assert_eq!(script, Err(Why::Interpreter));
         }
         assert!(settled(edit(Decision::Allow, "/bin/sleep", None)).is_ok(), "control");
-        let nowhere = settled(edit(Decision::Allow, "/nowhere/x", None)).unwrap();
-        assert_eq!(nowhere.warnings, [Warning::NoFile { path: "/nowhere/x".into() }]);
+    }
+
+    #[test]
+    fn what_is_allowed_is_a_file_that_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let file = dir.path().join("a.sh");
+        fs::write(&file, "echo").unwrap();
+        let irregular = [socket.to_str().unwrap(), "/dev/zero", "/proc/self/mem", "/etc"];
+        let absent = ["/nowhere/x"];
+        let reasons = irregular.iter().map(|path| (*path, format!("{path} is no regular file")));
+        let reasons = reasons.chain(absent.iter().map(|path| (*path, format!("there is no file {path}"))));
+        for (path, reason) in reasons {
+            for sha256 in [None, Some([7; 32])] {
+                let mut exe = edit(Decision::Allow, path, None);
+                exe.rule.exe.as_mut().unwrap().sha256 = sha256;
+                assert_eq!(settled(exe), Err(Why::NoFile { reason: reason.clone() }));
+                let mut script = edit(Decision::Allow, "/bin/bash", Some(Path::new(path)));
+                script.rule.script.as_mut().unwrap().sha256 = sha256;
+                assert_eq!(settled(script), Err(Why::NoFile { reason: reason.clone() }));
+            }
+            // What keeps back may name what is not there yet.
+            let kept = settled(edit(Decision::Deny, path, None)).unwrap();
+            assert_eq!(kept.warnings, [Warning::NoFile { path: path.into() }]);
+        }
+        assert!(settled(edit(Decision::Allow, "/bin/bash", Some(&file))).is_ok(), "control");
     }
 }

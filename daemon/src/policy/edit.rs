@@ -64,9 +64,15 @@ pub enum Why {
     /// A file that is named in a way that no rule can hold.
     #[error("names a file by a path that is not absolute, not UTF-8, or longer than {} bytes", limits::PATH)]
     Path,
-    /// Bytes that are not there cannot be pinned.
-    #[error("would pin the bytes of {path}, which cannot be read ({reason})")]
-    Unpinned {
+    /// What is allowed is there.
+    #[error("allows what is not there: {reason}")]
+    NoFile {
+        /// What was found.
+        reason: String,
+    },
+    /// What is allowed can be looked at.
+    #[error("allows {path}, which cannot be looked at ({reason})")]
+    Unread {
         /// The file.
         path: String,
         /// Why not.

@@ -5,15 +5,18 @@
 //!            ▲                  └─ no rules ─┐
 //!            └───────────────────────────────┘
 //! ```
-//! What a person typed is never lost by an error that is not theirs: it is kept in a file, and said where.
+//! What a person typed is lost only if they say so: whatever else ends this program, a signal too, it is kept
+//! in a file first, and said where.
 
 use std::fs::File;
-use std::io::{Read, stderr, stdin, stdout};
+use std::io::{IsTerminal, Read, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
 use glassdome_proto::policy::Change;
 use glassdome_proto::{Code, limits};
+use rustix::process::{getpid, kill_process};
 
+use super::review::{self, NOTHING, Wish};
 use crate::cli::{connect, print};
 use crate::connection::Connection;
 use crate::editor::{Editor, keep};
@@ -21,7 +24,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::password::{PasswordArgs, Source};
 use crate::policy::{Edits, too_long};
-use crate::proof::{with_password, with_password_elsewhere};
+use crate::proof::{ProofArgs, with_password, with_proof};
 use crate::terminal::Terminal;
 use crate::text::notice;
 use crate::text::rule_diff::diff;
@@ -42,14 +45,6 @@ const UNCHANGED: &str = "no rule would be another one: nothing was sealed";
 /// What stands for stdin.
 const STDIN: &str = "-";
 
-/// What a person wants done.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    Seal,
-    Again,
-    GiveUp,
-}
-
 impl Edit {
     pub(super) fn run(self) -> Result<Exit, Error> {
         match &self.file {
@@ -57,74 +52,8 @@ impl Edit {
             None if self.password.any() => {
                 Err(Error::Usage("a password from elsewhere than the terminal is for --file".into()))
             }
-            None => self.by_hand(),
+            None => by_hand(),
         }
-    }
-
-    fn by_hand(&self) -> Result<Exit, Error> {
-        let terminal = Terminal::open().ok_or(Error::NoInput(
-            "there is no terminal to edit at: ctl policy edit --file FILE --password-fd N",
-        ))?;
-        let editor = Editor::find()?;
-        let mut connection = connect()?;
-        let (rules, sealed) =
-            with_password_elsewhere(&mut connection, &self.password, |connection, proof| {
-                let rules = connection.rules(proof)?;
-                // The daemon reads them as they are shown, or nobody is shown anything.
-                let sealed = connection.edit(sheet(&rules, &[]).as_bytes(), None, proof)?;
-                Ok((rules, sealed))
-            })?;
-        if sealed.is_change() {
-            let message = "the rules changed while they were read. Try again".to_owned();
-            return Err(Error::Refused { code: Code::Conflict, message, retry_after: None });
-        }
-        let mut text = sheet(&rules, &sealed.all).into_bytes();
-        loop {
-            text = editor.edit(&text)?;
-            match self.settle(&mut connection, &terminal, &sealed, &text) {
-                Ok(Wish::Seal) => return Ok(Exit::Ok),
-                Ok(Wish::Again) => {}
-                Ok(Wish::GiveUp) => return Ok(Exit::Ok),
-                Err(error) => return Err(kept(&text, error)),
-            }
-        }
-    }
-
-    /// Has the text looked at, and seals it if that is what the person wants then.
-    fn settle(
-        &self,
-        connection: &mut Connection,
-        terminal: &Terminal,
-        sealed: &Edits,
-        text: &[u8],
-    ) -> Result<Wish, Error> {
-        let looked = with_password_elsewhere(connection, &self.password, |connection, proof| {
-            connection.edit(text, Some(sealed.base), proof)
-        });
-        let style = Style::of(&stderr());
-        let mut edits = match looked {
-            Err(Error::Refused { code: Code::Usage, message, .. }) => {
-                terminal.say(&style.bad(&message))?;
-                return ask(terminal, "Edit again [e], give up [q]? ", &[Wish::Again, Wish::GiveUp]);
-            }
-            looked => looked?,
-        };
-        // What was odd before stood in the text already.
-        edits.all.retain(|edit| edit.change != Change::None || !sealed.all.contains(edit));
-        if !edits.all.is_empty() {
-            terminal.say(diff(&edits.all, style).trim_end())?;
-        }
-        if !edits.is_change() {
-            notice::say(UNCHANGED);
-            return Ok(Wish::GiveUp);
-        }
-        let wishes = [Wish::Seal, Wish::Again, Wish::GiveUp];
-        let wish = ask(terminal, "Seal it [s], edit again [e], give up [q]? ", &wishes)?;
-        if wish == Wish::Seal {
-            with_password(&mut Source::open(&self.password)?, |password| connection.seal_edits(password))?;
-            told_sealed(&edits);
-        }
-        Ok(wish)
     }
 
     fn replace(&self, file: &Path) -> Result<Exit, Error> {
@@ -140,15 +69,17 @@ impl Edit {
         if self.password.any() {
             let password = Source::open(&self.password)?.present("")?;
             edits = connection.edit(&text, None, Some(password.wire()))?;
-            print(&diff(&edits.all, Style::of(&stdout())))?;
+            printed(&edits)?;
             if edits.is_change() {
                 connection.seal_edits(password.wire())?;
             }
         } else {
-            edits = with_password_elsewhere(&mut connection, &self.password, |connection, proof| {
+            edits = with_proof(&mut connection, &ProofArgs::default(), |connection, proof| {
                 connection.edit(&text, None, proof)
             })?;
-            print(&diff(&edits.all, Style::of(&stdout())))?;
+            if !seen(&edits)? {
+                return Ok(Exit::Ok);
+            }
             if edits.is_change() {
                 with_password(&mut Source::open(&self.password)?, |password| {
                     connection.seal_edits(password)
@@ -164,26 +95,95 @@ impl Edit {
     }
 }
 
-/// Asks until one of these is answered.
-fn ask(terminal: &Terminal, prompt: &str, wishes: &[Wish]) -> Result<Wish, Error> {
-    loop {
-        let wish = match terminal.ask(prompt)?.trim() {
-            "s" => Wish::Seal,
-            "e" => Wish::Again,
-            "q" => Wish::GiveUp,
-            _ => continue,
-        };
-        if wishes.contains(&wish) {
-            if wish == Wish::GiveUp {
-                notice::say("nothing was sealed");
-            }
-            return Ok(wish);
-        }
+/// Shows what changes on stdout, and on the terminal where the password is asked for; whether it was all seen.
+fn seen(edits: &Edits) -> Result<bool, Error> {
+    let terminal = Terminal::open();
+    if terminal.is_none() || !stdout().is_terminal() {
+        printed(edits)?;
     }
+    // Without a terminal nobody is asked for the password either.
+    terminal.map_or(Ok(true), |terminal| review::shown(&terminal, &edits.all, Style::of(&stderr())))
 }
 
-/// The error, and where the text is that it would have lost.
-fn kept(text: &[u8], error: Error) -> Error {
+/// Whoever reads no more of it may think that what it said was done.
+fn printed(edits: &Edits) -> Result<(), Error> {
+    print(&diff(&edits.all, Style::of(&stdout()))).inspect_err(|_| notice::say(NOTHING))
+}
+
+fn by_hand() -> Result<Exit, Error> {
+    let terminal = Terminal::open().ok_or(Error::NoInput(
+        "there is no terminal to edit at: ctl policy edit --file FILE --password-fd N",
+    ))?;
+    let editor = Editor::find()?;
+    let mut connection = connect()?;
+    let (rules, sealed) = with_proof(&mut connection, &ProofArgs::default(), |connection, proof| {
+        let rules = connection.rules(proof)?;
+        // The daemon reads them as they are shown, or nobody is shown anything.
+        let sealed = connection.edit(sheet(&rules, &[]).as_bytes(), None, proof)?;
+        Ok((rules, sealed))
+    })?;
+    if sealed.is_change() {
+        let message = "the rules changed while they were read. Try again".to_owned();
+        return Err(Error::Refused { code: Code::Conflict, message, retry_after: None });
+    }
+    let first = sheet(&rules, &sealed.all).into_bytes();
+    let mut text = first.clone();
+    // Until the text is in a safe place no signal ends this program.
+    let (terminal, held) = terminal.holding()?;
+    let outcome = loop {
+        let wish =
+            editor.edit(&mut text, &held).and_then(|()| settle(&mut connection, &terminal, &sealed, &text));
+        if !matches!(wish, Ok(Wish::Again)) {
+            break wish;
+        }
+    };
+    if let Err(error) = &outcome {
+        if text != first {
+            kept(&text);
+        }
+        if let Error::Interrupted { signal } = error {
+            drop((terminal, held));
+            kill_process(getpid(), *signal).map_err(|error| Error::Terminal(error.into()))?;
+        }
+    }
+    outcome.map(|_| Exit::Ok)
+}
+
+/// Has the text looked at, and seals it if that is what the person wants then.
+fn settle(
+    connection: &mut Connection,
+    terminal: &Terminal,
+    sealed: &Edits,
+    text: &[u8],
+) -> Result<Wish, Error> {
+    let style = Style::of(&stderr());
+    if text.len() > limits::EDIT {
+        return review::refused(terminal, &too_long().to_string(), style);
+    }
+    let mut edits = match connection.edit(text, Some(sealed.base), None) {
+        Err(Error::Refused { code: Code::Usage, message, .. }) => {
+            return review::refused(terminal, &message, style);
+        }
+        looked => looked?,
+    };
+    // What was odd before stood in the text already.
+    edits.all.retain(|edit| edit.change != Change::None || !sealed.all.contains(edit));
+    if !edits.is_change() {
+        review::shown(terminal, &edits.all, style)?;
+        notice::say(UNCHANGED);
+        return Ok(Wish::GiveUp);
+    }
+    let wish = review::asked(terminal, &edits.all, style)?;
+    if wish == Wish::Seal {
+        let mut source = Source::Person(terminal.try_clone()?);
+        with_password(&mut source, |password| connection.seal_edits(password))?;
+        told_sealed(&edits);
+    }
+    Ok(wish)
+}
+
+/// Says where the text is that would have been lost.
+fn kept(text: &[u8]) {
     match keep(text) {
         Ok(path) => {
             let path = path.display();
@@ -191,7 +191,6 @@ fn kept(text: &[u8], error: Error) -> Error {
         }
         Err(lost) => notice::say(&format!("your text could not be kept: {lost}")),
     }
-    error
 }
 
 fn told_sealed(edits: &Edits) {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use glassdome_proto::policy::{Action, Checked, Decision, Manager, NewRule, PathText, Shown, Unit, Whom};
 use glassdome_proto::{Glob, List, Rate, Text, limits};
 
+use super::review;
 use super::rm::rule_id;
 use crate::cli::{connect, print};
 use crate::connection::Connection;
@@ -76,12 +77,14 @@ impl Make {
         }
         let Checked { rule: draft, warnings } = connection.draft(wanted.clone())?;
         let mut source = Source::open(&self.password)?;
-        source.say(&toml(&draft, Style::of(&stderr())))?;
-        for warning in warnings.iter() {
-            match source.can_ask_again() {
-                true => source.say(&warned(warning))?,
-                false => notice::say(&warned(warning)),
+        if let Source::Person(terminal) = &source {
+            let warned: String = warnings.iter().map(|warning| warned(warning) + "\n").collect();
+            // What a process asked for, or runs, can be as long as it likes.
+            if !review::shown_text(terminal, &format!("{}\n{warned}", toml(&draft, Style::of(&stderr()))))? {
+                return Ok(Exit::Ok);
             }
+        } else {
+            warnings.iter().for_each(|warning| notice::say(&warned(warning)));
         }
         let shown = Shown { exe: draft.exe, script: draft.script };
         let Checked { rule: sealed, warnings: since } = with_password(&mut source, |password| {
