@@ -199,10 +199,10 @@ mod tests {
         let mut wide = edit(Change::Changed, Decision::Allow, "deploy");
         wide.rule.secrets = globs(&["db/a", "x/*/y", "**"]);
         wide.rule.actions = List::new(vec![Action::Get]).unwrap();
-        let text = summary(&[wide], 79, Style::plain());
+        let text = summary(&[wide], 90, Style::plain());
         assert_eq!(text[0], "! changes deploy: allow get \"**\" and 2 more for script \"/home/u/deploy.py\"");
         assert!(
-            text[1].starts_with("!         was allow get,list \"aws/prod/*\" and 1 more for script …"),
+            text[1].starts_with("!         was allow get,list \"aws/prod/*\" and 1 more for script \"/home"),
             "{text:?}"
         );
         let mut pin = edit(Change::Changed, Decision::Allow, "deploy");
