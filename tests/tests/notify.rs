@@ -113,7 +113,7 @@ fn a_question_is_told_and_nothing_of_the_daemon_goes_along() {
         words[1].ends_with(&format!(") wants to get a secret. Answer: ctl approve {id}, ctl refuse {id}")),
         "{words:?}"
     );
-    assert!(words[1].starts_with("python3"), "{words:?}");
+    assert!(words[1].starts_with("program python3"), "{words:?}");
     // No shell saw it.
     assert_eq!(words[2..], ["$HOME; `id`"]);
     let whole = note.to_string();
@@ -168,10 +168,14 @@ fn bait_raises_an_alarm() {
 
 #[test]
 fn whatever_becomes_of_it_nobody_waits_for_it() {
+    // A time to sleep that nobody else does.
+    let mark = format!("1000.{}", std::process::id());
+    let hangs = format!("sh -c 'sleep {mark} & yes; sleep {mark}'");
+    let left = || running(&mark);
     for (command, why) in [
         ("/nowhere/at/all {body}", "could not be run"),
         ("false", "it ended with 1"),
-        ("sh -c 'sleep 1000 & yes; sleep 1000'", "longer than 10 s"),
+        (&hangs, "longer than 10 s"),
     ] {
         let world = stage(command);
         let asks = ask(&world, "deploy.py");
@@ -179,15 +183,60 @@ fn whatever_becomes_of_it_nobody_waits_for_it() {
         assert_eq!(world.ctl(&["get", "top/secret-name"]).ok(), b"a value");
         refuse(&world, asks);
         assert!(begun.elapsed() < Duration::from_secs(9), "nobody waits for {command}");
+        if command == hangs {
+            assert!(wait_until(|| !left().is_empty(), SOON), "control");
+        }
         let failed = || doctor(&world).starts_with("degraded: ") && doctor(&world).contains(why);
         assert!(wait_until(failed, Duration::from_secs(40)), "{command}: {}", doctor(&world));
         let log = world.daemon_log();
         assert_eq!(log.matches("the notification command failed").count(), 1, "{log}");
         // What it left running is gone with it.
-        let helper = helper(&world);
-        let children = fs::read_to_string(format!("/proc/{helper}/task/{helper}/children"));
-        assert_eq!(children.unwrap_or_default().trim(), "", "{command}");
+        assert!(wait_until(|| left().is_empty(), SOON), "{command}: {:?}", left());
     }
+}
+
+#[test]
+fn a_helper_that_was_stopped_is_not_waited_for() {
+    let world = stage("true");
+    assert!(doctor(&world).starts_with("on: "), "{}", doctor(&world));
+    let helper = helper(&world);
+    let name = fs::read_to_string(format!("/proc/{helper}/comm")).unwrap();
+    assert_eq!(name.trim(), "glassdomed-note");
+    assert_eq!(world.shell(&format!("kill -STOP {helper}; exit $?")).output().code, 0);
+    let asks = ask(&world, "deploy.py");
+    // Longer than a command may take.
+    let told = || doctor(&world).starts_with("off: ") && doctor(&world).contains("was stopped");
+    assert!(wait_until(told, Duration::from_secs(40)), "{}", doctor(&world));
+    assert!(world.daemon_log().contains("says nothing"), "{}", world.daemon_log());
+    assert!(
+        wait_until(|| !PathBuf::from(format!("/proc/{helper}")).exists(), SOON),
+        "it was killed, and buried"
+    );
+    refuse(&world, asks);
+
+    // One that is stopped when the daemon ends goes with it.
+    world.ctl(&["stop"]).ok();
+    world.start(PASSWORD);
+    let next = self::helper(&world);
+    assert_eq!(world.shell(&format!("kill -STOP {next}; exit $?")).output().code, 0);
+    world.ctl(&["stop"]).ok();
+    assert!(wait_until(|| has_ended(next), SOON), "it outlived the daemon");
+}
+
+/// Whether a process is gone, or waits for its parent only: where nobody adopts it, nobody asks after it.
+fn has_ended(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+}
+
+/// The processes with this word among theirs.
+fn running(word: &str) -> Vec<String> {
+    let lines = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        // Of one that has ended meanwhile there is nothing to read.
+        let line = fs::read(entry.unwrap().path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&line).replace('\0', " "))
+    });
+    lines.filter(|line| line.contains(word)).collect()
 }
 
 #[test]

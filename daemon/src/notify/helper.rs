@@ -3,7 +3,7 @@
 //! The daemon starts nothing while it holds a key: whatever it forked would have its memory and descriptors for a
 //! moment, and a `vfork` waits for a program's file, which may lie on a file system that hangs. So this process
 //! is started before there is any key, and is told by a socket of packets what to run; it answers each packet
-//! with one line, which is empty if all went well. It ends when the daemon does.
+//! with one line, which is empty if all went well. It ends when the daemon does, one that was stopped (`SIGSTOP`) too.
 //!
 //! It is handed the words, and knows no more: no key, no descriptor but that socket, and of the environment only
 //! [`VARIABLES`].
@@ -19,8 +19,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process_group, pidfd_open, setrlimit,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process_group, pidfd_open,
+    set_parent_process_death_signal, setrlimit,
 };
+use rustix::thread::set_name;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -39,8 +41,10 @@ const VARIABLES: [&str; 8] = [
 ];
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Words and the zero bytes between them: more than a sealed command and a note have.
-const PACKET: usize = 8 * 1024;
+/// How long the daemon waits to be told what became of one: whoever says nothing by then was stopped, or hangs.
+pub const ANSWERS_WITHIN: Duration = PATIENCE.saturating_add(Duration::from_secs(2));
+/// Words and the zero bytes between them: more than a sealed command has with a note in each of its places.
+const PACKET: usize = 32 * 1024;
 /// Open files of a command: what programs take for usual.
 const FILES: u64 = 1024;
 
@@ -83,9 +87,12 @@ impl Helper {
     /// Hands it a command, and does not wait.
     ///
     /// # Errors
-    /// What the system says; `AGAIN` where it takes no more.
+    /// What the system says; `AGAIN` where it takes no more, `E2BIG` of more than it reads.
     pub fn run(&self, words: &[String]) -> io::Result<()> {
         let packet = words.join("\0");
+        if packet.len() > PACKET {
+            return Err(Errno::TOOBIG.into());
+        }
         send(&self.socket, packet.as_bytes(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
         Ok(())
     }
@@ -116,6 +123,10 @@ impl Helper {
 /// # Errors
 /// What the system says, of a standard input that is no such socket above all.
 pub fn serve() -> io::Result<()> {
+    // Beside the daemon in a list of processes, where a name has 15 bytes: prctl(2), PR_SET_NAME.
+    set_name(c"glassdomed-note")?;
+    // A daemon that has ended before this has closed its end of the socket, which is looked at next.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
     let maximum = getrlimit(Resource::Nofile).maximum;
     let current = Some(maximum.map_or(FILES, |maximum| maximum.min(FILES)));
     setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
@@ -131,7 +142,7 @@ pub fn serve() -> io::Result<()> {
         };
         let words = String::from_utf8_lossy(&packet[..len]).into_owned();
         let words: Vec<&str> = words.split('\0').collect();
-        let became = run(&words).map_err(|error| format!("it could not be run ({error})"));
+        let became = run(&words, PATIENCE).map_err(|error| format!("it could not be run ({error})"));
         let line = became.and_then(|became| became).err().unwrap_or_default();
         answer(socket, &line)?;
     }
@@ -142,17 +153,22 @@ fn answer(socket: BorrowedFd<'_>, line: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs a command to its end, in a process group of its own, or kills it with all that it has started there.
-fn run(words: &[&str]) -> io::Result<Result<(), String>> {
+/// Runs a command to its end, in a process group of its own, or kills it with all that it has started there. It
+/// is killed and waited for whatever it did to leave that group.
+fn run(words: &[&str], patience: Duration) -> io::Result<Result<(), String>> {
     let (program, args) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     let mut child = command.spawn()?;
     let group = Pid::from_child(&child);
-    if !ended_within(group, PATIENCE)? {
-        kill_process_group(group, Signal::KILL)?;
+    let ended = ended_within(group, patience);
+    if !matches!(ended, Ok(true)) {
+        // The group may be empty, when the command has left it; the command itself is here until it is waited for.
+        let killed = kill_process_group(group, Signal::KILL);
+        child.kill()?;
         child.wait()?;
-        return Ok(Err(format!("it took longer than {} s", PATIENCE.as_secs())));
+        killed.or_else(|error| if error == Errno::SRCH { Ok(()) } else { Err(error) })?;
+        return ended.map(|_| Err(format!("it took longer than {} s", patience.as_secs())));
     }
     let status = child.wait()?;
     Ok(match (status.code(), status.signal()) {
@@ -178,14 +194,45 @@ fn ended_within(process: Pid, patience: Duration) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use glassdome_proto::limits;
+
     use super::*;
 
     #[test]
     fn what_became_of_a_command_is_told() {
+        let run = |words: &[&str]| run(words, PATIENCE);
         assert_eq!(run(&["true"]).unwrap(), Ok(()));
         assert_eq!(run(&["sh", "-c", "exit 3"]).unwrap(), Err("it ended with 3".to_owned()));
         assert_eq!(run(&["sh", "-c", "kill -9 $$"]).unwrap(), Err("signal 9 ended it".to_owned()));
         assert_eq!(run(&["/nowhere/at/all"]).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn one_that_leaves_its_group_is_killed_all_the_same() {
+        // It joins the group of whoever runs it: setpgid(2).
+        let leave = "import os, time; os.setpgid(0, os.getpgid(os.getppid())); time.sleep(1000)";
+        let patience = Duration::from_secs(3);
+        let begun = std::time::Instant::now();
+        let became = run(&["python3", "-c", leave], patience).unwrap();
+        assert_eq!(became, Err("it took longer than 3 s".to_owned()));
+        assert!(begun.elapsed() < Duration::from_secs(60), "it was killed and waited for");
+    }
+
+    #[test]
+    fn the_longest_command_with_the_longest_notes_fits() {
+        let longest = |place: &str| {
+            let mut command = format!("n {}", place.repeat(limits::SETTING_VALUE));
+            command.truncate(limits::SETTING_VALUE);
+            crate::notify::Command::parse(&command).unwrap()
+        };
+        let deed = "d".repeat(limits::DEED);
+        let note = crate::notify::Note::question(u32::MAX, &"n".repeat(100), i32::MAX, &deed, limits::ASKED);
+        for note in [note, crate::notify::Note::alarm()] {
+            for place in ["{body}", "{title}"] {
+                let len = longest(place).filled(&note.title, &note.body).join("\0").len();
+                assert!(len > 1000 && len <= PACKET, "{len}");
+            }
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use glassdome_proto::{Per, Rate};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 pub use command::Command;
 pub use note::Note;
@@ -28,7 +30,7 @@ const WAITING: usize = 4;
 /// How it stands with notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// The helper has ended, or could not be started.
+    /// The helper has ended, says nothing, or could not be started.
     NoHelper,
     /// No command is sealed, or no session is open.
     Off,
@@ -44,7 +46,9 @@ pub struct Notifier {
     helper: RefCell<Option<Rc<Helper>>>,
     command: RefCell<Option<Command>>,
     queue: RefCell<Queue>,
-    runs: Cell<bool>,
+    /// Since when one runs, and a call when one begins.
+    runs: Cell<Option<Instant>>,
+    began: Notify,
     failed: RefCell<Option<String>>,
 }
 
@@ -55,7 +59,8 @@ impl Notifier {
             helper: RefCell::new(helper.map(Rc::new)),
             command: RefCell::default(),
             queue: RefCell::new(Queue::new()),
-            runs: Cell::new(false),
+            runs: Cell::default(),
+            began: Notify::new(),
             failed: RefCell::default(),
         }
     }
@@ -92,29 +97,52 @@ impl Notifier {
     /// Hears what becomes of each, for as long as there is a helper.
     pub async fn listen(&self) {
         let Some(helper) = self.helper.borrow().clone() else { return };
-        while let Some(became) = helper.became().await {
-            self.runs.set(false);
+        let why = loop {
+            let became = tokio::select! {
+                biased;
+                became = helper.became() => became,
+                () = self.overdue() => break "says nothing",
+            };
+            let Some(became) = became else { break "has ended" };
+            self.runs.set(None);
             let failed = Some(became).filter(|became| !became.is_empty());
             if let Some(why) = &failed {
                 tracing::warn!("the notification command failed: {why}");
             }
             *self.failed.borrow_mut() = failed;
             self.go_on();
-        }
-        tracing::warn!("there are no notifications from now on: the helper that runs the command has ended");
+        };
+        tracing::warn!("there are no notifications from now on: the helper that runs the command {why}");
         self.helper.take();
         Rc::into_inner(helper).map(Helper::bury).unwrap_or_default();
     }
 
+    /// Waits until the helper should have told what became of one, long since.
+    async fn overdue(&self) {
+        loop {
+            let Some(since) = self.runs.get() else {
+                self.began.notified().await;
+                continue;
+            };
+            sleep_until(since + helper::ANSWERS_WITHIN).await;
+            if self.runs.get() == Some(since) {
+                return;
+            }
+        }
+    }
+
     /// Has the next one run, if none does.
     fn go_on(&self) {
-        if self.runs.get() {
+        if self.runs.get().is_some() {
             return;
         }
         let Some(helper) = self.helper.borrow().clone() else { return };
         let Some(words) = self.queue.borrow_mut().take() else { return };
         match helper.run(&words) {
-            Ok(()) => self.runs.set(true),
+            Ok(()) => {
+                self.runs.set(Some(Instant::now()));
+                self.began.notify_one();
+            }
             Err(error) => tracing::warn!("a notification could not be handed on: {error}"),
         }
     }

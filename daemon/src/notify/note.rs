@@ -26,7 +26,9 @@ impl Note {
         let program = plain(program);
         Self {
             title: format!("Glassdome: question {id}"),
-            body: format!("{program} (pid {pid}) wants to {what}. Answer: ctl approve {id}, ctl refuse {id}"),
+            body: format!(
+                "program {program} (pid {pid}) wants to {what}. Answer: ctl approve {id}, ctl refuse {id}"
+            ),
             urgent: false,
         }
     }
@@ -56,7 +58,8 @@ mod tests {
     fn it_says_who_and_what_to_type() {
         let note = Note::question(3, "python3.13", 4711, "get", 2);
         assert_eq!(note.title, "Glassdome: question 3");
-        let body = "python3.13 (pid 4711) wants to get 2 secrets. Answer: ctl approve 3, ctl refuse 3";
+        let body =
+            "program python3.13 (pid 4711) wants to get 2 secrets. Answer: ctl approve 3, ctl refuse 3";
         assert_eq!((note.body.as_str(), note.urgent), (body, false));
         assert!(
             Note::question(3, "a", 1, "remove for good", 1)
@@ -71,7 +74,9 @@ mod tests {
         #[test]
         fn no_name_is_more_than_a_name(name in ".*") {
             let body = Note::question(1, &name, 2, "get", 1).body;
-            let (told, rest) = body.split_once(" (pid 2) ").unwrap();
+            // No option of the command, whatever the name begins with.
+            prop_assert!(body.starts_with("program "));
+            let (told, rest) = body["program ".len()..].split_once(" (pid 2) ").unwrap();
             prop_assert!(told.len() <= NAME && told.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b)));
             prop_assert_eq!(rest, "wants to get a secret. Answer: ctl approve 1, ctl refuse 1");
         }

@@ -124,7 +124,7 @@ fn notifications(state: notify::State) -> Protection<'static> {
         notify::State::NoHelper => line(
             what,
             Level::Off,
-            "the helper that runs your command has ended. Start the daemon anew: ctl stop, glassdome_start",
+            "the helper that runs your command has ended, or was stopped. Start the daemon anew: ctl stop, glassdome_start",
         ),
         notify::State::Failed(why) => Protection {
             what: Text::cut(what),
