@@ -8,7 +8,7 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::{Level, LockedBytes};
 use glassdome_proto::session::{self, Lifetime};
 use glassdome_proto::{Answer, Code, Refusal};
-use glassdome_vault::{Error, Keys, Vault, kdf};
+use glassdome_vault::{Error, Keys, PinVerifier, Vault, kdf};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Asking, panic, password};
@@ -16,7 +16,8 @@ use crate::attest::lineage::Member;
 use crate::canaries::Canaries;
 use crate::grants::Grantable;
 use crate::pins::Pins;
-use crate::settings::{self, Settings};
+use crate::policy::rule::Rule;
+use crate::settings::{self, Settings, Unread};
 use crate::throttle::Backoff;
 use crate::watch::integrity;
 use crate::worker;
@@ -122,11 +123,11 @@ async fn begin(
             keys.level().name()
         );
     }
-    let rules = settings::rules(vault, &keys).map_err(|error| refuse::unread(&error))?;
-    let canaries = Canaries::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
-    let pin = Pins::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
     // A lock that comes meanwhile ends this request, before anything is open.
     let shell = shell_of(asking, &settings).await?;
+    // What was sealed meanwhile, too: from here on it is put in force as it comes.
+    let Sealed { settings, rules, canaries, pin } =
+        Sealed::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
     asking.state.open(keys, limits, clock::now());
     asking.state.set_canaries(canaries);
@@ -136,6 +137,25 @@ async fn begin(
     grant(asking, &settings, shell)?;
     tokio::task::spawn_local(integrity::check(asking.state.clone()));
     opened(asking, true)
+}
+
+/// What a session begins with.
+struct Sealed {
+    settings: Settings,
+    rules: Vec<Rule>,
+    canaries: Canaries,
+    pin: Option<PinVerifier>,
+}
+
+impl Sealed {
+    fn read(vault: &Vault, keys: &Keys) -> Result<Self, Unread> {
+        Ok(Self {
+            settings: Settings::read(vault, keys)?,
+            rules: settings::rules(vault, keys)?,
+            canaries: Canaries::read(vault, keys)?,
+            pin: Pins::read(vault, keys)?,
+        })
+    }
 }
 
 /// The shell in which the password was typed to one of ours, if it was. Where none can be granted the
