@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, read};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use rustix::stdio;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -35,6 +36,26 @@ pub(crate) fn out_of_the_way(descriptor: OwnedFd) -> OwnedFd {
     const FIRST: i32 = 100;
     // Where a process may not have so many, the one that is there must do.
     fcntl_dupfd_cloexec(&descriptor, FIRST).unwrap_or(descriptor)
+}
+
+/// Has a standard stream that closes on exec lead nowhere instead: a program takes the lowest free number for the
+/// first file that it opens, and would have that for its own input or output.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn fill_standard() -> io::Result<()> {
+    let closes = |stream: BorrowedFd<'_>| Ok::<_, io::Error>(fcntl_getfd(stream)?.contains(FdFlags::CLOEXEC));
+    let nowhere = || File::options().read(true).write(true).open("/dev/null");
+    if closes(stdio::stdin())? {
+        stdio::dup2_stdin(nowhere()?)?;
+    }
+    if closes(stdio::stdout())? {
+        stdio::dup2_stdout(nowhere()?)?;
+    }
+    if closes(stdio::stderr())? {
+        stdio::dup2_stderr(nowhere()?)?;
+    }
+    Ok(())
 }
 
 /// Lines from a descriptor, read byte by byte: what follows the lines asked for stays for others.

@@ -4,6 +4,7 @@
 use glassdome_proto::pin::{Pin as Wire, PinState, Proof};
 use glassdome_proto::session::{Answer as SessionAnswer, Password, Request};
 use glassdome_proto::{Answer, Body, Code, limits};
+use rustix::termios::isatty;
 use zeroize::Zeroizing;
 
 use crate::connection::Connection;
@@ -23,9 +24,15 @@ impl Pin {
     /// The first line of the descriptor `number`, which goes on to no other program.
     ///
     /// # Errors
-    /// [`Error::Usage`] when it is not open or the line is empty; [`Error::NoInput`], [`Error::TooLong`].
+    /// [`Error::Usage`] when it is not open, is a terminal, or the line is empty; [`Error::NoInput`], [`Error::TooLong`].
     pub(crate) fn by_descriptor(number: u32) -> Result<Self, Error> {
-        let line = Lines(inherited(number)?).next(WHAT, limits::PIN)?;
+        let descriptor = inherited(number)?;
+        if isatty(&descriptor) {
+            let message =
+                format!("descriptor {number} is a terminal, which would show the PIN: leave out --pin-fd");
+            return Err(Error::Usage(message));
+        }
+        let line = Lines(descriptor).next(WHAT, limits::PIN)?;
         keep(number)?;
         Self::new(line.ok_or(Error::NoInput("the approval PIN is missing: the input is at its end"))?)
     }

@@ -17,7 +17,7 @@ use crate::notify::Note;
 use crate::ops::Asking;
 use crate::policy::rule::Rule;
 use crate::policy::{self, Action, Asked, By, Question, Verdict};
-use crate::refusals::Refused;
+use crate::refusals::{Often, Refused};
 use crate::refuse;
 use crate::standing::Asker;
 use crate::state::State;
@@ -146,8 +146,8 @@ pub fn too_often(asking: &Asking, question: Question<'_>, asker: &Asker) -> Opti
         None if stand.now(state).0.grant.is_some() => return None,
         None => Refused::of(asker, peer.evidence().kernel.pid),
     };
-    let wait = state.refusals().count(who, clock::now().boot).err()?;
-    Some(refuse::in_a_loop(question, asker, wait))
+    let Often { wait, of_many } = state.refusals().count(who, clock::now().boot).err()?;
+    Some(if of_many { refuse::among_many(question, wait) } else { refuse::in_a_loop(question, asker, wait) })
 }
 
 /// Looks for bait among names that were asked for along with one that was refused.

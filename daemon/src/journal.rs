@@ -139,7 +139,7 @@ impl Journal {
     /// [`Unwritable`]; the log is as it was before.
     pub fn record(&self, entry: Entry<'_>, now: Now) -> Result<Recorded, Unwritable> {
         let repeated = match entry.outcome {
-            Outcome::Denied => match self.count_refusal(&entry, now) {
+            Outcome::Denied if !is_guess(&entry) => match self.count_refusal(&entry, now) {
                 Some(repeated) => repeated,
                 None => return Ok(Recorded::Counted),
             },
@@ -275,6 +275,11 @@ impl<'a> Who<'a> {
             }
         }
     }
+}
+
+/// A wrong PIN: there are five at most until the master password is typed, and each stands there by who tried it.
+fn is_guess(entry: &Entry<'_>) -> bool {
+    entry.event == Event::Prove && entry.by == Some("wrong-pin")
 }
 
 /// What others chose, for whoever reads the log on a terminal: JSON escapes less than what can mislead.

@@ -145,3 +145,18 @@ fn whoever_ran_a_client_is_named_beside_it_and_tells_refusals_apart() {
     // The second refusal of each is like its first.
     assert_eq!(judged, [each.clone(), each].concat());
 }
+
+#[test]
+fn a_wrong_pin_is_never_one_of_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let journal = Journal::open(&path).unwrap();
+    let tried = |by| Entry { event: Event::Prove, by: Some(by), ..entry(Outcome::Denied) };
+    for _ in 0..5 {
+        assert_eq!(journal.record(tried("wrong-pin"), at(10)).unwrap(), Recorded::Written);
+    }
+    // What is not tried is folded, or a loop would fill the log.
+    assert_eq!(journal.record(tried("throttled"), at(10)).unwrap(), Recorded::Written);
+    assert_eq!(journal.record(tried("throttled"), at(10)).unwrap(), Recorded::Counted);
+    assert_eq!(lines(&path).len(), 6);
+}

@@ -164,9 +164,10 @@ pub fn judge(pin: &[u8]) -> Result<(), Unfit> {
     if text.char_indices().filter(is_new).count() < DIFFERENT {
         return Err(Unfit::Alike);
     }
-    let steps =
-        || text.chars().zip(text.chars().skip(1)).map(|(a, b)| u32::from(b).wrapping_sub(u32::from(a)));
-    if steps().all(|step| step == 1) || steps().all(|step| step == u32::MAX) {
+    let pairs = || text.chars().zip(text.chars().skip(1));
+    // On a keyboard 0 comes after 9.
+    let follows = |a: char, b: char| u32::from(a) + 1 == u32::from(b) || (a, b) == ('9', '0');
+    if pairs().all(|(a, b)| follows(a, b)) || pairs().all(|(a, b)| follows(b, a)) {
         return Err(Unfit::Run);
     }
     Ok(())
@@ -256,6 +257,8 @@ mod tests {
             (b"123456", Unfit::Run),
             (b"012345678", Unfit::Run),
             (b"987654", Unfit::Run),
+            (b"1234567890", Unfit::Run),
+            (b"098765", Unfit::Run),
             (b"abcdef", Unfit::Run),
             (b"4029\t13", Unfit::Text),
             (b"\xff402913", Unfit::Text),

@@ -49,6 +49,15 @@ impl Refused {
     }
 }
 
+/// There were too many refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Often {
+    /// How long until the next is told as what it is.
+    pub wait: Duration,
+    /// Whether it is not this program that was refused so often, but many others with it.
+    pub of_many: bool,
+}
+
 /// All of a session.
 #[derive(Debug, Default)]
 pub struct Refusals(RefCell<HashMap<Refused, Bucket>>);
@@ -57,8 +66,8 @@ impl Refusals {
     /// Counts one.
     ///
     /// # Errors
-    /// There were too many: how long until the next is told as what it is.
-    pub fn count(&self, who: Refused, now: Duration) -> Result<(), Duration> {
+    /// There were too many.
+    pub fn count(&self, who: Refused, now: Duration) -> Result<(), Often> {
         let mut buckets = self.0.borrow_mut();
         let mut who = who;
         if buckets.len() >= PROGRAMS && !buckets.contains_key(&who) {
@@ -68,8 +77,9 @@ impl Refusals {
             }
         }
         let count = NonZeroU32::new(OFTEN).expect("it is not zero");
+        let of_many = who == Refused::Another;
         let bucket = buckets.entry(who).or_insert(Bucket::full(Rate { count, per: Per::Minute }));
-        *bucket = bucket.take(now)?;
+        *bucket = bucket.take(now).map_err(|wait| Often { wait, of_many })?;
         Ok(())
     }
 
@@ -94,11 +104,12 @@ mod tests {
         for _ in 0..OFTEN {
             count(1, at(0)).unwrap();
         }
-        assert_eq!(count(1, at(0)), Err(Duration::from_secs(2)));
-        assert_eq!(count(1, at(1)), Err(Duration::from_secs(1)), "what is held up costs nothing");
+        let often = |seconds| Err(Often { wait: Duration::from_secs(seconds), of_many: false });
+        assert_eq!(count(1, at(0)), often(2));
+        assert_eq!(count(1, at(1)), often(1), "what is held up costs nothing");
         count(2, at(1)).unwrap();
         count(1, at(2)).unwrap();
-        assert_eq!(count(1, at(2)), Err(Duration::from_secs(2)));
+        assert_eq!(count(1, at(2)), often(2));
         refusals.clear();
         count(1, at(2)).unwrap();
     }
@@ -110,6 +121,7 @@ mod tests {
             // Past the room that there is all count as one.
             let counted = refusals.count(Refused::Process(pid), at(0));
             assert_eq!(counted.is_ok(), pid < (PROGRAMS as i32) + OFTEN as i32, "{pid}");
+            assert!(counted.is_ok() || counted.is_err_and(|often| often.of_many), "{pid} did nothing often");
         }
         assert!(refusals.0.borrow().len() <= PROGRAMS + 1);
         // Those that were not refused for a while leave room.

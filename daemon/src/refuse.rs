@@ -3,6 +3,7 @@
 //! the names of programs and scripts, as [`words`] lets them be told.
 
 mod asker;
+mod crowd;
 mod words;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::worker::Lost;
 pub use asker::{
     Said, beyond, denied, in_a_loop, just_changed, kept_back, lacking, too_often, unasked, ungiven, why,
 };
+pub use crowd::{among_many, crowded};
 
 /// No session.
 pub fn locked(last: Option<LockReason>) -> Refusal<'static> {
@@ -73,6 +75,11 @@ pub fn unproven(pin: PinState) -> Refusal<'static> {
         }
     };
     Refusal::new(Code::Denied, format!("{ONLY_GRANTED}. Type: ctl unlock; {instead}"))
+}
+
+/// It takes a granted terminal, and its command takes no PIN.
+pub fn ungranted(_pin: PinState) -> Refusal<'static> {
+    Refusal::new(Code::Denied, format!("{ONLY_GRANTED}. Type: ctl unlock"))
 }
 
 /// No request of that number is remembered.

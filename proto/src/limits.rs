@@ -75,7 +75,7 @@ pub const HANDLES_PAGE: usize = 8;
 pub const HANDLE_BY: usize = 256;
 /// Questions to the person that are open at one time; all of them fit a frame.
 pub const QUESTIONS: usize = 4;
-/// Requests that wait for a person at one time, over all connections; the next is refused at once.
+/// Requests that wait for a person at one time, over all connections; the next is told to come back.
 pub const WAITING: usize = 64;
 /// Names of secrets in one question: all are shown. A request for more is refused at once.
 pub const ASKED: usize = 16;
@@ -83,7 +83,7 @@ pub const ASKED: usize = 16;
 pub const DEED: usize = 24;
 /// Why nothing speaks for whoever is asked about.
 pub const WHY: usize = 256;
-/// Requests of one connection that wait for a person.
+/// Requests of one program that wait for a person; its next is told to come back.
 pub const WAITING_OF_ONE: usize = 8;
 /// For how long a request waits for a person's answer at most, in seconds.
 pub const WAIT: u16 = 600;

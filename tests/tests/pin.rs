@@ -100,6 +100,8 @@ fn it_is_chosen_and_typed_where_nothing_was_unlocked() {
     world.set("db/a", "value a");
     let mut own = world.shell_at_terminal();
     // Without one nobody is asked for anything, the master password least of all.
+    own.run("ctl approvals --pin-fd 0");
+    assert!(own.expect("[2] ").contains("is a terminal"));
     own.run("ctl approvals");
     let told = own.expect("[4] ");
     assert!(told.contains("ctl pin set") && !told.contains("Master password: "), "{told}");
@@ -180,6 +182,17 @@ fn a_program_answers_its_own_question() {
     let line = format!("ctl run --pin-fd 3 --env A=db/a --env B=db/b -- sh -c 'echo $A, $B' 3<<<'{PIN}'");
     assert_eq!(apart(&world, &line).ok(), b"value a, value b\n");
 
+    // It is named where it is taken only.
+    assert!(apart(&world, "ctl approvals").refused(4).contains("--pin-fd"));
+    assert!(!apart(&world, "ctl policy allow --request 1").refused(4).contains("--pin-fd"));
+    // What it was read from leads nowhere then: the number is free for no file of the program's.
+    for (option, said) in [("pin-fd", PIN), ("password-fd", PASSWORD)] {
+        let line = format!(
+            "ctl run --{option} 0 --env A=db/a -- python3 -c \
+             'import os; print(open(\"/etc/hostname\").fileno(), os.readlink(\"/proc/self/fd/0\"))' <<<'{said}'"
+        );
+        assert_eq!(apart(&world, &line).ok(), b"3 /dev/null\n");
+    }
     apart(&world, "ctl get db/a --pin-fd 3 3</dev/null").refused(13);
     apart(&world, "ctl get db/a --pin-fd 9").refused(2);
     apart(&world, "ctl get db/a --pin-fd 3 --password-fd 4").refused(2);
@@ -329,6 +342,43 @@ fn it_is_guessed_five_times() {
     assert_eq!(world.unlock(PASSWORD, &["--renew"]).code, 0);
     by_pin(&world, &approve, PIN).ok();
     Told::of(asks.output()).served("value a");
+}
+
+#[test]
+fn whoever_guesses_stands_in_the_log() {
+    let world = stage();
+    let guess = format!("exec 3<<<'{WRONG}'; ctl approvals --pin-fd 3; exit $?");
+    let guessers = ["guesser-a.sh", "guesser-b.sh"].map(|name| world.file(name, &guess));
+    for guesser in &guessers {
+        let wrong = || world.program(Path::new("/bin/bash"), &[text(guesser)]).output().code == 7;
+        assert!(wait_until(wrong, Duration::from_secs(20)), "it was tried");
+    }
+    // Within one minute, and each on a line of its own.
+    let wrong = |record: &Value| record["event"] == "prove" && record["by"] == "wrong-pin";
+    let named: Vec<String> = world
+        .audit()
+        .into_iter()
+        .filter(wrong)
+        .map(|record| record["judged"]["script"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(named, guessers.each_ref().map(|guesser| text(guesser).to_owned()));
+}
+
+#[test]
+fn a_loop_keeps_nobody_from_the_prompt() {
+    let world = stage();
+    let program = world.file("editor.sh", "ctl approvals; exit $?");
+    for _ in 0..40 {
+        world.program(Path::new("/bin/bash"), &[text(&program)]).refused(4);
+    }
+    let often = |record: &Value| record["event"] == "questions" && record["by"] == "refused-too-often";
+    assert!(world.audit().iter().any(often), "control: it was counted");
+    // The same program, where a person sits.
+    let mut own = world.shell_at_terminal();
+    own.run(&format!("bash {}", text(&program)));
+    own.expect("Approval PIN (this terminal is not granted): ");
+    own.send_line(PIN);
+    own.expect("[0] ");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use glassdome_proto::{Glob, GlobError, span};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::cli::{Command, connect_for_values, connect_to_ask};
-use crate::descriptor::out_of_the_way;
+use crate::descriptor::{fill_standard, out_of_the_way};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::reference::Reference;
@@ -146,6 +146,7 @@ impl Command for Run {
         if let Some(script) = &script {
             fcntl_setfd(script.copy(), FdFlags::empty()).map_err(|error| Error::SealScript(error.into()))?;
         }
+        fill_standard().map_err(Error::ReadInput)?;
         // What is left of values in this address space goes with it.
         let error = process.exec();
         Err(failed(process.get_program(), error))

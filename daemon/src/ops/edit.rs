@@ -14,7 +14,7 @@ use glassdome_proto::policy as wire;
 use glassdome_proto::{Answer, Bytes, Code, List, Refusal, limits};
 use sha2::{Digest, Sha256};
 
-use super::policy::{Right, right, seal_rules, sealed, sent, unsendable, vault_of, warned};
+use super::policy::{Right, right_or, seal_rules, sealed, sent, unsendable, vault_of, warned};
 use super::typed_rule::{Files, is_typed, unseen};
 use super::{Asking, Turn, password};
 use crate::clock;
@@ -136,7 +136,7 @@ pub async fn seal(asking: Asking, password: LockedBytes) -> Result<Answer<'stati
 }
 
 async fn begin(asking: &Asking, proof: Option<LockedBytes>) -> Result<Arriving, Refusal<'static>> {
-    let (before, by_password) = match right(asking, Event::Rules, proof).await? {
+    let (before, by_password) = match right_or(asking, Event::Rules, proof, refuse::ungranted).await? {
         Right::Terminal(_) | Right::Proven(_) => {
             (asking.state.sealed_rules().iter().map(|rule| (**rule).clone()).collect(), false)
         }

@@ -58,7 +58,7 @@ pub use edit::Editing;
 pub use handle::beyond as beyond_handle;
 pub use many::Values;
 pub use picture::process as shown_process;
-pub use question::{answered, wait};
+pub use question::{answered, crowded, wait, whoever_asks};
 pub use read::Value;
 use turn::Turn;
 
@@ -124,6 +124,12 @@ impl Asking {
     pub async fn find_out(&self, body: &Body<'_>) -> Result<(), Refusal<'static>> {
         use wire_policy::Request;
         match body {
+            // Whoever guesses is to stand in the log, if it can be seen; a try that cannot be is one all the same.
+            Body::Session(session::Request::Prove { proof: Proof::Pin(_) }) => {
+                // What failed was recorded.
+                let _ = standing::find_out(&self.state, &self.peer, &self.stand).await;
+                Ok(())
+            }
             Body::Session(_) | Body::More(_) | Body::Settings(wire::Request::Set { .. }) => Ok(()),
             // The password speaks for it, and nothing that hangs may keep it from being heard.
             Body::Policy(

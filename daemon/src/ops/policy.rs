@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
+use glassdome_proto::pin::PinState;
 use glassdome_proto::policy as wire;
 use glassdome_proto::{Answer, Code, List, Refusal, Text, limits};
 use glassdome_vault::{Keys, Vault};
@@ -49,6 +50,16 @@ pub async fn right(
     event: Event,
     proof: Option<LockedBytes>,
 ) -> Result<Right, Refusal<'static>> {
+    right_or(asking, event, proof, refuse::unproven).await
+}
+
+/// As [`right`]; `lacking` is told where there is none of these.
+pub async fn right_or(
+    asking: &Asking,
+    event: Event,
+    proof: Option<LockedBytes>,
+    lacking: impl FnOnce(PinState) -> Refusal<'static>,
+) -> Result<Right, Refusal<'static>> {
     let right = match proof {
         Some(password) => Right::Password(password::verify(asking, event, password).await?),
         None if !asking.state.is_open(clock::now()) => {
@@ -60,10 +71,12 @@ pub async fn right(
             (None, Some(proven)) => Right::Proven(proven),
             (None, None) => {
                 let (_, asker) = asking.stand.now(&asking.state);
+                // Counted for the log. It is told the same each time: a person who can bring a proof must learn
+                // that one is wanted, whoever else ran the same program in a loop.
                 let often = gate::too_often(asking, Question::Sealed, &asker);
                 let word = if often.is_some() { gate::TOO_OFTEN } else { "policy" };
                 asking.record(event, Outcome::Denied, None, word)?;
-                return Err(often.unwrap_or_else(|| refuse::unproven(asking.state.pins().state())));
+                return Err(lacking(asking.state.pins().state()));
             }
         },
     };
@@ -94,7 +107,7 @@ pub async fn draft(asking: Asking, wanted: Wanted) -> Result<Answer<'static>, Re
     // What others asked for is told to a granted terminal.
     if wanted.request().is_some() {
         asking.find_out_again().await?;
-        right(&asking, Event::Questions, None).await?;
+        right_or(&asking, Event::Questions, None, refuse::ungranted).await?;
     }
     let wanted = of_request(&asking, wanted)?;
     let mut rule = make(state.looks_on_request(), state.owner(), wanted).await?;

@@ -26,6 +26,7 @@ use crate::gate;
 use crate::notify::Note;
 use crate::policy::{Asked, Clearance};
 use crate::questions::{Draft, Question, Reply, Unasked};
+use crate::refusals::Refused;
 use crate::refuse::{self, Said};
 use crate::standing;
 
@@ -106,6 +107,23 @@ pub async fn wait(
             }
         }
     }
+}
+
+/// A request for which there is no place to wait: records that, and gives what to tell it.
+///
+/// # Errors
+/// The refusal to send instead.
+pub fn crowded(asking: &Asking, pending: &Pending) -> Result<Refusal<'static>, Refusal<'static>> {
+    for name in names(&pending.asked) {
+        asking.record(pending.event, Outcome::Denied, name, "too-many-wait")?;
+    }
+    Ok(refuse::crowded(pending.asked.question()))
+}
+
+/// Whoever waits, as places to wait are counted.
+pub fn whoever_asks(asking: &Asking) -> Refused {
+    let (_, asker) = asking.stand.now(&asking.state);
+    Refused::of(&asker, asking.peer.evidence().kernel.pid)
 }
 
 /// The yes of whoever has shown that a person stands behind it, to the one request that is under way: for this

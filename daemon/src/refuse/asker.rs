@@ -193,7 +193,7 @@ pub fn why(asker: &Asker) -> String {
     missing(asker, "--secrets GLOB").why
 }
 
-fn what(question: Question<'_>) -> String {
+pub(super) fn what(question: Question<'_>) -> String {
     match question {
         Question::Secret(Action::Get, name) => shown_secret(name),
         Question::Secret(action, name) => format!("{} {}", action.name(), shown_secret(name)),

@@ -40,7 +40,7 @@ pub async fn serve(state: Rc<State>, listener: &Listener) -> io::Result<()> {
         outbox: Outbox::new(),
         large: Arc::new(Semaphore::new(limits::LARGE_IN_TRANSIT)),
         in_flight: Cell::new(0),
-        waiting: Cell::new(0),
+        waiting: Rc::default(),
         identifying: Arc::new(Semaphore::new(IDENTIFYING)),
     });
     let count = Rc::new(Cell::new(0));

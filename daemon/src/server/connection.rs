@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::accept::Seat;
 use super::handshake::{Failed, Met, meet};
+use super::places::Places;
 use super::tap;
 use super::wire::{Ended, Inbox, Outbox, Wire, closed, send_last};
 use crate::attest::{Peer, Unattested};
@@ -39,7 +40,7 @@ pub struct Shared {
     /// Requests in flight on all connections.
     pub in_flight: Cell<usize>,
     /// Requests that wait for a person, on all connections.
-    pub waiting: Cell<usize>,
+    pub waiting: Rc<Places>,
     /// Room for peers whose identity is being read.
     pub identifying: Arc<Semaphore>,
 }
@@ -128,8 +129,6 @@ pub(super) struct Connection {
     pub(super) shared: Rc<Shared>,
     wire: Rc<Wire>,
     in_flight: Cell<usize>,
-    /// Requests that wait for a person.
-    pub(super) waiting: Cell<usize>,
     /// Whether it has ended: nothing of it waits for a person any longer.
     pub(super) over: watch::Sender<bool>,
 }
@@ -157,8 +156,8 @@ impl Connection {
             editing: Rc::default(),
         };
         let over = watch::Sender::new(false);
-        let (in_flight, waiting) = (Cell::new(0), Cell::new(0));
-        (Rc::new(Self { asking, shared: shared.clone(), wire, in_flight, waiting, over }), inbox)
+        let in_flight = Cell::new(0);
+        (Rc::new(Self { asking, shared: shared.clone(), wire, in_flight, over }), inbox)
     }
 
     async fn serve(self: Rc<Self>, mut inbox: Inbox, shared: &Shared, kind: Kind) -> Ended {

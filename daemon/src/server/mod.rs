@@ -5,6 +5,7 @@ mod accept;
 mod connection;
 mod handshake;
 mod listen;
+mod places;
 mod tap;
 mod waiting;
 mod wire;

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use glassdome_proto::{Outcome, limits};
+use glassdome_proto::Outcome;
 
 use super::connection::Connection;
 use super::wire::Ended;
@@ -15,20 +15,18 @@ use crate::refuse;
 impl Connection {
     /// Does `pending` when a person has said yes, unless a lock comes or the peer goes. What waits for a
     /// person holds nothing that others need: it has room of its own, and where that is taken it is
-    /// refused at once.
+    /// sent away at once, for a while.
     pub(super) async fn ask(self: &Rc<Self>, id: u32, pending: Pending) -> Result<(), Ended> {
         match ops::answered(&self.asking, &pending) {
             Some(Ok(cleared)) => return self.go_on(id, pending.then, Some(cleared)).await,
             Some(Err(refusal)) => return self.finish(id, Err(refusal)).await,
             None => {}
         }
-        if self.shared.waiting.get() >= limits::WAITING || self.waiting.get() >= limits::WAITING_OF_ONE {
-            return self.go_on(id, pending.then, None).await;
-        }
+        let Some(place) = self.shared.waiting.take(ops::whoever_asks(&self.asking)) else {
+            let refusal = ops::crowded(&self.asking, &pending).unwrap_or_else(|unlogged| unlogged);
+            return self.finish(id, Err(refusal)).await;
+        };
         let connection = self.clone();
-        for count in [&self.waiting, &self.shared.waiting] {
-            count.set(count.get() + 1);
-        }
         let (mut locks, mut over) = (self.asking.state.locks(), self.over.subscribe());
         tokio::task::spawn_local(async move {
             let tell = async |question, left: Duration| {
@@ -42,9 +40,7 @@ impl Connection {
                 _ = over.wait_for(|over| *over) => Err(refuse::gone(connection.peer().evidence().kernel.pid)),
                 cleared = ops::wait(&connection.asking, &pending, tell) => cleared,
             };
-            for count in [&connection.waiting, &connection.shared.waiting] {
-                count.set(count.get() - 1);
-            }
+            drop(place);
             let went_on = match cleared {
                 Ok(cleared) => connection.go_on(id, pending.then, cleared).await,
                 Err(refusal) => connection.finish(id, Err(refusal)).await,
