@@ -29,6 +29,16 @@ pub(crate) fn inherited(number: u32) -> Result<OwnedFd, Error> {
     }
 }
 
+/// What a secret was read from goes on to no program that this one becomes.
+///
+/// # Errors
+/// [`Error::ReadInput`].
+pub(crate) fn keep_from_others(number: u32) -> Result<(), Error> {
+    let number =
+        i32::try_from(number).map_err(|_| Error::Usage(format!("descriptor {number} is not open")))?;
+    glassdome_sys::close_on_exec(number).map_err(Error::ReadInput)
+}
+
 /// The same descriptor by a number that is in nobody's way: shells and scripts use the low ones for
 /// themselves (`exec 3> log`), and Node.js keeps those below 17 from what it starts (libuv,
 /// `uv_disable_stdio_inheritance`). It closes on exec.

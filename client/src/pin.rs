@@ -8,7 +8,7 @@ use rustix::termios::isatty;
 use zeroize::Zeroizing;
 
 use crate::connection::Connection;
-use crate::descriptor::{Lines, inherited};
+use crate::descriptor::{Lines, inherited, keep_from_others};
 use crate::error::Error;
 use crate::password::ask_twice;
 use crate::terminal::Terminal;
@@ -33,7 +33,7 @@ impl Pin {
             return Err(Error::Usage(message));
         }
         let line = Lines(descriptor).next(WHAT, limits::PIN)?;
-        keep(number)?;
+        keep_from_others(number)?;
         Self::new(line.ok_or(Error::NoInput("the approval PIN is missing: the input is at its end"))?)
     }
 
@@ -61,16 +61,6 @@ impl Pin {
     }
 }
 
-/// What a secret was read from goes on to no program that this one becomes.
-///
-/// # Errors
-/// [`Error::ReadInput`].
-pub(crate) fn keep(number: u32) -> Result<(), Error> {
-    let number =
-        i32::try_from(number).map_err(|_| Error::Usage(format!("descriptor {number} is not open")))?;
-    glassdome_sys::close_on_exec(number).map_err(Error::ReadInput)
-}
-
 /// Shows the PIN that a person types for this connection; asks up to three times.
 ///
 /// # Errors
@@ -94,7 +84,7 @@ pub(crate) fn ask(connection: &mut Connection, terminal: &Terminal) -> Result<()
             return Err(error);
         };
         terminal.say(&format!("{message}. Next try in {} s.", wait.as_millis().div_ceil(1000)))?;
-        std::thread::sleep(wait);
+        terminal.pause(wait)?;
     }
     unreachable!("the last try returns")
 }

@@ -7,9 +7,10 @@ use glassdome_proto::pin::Proof;
 use glassdome_proto::{limits, span};
 
 use crate::connection::Connection;
+use crate::descriptor::keep_from_others;
 use crate::error::Error;
 use crate::password::{PasswordArgs, Source};
-use crate::pin::{self, Pin};
+use crate::pin::Pin;
 use crate::text::notice;
 
 /// For how long people are waited for who said nothing else.
@@ -85,7 +86,7 @@ impl WaitArgs {
         if let Some(number) = self.password_fd {
             let options = PasswordArgs { password_stdin: false, password_fd: Some(number) };
             let password = Source::open(&options)?.present("")?;
-            pin::keep(number)?;
+            keep_from_others(number)?;
             connection.prove(Proof::Password(password.wire()))?;
         }
         Ok(())

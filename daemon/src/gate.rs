@@ -12,12 +12,13 @@ use glassdome_proto::session::LockReason;
 use glassdome_proto::{Refusal, limits};
 use glassdome_vault::{Keys, PinVerifier};
 
+use crate::caller::Caller;
 use crate::clock::{self, Now};
 use crate::notify::Note;
 use crate::ops::Asking;
 use crate::policy::rule::Rule;
 use crate::policy::{self, Action, Asked, By, Question, Verdict};
-use crate::refusals::{Often, Refused};
+use crate::refusals::Often;
 use crate::refuse;
 use crate::standing::Asker;
 use crate::state::State;
@@ -142,9 +143,9 @@ pub const TOO_OFTEN: &str = "refused-too-often";
 pub fn too_often(asking: &Asking, question: Question<'_>, asker: &Asker) -> Option<Refusal<'static>> {
     let Asking { state, stand, peer, .. } = asking;
     let who = match stand.handle() {
-        Some(handle) => Refused::Handle(handle.id()),
+        Some(handle) => Caller::Handle(handle.id()),
         None if stand.now(state).0.grant.is_some() => return None,
-        None => Refused::of(asker, peer.evidence().kernel.pid),
+        None => Caller::of(asker, peer.evidence().kernel.pid),
     };
     let Often { wait, of_many } = state.refusals().count(who, clock::now().boot).err()?;
     Some(if of_many { refuse::among_many(question, wait) } else { refuse::in_a_loop(question, asker, wait) })

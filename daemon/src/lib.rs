@@ -32,6 +32,7 @@
 
 pub mod answers;
 pub mod attest;
+pub mod caller;
 pub mod canaries;
 pub mod clock;
 pub mod config;

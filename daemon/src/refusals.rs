@@ -11,43 +11,13 @@ use std::time::Duration;
 
 use glassdome_proto::{Per, Rate};
 
+use crate::caller::Caller;
 use crate::policy::rate::Bucket;
-use crate::standing::Asker;
 
 /// So many refusals are told as what they are, at once; then as many in a minute, evenly.
 pub const OFTEN: u32 = 30;
 /// Programs told apart; all further ones count as one.
 const PROGRAMS: usize = 256;
-
-/// Who was refused, as far as that can be told without looking at it again.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Refused {
-    /// A program, by its names and files.
-    Program {
-        /// Its name.
-        name: String,
-        /// Its executable.
-        exe: Option<String>,
-        /// The script that it runs.
-        script: Option<String>,
-    },
-    /// A process, where it runs whatever it is given, or nothing is known of it.
-    Process(i32),
-    /// Whoever has a handle.
-    Handle(u32),
-    /// One of the many past [`PROGRAMS`].
-    Another,
-}
-
-impl Refused {
-    /// Whoever is judged; `pid` connected.
-    pub fn of(asker: &Asker, pid: i32) -> Self {
-        if !asker.seen || asker.interpreter && asker.script.is_none() {
-            return Self::Process(if asker.pid > 0 { asker.pid } else { pid });
-        }
-        Self::Program { name: asker.name.clone(), exe: asker.exe.clone(), script: asker.script.clone() }
-    }
-}
 
 /// There were too many refusals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,24 +30,24 @@ pub struct Often {
 
 /// All of a session.
 #[derive(Debug, Default)]
-pub struct Refusals(RefCell<HashMap<Refused, Bucket>>);
+pub struct Refusals(RefCell<HashMap<Caller, Bucket>>);
 
 impl Refusals {
     /// Counts one.
     ///
     /// # Errors
     /// There were too many.
-    pub fn count(&self, who: Refused, now: Duration) -> Result<(), Often> {
+    pub fn count(&self, who: Caller, now: Duration) -> Result<(), Often> {
         let mut buckets = self.0.borrow_mut();
         let mut who = who;
         if buckets.len() >= PROGRAMS && !buckets.contains_key(&who) {
             buckets.retain(|_, bucket| !bucket.is_full(now));
             if buckets.len() >= PROGRAMS {
-                who = Refused::Another;
+                who = Caller::Another;
             }
         }
         let count = NonZeroU32::new(OFTEN).expect("it is not zero");
-        let of_many = who == Refused::Another;
+        let of_many = who == Caller::Another;
         let bucket = buckets.entry(who).or_insert(Bucket::full(Rate { count, per: Per::Minute }));
         *bucket = bucket.take(now).map_err(|wait| Often { wait, of_many })?;
         Ok(())
@@ -100,7 +70,7 @@ mod tests {
     #[test]
     fn a_loop_is_told_to_come_back_and_nobody_else_is() {
         let refusals = Refusals::default();
-        let count = |pid, now| refusals.count(Refused::Process(pid), now);
+        let count = |pid, now| refusals.count(Caller::Process(pid), now);
         for _ in 0..OFTEN {
             count(1, at(0)).unwrap();
         }
@@ -119,25 +89,13 @@ mod tests {
         let refusals = Refusals::default();
         for pid in 0..1000 {
             // Past the room that there is all count as one.
-            let counted = refusals.count(Refused::Process(pid), at(0));
+            let counted = refusals.count(Caller::Process(pid), at(0));
             assert_eq!(counted.is_ok(), pid < (PROGRAMS as i32) + OFTEN as i32, "{pid}");
             assert!(counted.is_ok() || counted.is_err_and(|often| often.of_many), "{pid} did nothing often");
         }
         assert!(refusals.0.borrow().len() <= PROGRAMS + 1);
         // Those that were not refused for a while leave room.
-        refusals.count(Refused::Process(2000), at(61)).unwrap();
+        refusals.count(Caller::Process(2000), at(61)).unwrap();
         assert!(refusals.0.borrow().len() <= 2, "{}", refusals.0.borrow().len());
-    }
-
-    #[test]
-    fn a_bare_interpreter_is_its_process() {
-        let python =
-            Asker { pid: 7, name: "python3".into(), seen: true, interpreter: true, ..Asker::default() };
-        assert_eq!(Refused::of(&python, 9), Refused::Process(7));
-        let script = Asker { script: Some("/s".into()), ..python };
-        let program = |asker: &Asker| matches!(Refused::of(asker, 9), Refused::Program { .. });
-        assert!(program(&script));
-        assert_eq!(Refused::of(&script, 9), Refused::of(&Asker { pid: 8, ..script }, 10));
-        assert_eq!(Refused::of(&Asker::default(), 9), Refused::Process(9));
     }
 }

@@ -35,6 +35,13 @@ pub enum Interpreter {
     Other,
 }
 
+impl Interpreter {
+    /// Whether its words tell which script it runs.
+    pub fn tells_script(self) -> bool {
+        !matches!(self, Self::Gdb | Self::Other)
+    }
+}
+
 /// The interpreter that an executable is, by the name of its file; as the kernel prints the path,
 /// that of a removed file too.
 pub fn known_interpreter(exe_path: &str) -> Option<Interpreter> {

@@ -11,7 +11,7 @@ use crate::attest::lineage::{self, Member};
 use crate::attest::program::{self, FileFacts, Interpreter, Unreadable, Want};
 use crate::attest::unit::Unit;
 use crate::looks::Looks;
-use crate::policy::rule::{Origin, Pinned, Rule};
+use crate::policy::rule::{self, Origin, Pinned, Rule};
 use crate::questions::Past;
 use crate::{clock, refuse};
 
@@ -193,7 +193,7 @@ pub async fn make(looks: &Looks, owner: u32, wanted: Wanted) -> Result<Rule, Ref
     let exe = Pinned { sha256: exe.sha256.filter(|_| exe.writable && pinned), path: exe.path };
     let script = script.map(|script| Pinned { path: script.path, sha256: script.sha256.filter(|_| pinned) });
     for path in [Some(&exe), script.as_ref()].into_iter().flatten().map(|file| &file.path) {
-        if path.len() > limits::PATH || path.contains(char::REPLACEMENT_CHARACTER) || path.contains('\0') {
+        if !rule::is_path(path) {
             return Err(refuse::usage("the path of the program or script is too long, or not UTF-8"));
         }
     }
@@ -245,7 +245,7 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
             };
             let exe = program::file(&exe, true, until).map_err(unreadable)?;
             let interpreter = program::known_interpreter(&exe.path);
-            if matches!(interpreter, None | Some(Interpreter::Gdb | Interpreter::Other)) {
+            if !interpreter.is_some_and(Interpreter::tells_script) {
                 let message = format!(
                     "{} is no interpreter whose words are known here: which script it runs could not be told later",
                     lineage::file_name(&exe.path)
@@ -271,9 +271,8 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
 /// # Errors
 /// The refusal to send: a bad name, or one that is taken.
 pub fn name(rule: &mut Rule, taken: impl Fn(&str) -> bool) -> Result<(), Refusal<'static>> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if !rule.id.is_empty() {
-        if rule.id.len() > limits::RULE_ID || !rule.id.chars().all(plain) {
+        if !rule::is_name(&rule.id) {
             let message = "the name of a rule is 1 to 64 letters, digits, '.', '_' and '-'";
             return Err(refuse::usage(message));
         }
@@ -287,7 +286,7 @@ pub fn name(rule: &mut Rule, taken: impl Fn(&str) -> bool) -> Result<(), Refusal
     let unit = rule.unit.as_ref().map(|unit| unit.name.as_str());
     let path = file.or(unit).unwrap_or(rule.decision.name());
     let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-    let stem: String = stem.chars().filter(|c| plain(*c)).take(48).collect();
+    let stem: String = stem.chars().filter(|c| rule::is_of_name(*c)).take(48).collect();
     let stem = if stem.is_empty() { "rule".to_owned() } else { stem };
     let mut candidates = (1..).map(|n| if n == 1 { stem.clone() } else { format!("{stem}-{n}") });
     rule.id = candidates.find(|id| !taken(id)).unwrap_or_else(|| unreachable!("numbers do not end"));

@@ -21,12 +21,12 @@ use super::policy::right;
 use super::{Asking, Pending};
 use crate::answers::{Answer as Remembered, Unremembered};
 use crate::attest::subject::Subject;
+use crate::caller::Caller;
 use crate::clock;
 use crate::gate;
 use crate::notify::Note;
 use crate::policy::{Asked, Clearance};
 use crate::questions::{Draft, Question, Reply, Unasked};
-use crate::refusals::Refused;
 use crate::refuse::{self, Said};
 use crate::standing;
 
@@ -121,9 +121,9 @@ pub fn crowded(asking: &Asking, pending: &Pending) -> Result<Refusal<'static>, R
 }
 
 /// Whoever waits, as places to wait are counted.
-pub fn whoever_asks(asking: &Asking) -> Refused {
+pub fn whoever_asks(asking: &Asking) -> Caller {
     let (_, asker) = asking.stand.now(&asking.state);
-    Refused::of(&asker, asking.peer.evidence().kernel.pid)
+    Caller::of(&asker, asking.peer.evidence().kernel.pid)
 }
 
 /// The yes of whoever has shown that a person stands behind it, to the one request that is under way: for this

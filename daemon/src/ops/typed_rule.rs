@@ -9,13 +9,12 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Instant;
 
-use glassdome_proto::limits;
 use glassdome_proto::policy::{Change, Decision};
 
 use crate::attest::program::{self, FileFacts, Interpreter, Unreadable};
 use crate::attest::unit::{self, Manager};
 use crate::policy::edit::{Edit, Unsound, Why};
-use crate::policy::rule::Pinned;
+use crate::policy::rule::{self, Pinned};
 use crate::policy::warn::Warning;
 
 /// Looks at files, each once.
@@ -44,7 +43,7 @@ impl Files {
             let interpreter = program::known_interpreter(&exe.path);
             match (interpreter, &edit.rule.script) {
                 (Some(_), None) if allows => return Err(unsound(Why::EveryProgram)),
-                (None | Some(Interpreter::Gdb | Interpreter::Other), Some(_)) => {
+                (interpreter, Some(_)) if !interpreter.is_some_and(Interpreter::tells_script) => {
                     return Err(unsound(Why::Interpreter));
                 }
                 _ => {}
@@ -102,11 +101,10 @@ impl Files {
     /// To the file itself, if links lead there.
     fn follow(&mut self, file: &mut Pinned) -> Result<(), Why> {
         let Ok(facts) = self.facts(&file.path) else { return Ok(()) };
-        let path = &facts.path;
-        if path.len() > limits::PATH || path.contains(char::REPLACEMENT_CHARACTER) || path.contains('\0') {
+        if !rule::is_path(&facts.path) {
             return Err(Why::Path);
         }
-        file.path = path.clone();
+        file.path = facts.path.clone();
         Ok(())
     }
 

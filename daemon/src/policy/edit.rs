@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use glassdome_proto::limits;
 pub use glassdome_proto::policy::Change;
 
-use super::rule::Rule;
+use super::rule::{self, Rule};
 use super::text::Typed;
 use super::warn::{self, Warning};
 
@@ -155,8 +155,7 @@ fn is_same(old: &Rule, typed: &Rule, is_new: bool) -> bool {
 }
 
 fn check(rule: &Rule) -> Result<(), Why> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if rule.id.is_empty() || rule.id.len() > limits::RULE_ID || !rule.id.chars().all(plain) {
+    if !rule::is_name(&rule.id) {
         return Err(Why::Name);
     }
     if !(1..=limits::RULE_GLOBS).contains(&rule.secrets.len()) {
@@ -169,7 +168,7 @@ fn check(rule: &Rule) -> Result<(), Why> {
         if rule.keeps_back() && file.sha256.is_some() {
             return Err(Why::Digest);
         }
-        if !file.path.starts_with('/') || file.path.contains('\0') || file.path.len() > limits::PATH {
+        if !rule::is_path(&file.path) {
             return Err(Why::Path);
         }
     }

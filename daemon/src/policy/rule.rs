@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use glassdome_proto::policy::{Action, Decision};
-use glassdome_proto::{Glob, Rate};
+use glassdome_proto::{Glob, Rate, limits};
 
 use crate::attest::lineage::Held;
 use crate::attest::unit::Unit;
@@ -98,6 +98,22 @@ impl Rule {
             Origin::Answer(id) => format!("answer:{id}"),
         }
     }
+}
+
+/// Whether a rule can be called so: 1 to [`limits::RULE_ID`] letters, digits, `.`, `_` and `-`.
+pub fn is_name(text: &str) -> bool {
+    (1..=limits::RULE_ID).contains(&text.len()) && text.chars().all(is_of_name)
+}
+
+/// Whether that may be in the name of a rule.
+pub fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-".contains(c)
+}
+
+/// Whether a rule can name a file so: absolute, of at most [`limits::PATH`] bytes, and as it is on the disk, where
+/// what is no UTF-8 was replaced.
+pub fn is_path(path: &str) -> bool {
+    path.starts_with('/') && path.len() <= limits::PATH && !path.contains(['\0', char::REPLACEMENT_CHARACTER])
 }
 
 #[cfg(test)]

@@ -7,22 +7,22 @@ use std::rc::Rc;
 
 use glassdome_proto::limits;
 
-use crate::refusals::Refused as Program;
+use crate::caller::Caller;
 
 /// Those that are taken, by whom.
 #[derive(Debug, Default)]
-pub struct Places(RefCell<HashMap<Program, usize>>);
+pub struct Places(RefCell<HashMap<Caller, usize>>);
 
 /// One of them, until it is dropped.
 #[derive(Debug)]
 pub struct Place {
     of: Rc<Places>,
-    by: Program,
+    by: Caller,
 }
 
 impl Places {
     /// Takes one, if there is one for this program.
-    pub fn take(self: &Rc<Self>, by: Program) -> Option<Place> {
+    pub fn take(self: &Rc<Self>, by: Caller) -> Option<Place> {
         let mut taken = self.0.borrow_mut();
         let own = taken.get(&by).copied().unwrap_or_default();
         if own >= limits::WAITING_OF_ONE || taken.values().sum::<usize>() >= limits::WAITING {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     fn take(places: &Rc<Places>, pid: i32, times: usize) -> Vec<Place> {
-        (0..times).map_while(|_| places.take(Program::Process(pid))).collect()
+        (0..times).map_while(|_| places.take(Caller::Process(pid))).collect()
     }
 
     #[test]
