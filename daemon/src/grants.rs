@@ -305,12 +305,13 @@ fn is_multiplexer(member: &Member) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attest::lineage::tests::begun;
     use std::process::{Child, Command};
 
     /// A child of this process, which plays the shell: a command that it ran.
     fn typed() -> (Child, Member) {
         let child = Command::new("sleep").arg("100").spawn().unwrap();
-        let member = Member::of(child.id().cast_signed()).unwrap();
+        let member = begun(child.id().cast_signed());
         (child, member)
     }
 
@@ -323,12 +324,9 @@ mod tests {
     fn run_by(command: &mut Command) -> (Child, Member) {
         let runner = command.spawn().unwrap();
         let children = format!("/proc/{0}/task/{0}/children", runner.id());
-        let executed = || {
-            let pid = std::fs::read_to_string(&children).unwrap().trim().parse().ok()?;
-            Some(Member::of(pid).unwrap()).filter(|member| !member.stat.forked)
-        };
-        let member = std::iter::repeat_with(executed).flatten().next().unwrap();
-        (runner, member)
+        let started = || std::fs::read_to_string(&children).unwrap().trim().parse().ok();
+        let pid = std::iter::repeat_with(started).find_map(|pid| pid).unwrap();
+        (runner, begun(pid))
     }
 
     fn end_both(mut runner: Child, grandchild: &Member) {

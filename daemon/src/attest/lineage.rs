@@ -190,21 +190,28 @@ pub fn file_name(path: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::process::{Child, Command, Stdio};
+
+    /// A process that has executed its program and waits in it. Before that it may have the program's file
+    /// and not yet its layout: starting one returns in between.
+    pub(crate) fn begun(pid: i32) -> Member {
+        let waits = || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('S')
+        };
+        let look = || Some(Member::of(pid).unwrap()).filter(|member| !member.stat.forked && waits());
+        std::iter::repeat_with(look).find_map(|member| member).unwrap()
+    }
 
     /// A program that starts `sleep` and stays: the sleeper, and the program.
     fn started_by(program: &Path) -> (Child, Member) {
         let child = Command::new(program).args(["100", "sleep", "100"]).stdin(Stdio::null()).spawn().unwrap();
         let children = format!("/proc/{0}/task/{0}/children", child.id());
-        // Until it has executed what it was forked for.
-        let started = || {
-            let pid = std::fs::read_to_string(&children).unwrap().trim().parse().ok()?;
-            Member::of(pid).ok().filter(|member| !member.stat.forked)
-        };
-        let sleeper = std::iter::repeat_with(started).find_map(|member| member).unwrap();
-        (child, sleeper)
+        let sleeper = || std::fs::read_to_string(&children).unwrap().trim().parse().ok();
+        let pid = std::iter::repeat_with(sleeper).find_map(|pid| pid).unwrap();
+        (child, begun(pid))
     }
 
     #[test]
@@ -236,7 +243,7 @@ mod tests {
     #[test]
     fn what_is_held_is_seen_to_end() {
         let mut child = Command::new("sleep").arg("100").spawn().unwrap();
-        let member = Member::of(child.id().cast_signed()).unwrap();
+        let member = begun(child.id().cast_signed());
         let held = Held::take(&member).unwrap();
         assert!(held.alive() && held.is(&member.stat));
         let seen = Duration::from_secs(5);

@@ -210,6 +210,7 @@ fn holds(pinned: &Pinned, file: &FileFacts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attest::lineage::tests::begun;
     use glassdome_proto::policy::Decision;
     use std::fs;
     use std::process::{Child, Command, Stdio};
@@ -287,7 +288,7 @@ mod tests {
         let rules = [rule(pinned(Path::new("/bin/sleep"), false), None)];
         let count = |program: &Path, rules: &[Arc<Rule>]| {
             let mut child = Command::new(program).arg("100").spawn().unwrap();
-            let member = Member::of(child.id().cast_signed()).unwrap();
+            let member = begun(child.id().cast_signed());
             let (found, _) = find(&member, None, None, rules, until());
             child.kill().unwrap();
             child.wait().unwrap();
@@ -311,7 +312,7 @@ mod tests {
         let bash = pinned(Path::new("/bin/bash"), false);
         let plain = rule(sleep.clone(), None);
         let mut child = Command::new("/bin/sleep").arg("100").spawn().unwrap();
-        let member = Member::of(child.id().cast_signed()).unwrap();
+        let member = begun(child.id().cast_signed());
         let exe = member.exe().unwrap();
         let all = [plain.clone(), rule(bash, None)];
         let (_, files) = find(&member, None, None, &all, until());

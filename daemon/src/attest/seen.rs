@@ -84,6 +84,7 @@ fn digested(mut program: Program, until: Instant) -> Program {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attest::lineage::tests::begun;
     use crate::attest::unit::Manager;
     use crate::policy::rule::Pinned;
     use std::time::Duration;
@@ -115,12 +116,7 @@ mod tests {
         let (fits, bytes, other) = (None, Some(Condition::ExeBytes), Some(Condition::Exe));
 
         let mut child = std::process::Command::new("/bin/sleep").arg("100").spawn().unwrap();
-        let member = loop {
-            let member = Member::of(child.id().cast_signed()).unwrap();
-            if member.exe().is_some_and(|exe| exe.ino == sleep.ino) {
-                break member;
-            }
-        };
+        let member = begun(child.id().cast_signed());
         let bare = FileFacts { sha256: None, ..sleep.clone() };
         let program = Some(Program { exe: bare.clone(), script: None, interpreter: None });
         let (there, nowhere) = (Seen::of(&member, unit, program.clone()), Seen::look(&member, None, until()));

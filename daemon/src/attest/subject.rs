@@ -91,6 +91,7 @@ impl Subject {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::attest::lineage::tests::begun;
     use std::io::{Read, Write};
     use std::process::{Child, Command, Stdio};
     use std::time::Duration;
@@ -119,8 +120,7 @@ pub(crate) mod tests {
             child.wait().unwrap();
         }
 
-        let mut shells: Vec<_> =
-            (0..2).map(|_| Command::new("/bin/bash").stdin(Stdio::piped()).spawn().unwrap()).collect();
+        let mut shells: Vec<_> = (0..2).map(|_| running("/bin/bash")).collect();
         let looked: Vec<Subject> =
             shells.iter().map(|child| look(child.id().cast_signed(), false).unwrap()).collect();
         assert!(looked[0].named_program().is_none());
@@ -138,9 +138,7 @@ pub(crate) mod tests {
         let client: i32 = std::iter::repeat_with(|| std::fs::read_to_string(&children).unwrap())
             .find_map(|pids| pids.trim().parse().ok())
             .unwrap();
-        while Member::of(client).unwrap().stat.forked {
-            std::thread::yield_now();
-        }
+        begun(client);
         let subject = look(client, true).unwrap();
         assert_eq!(subject.member.stat.pid, runner.id().cast_signed());
         rustix::process::kill_process(
