@@ -11,6 +11,9 @@ use directories::ProjectDirs;
 use glassdome_proto::socket::Place;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
+use zbus::OwnedObjectPath;
+
+use crate::watch::bus;
 
 /// Everything the daemon needs to know before it starts.
 #[derive(Debug)]
@@ -25,6 +28,18 @@ pub struct Config {
     pub socket: PathBuf,
     /// How much of what it does the daemon tells.
     pub level: LevelFilter,
+    /// What of the desktop is watched.
+    pub desktop: Desktop,
+}
+
+/// Where the desktop is, whose keyring a session ends with. Who can change these when the daemon starts can
+/// show it another (`SECURITY.md`).
+#[derive(Debug)]
+pub struct Desktop {
+    /// The socket of the session bus, if one can be named.
+    pub bus: Option<PathBuf>,
+    /// The collection of the keyring that is looked at; `None` for the default one.
+    pub keyring: Option<OwnedObjectPath>,
 }
 
 /// `config.toml`. Unknown keys are errors: a misspelt one must not be silently without effect.
@@ -32,6 +47,25 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 struct Text {
     log: Option<Level>,
+    keyring: Option<Collection>,
+}
+
+/// A collection, by its name in the keyring or its whole path there.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct Collection(OwnedObjectPath);
+
+impl TryFrom<String> for Collection {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let path = match name.starts_with('/') {
+            true => name,
+            false => format!("/org/freedesktop/secrets/collection/{name}"),
+        };
+        let path = OwnedObjectPath::try_from(path);
+        path.map(Self).map_err(|_| "keyring: a collection's name is letters, digits and _, or a whole path")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -79,12 +113,15 @@ impl Config {
         let dirs = ProjectDirs::from("", "", "glassdome").ok_or(ConfigError::NoHome)?;
         let state = dirs.state_dir().ok_or(ConfigError::NoHome)?;
         let text = read(&dirs.config_dir().join("config.toml"))?;
+        let named = env::var("DBUS_SESSION_BUS_ADDRESS").ok();
+        let bus = bus::socket(named.as_deref(), runtime_dir().as_deref());
         Ok(Self {
             vault: dirs.data_dir().join("vault"),
             audit: state.join("audit.jsonl"),
             log: state.join("daemon.log"),
             socket: socket(),
             level: text.level(),
+            desktop: Desktop { bus, keyring: text.keyring.map(|collection| collection.0) },
         })
     }
 }
@@ -111,15 +148,27 @@ fn read(path: &Path) -> Result<Text, ConfigError> {
     }
 }
 
+fn var(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Where systemd puts it, if it is there.
+fn run_user() -> Option<PathBuf> {
+    let path = PathBuf::from(format!("/run/user/{}", rustix::process::geteuid().as_raw()));
+    path.is_dir().then_some(path)
+}
+
+fn runtime_dir() -> Option<PathBuf> {
+    var("XDG_RUNTIME_DIR").or_else(run_user)
+}
+
 fn socket() -> PathBuf {
-    let var = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let uid = rustix::process::geteuid().as_raw();
-    let run_user = PathBuf::from(format!("/run/user/{uid}"));
-    let (named, runtime_dir) = (var("GLASSDOME_SOCKET"), var("XDG_RUNTIME_DIR"));
+    let (named, runtime_dir, run_user) = (var("GLASSDOME_SOCKET"), var("XDG_RUNTIME_DIR"), run_user());
     let path = Place {
         named: named.as_deref(),
         runtime_dir: runtime_dir.as_deref(),
-        run_user: run_user.is_dir().then_some(&run_user),
+        run_user: run_user.as_deref(),
         uid,
     }
     .socket();
@@ -135,7 +184,11 @@ mod tests {
     fn unknown_keys_and_words_are_errors() {
         assert_eq!(toml::from_str::<Text>("").unwrap(), Text::default());
         assert_eq!(toml::from_str::<Text>("log = \"debug\"").unwrap().log, Some(Level::Debug));
-        for bad in ["lgo = \"debug\"", "log = \"loud\"", "log = 3", "ceiling = \"8h\""] {
+        for (name, path) in [("login", "/org/freedesktop/secrets/collection/login"), ("/a/b", "/a/b")] {
+            let text = toml::from_str::<Text>(&format!("keyring = {name:?}")).unwrap();
+            assert_eq!(text.keyring.unwrap().0.as_str(), path);
+        }
+        for bad in ["lgo = \"debug\"", "log = \"loud\"", "log = 3", "ceiling = \"8h\"", "keyring = \"a b\""] {
             assert!(toml::from_str::<Text>(bad).is_err(), "{bad}");
         }
     }

@@ -23,7 +23,8 @@
 //! | [`ops`] | what each message does | the vault |
 //! | [`journal`] | the record | the log's file |
 //! | [`notify`] | what the person is told by a command of theirs | a socket to the helper that runs it |
-//! | [`watch`] | when a session must end although nobody asks | clocks, the disk |
+//! | [`keyring`] | whether what was seen of the OS keyring ends the session | nothing: pure |
+//! | [`watch`] | when a session must end although nobody asks | clocks, the disk, the session bus |
 //!
 //! Everything that holds a key runs on one thread. What waits for a disk, a peer or Argon2id runs on
 //! others, which never see the master key ([`worker`]); but for the one that makes a vault, which
@@ -36,11 +37,13 @@ pub mod caller;
 pub mod canaries;
 pub mod clock;
 pub mod config;
+pub mod found;
 pub mod gate;
 pub mod grants;
 pub mod handles;
 pub mod harden;
 pub mod journal;
+pub mod keyring;
 pub mod looks;
 pub mod machine;
 pub mod notify;

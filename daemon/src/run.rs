@@ -18,12 +18,13 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{LocalSet, spawn_local};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Desktop};
+use crate::found::Found;
 use crate::journal::{Entry, Journal, Who};
 use crate::notify::helper::Helper;
 use crate::options::{self, HELP, Options};
 use crate::server::{self, Listener, Unbindable};
-use crate::state::{Found, State};
+use crate::state::State;
 use crate::throttle::Backoff;
 use crate::worker::Worker;
 use crate::{attest, clock, harden, notify, refuse, watch};
@@ -156,7 +157,7 @@ fn run(options: Options, stamp: Option<Stamp>) -> Result<(), Error> {
     let helper = helper.inspect_err(|error| tracing::warn!("there will be no notifications: {error}")).ok();
     let state = Rc::new(State::new(find(&config, stamp, helper)?));
     // A task of its own: what is waited for here is polled again whenever any task runs.
-    let serving = async { spawn_local(serve(state.clone(), listener, diagnostics)).await };
+    let serving = async { spawn_local(serve(state.clone(), listener, config.desktop, diagnostics)).await };
     LocalSet::new().block_on(&runtime, serving).unwrap_or_else(|ended| resume_unwind(ended.into_panic()))?;
     state.journal().file().sync_data()?;
     // A peer that hangs whoever looks at it must not hang the end.
@@ -227,13 +228,19 @@ fn find(config: &Config, stamp: Option<Stamp>, helper: Option<Helper>) -> Result
     })
 }
 
-async fn serve(state: Rc<State>, listener: Listener, background: Option<File>) -> Result<(), Error> {
+async fn serve(
+    state: Rc<State>,
+    listener: Listener,
+    desktop: Desktop,
+    background: Option<File>,
+) -> Result<(), Error> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     note(&state, Event::Start);
     spawn_local(watch::clock::watch(state.clone()));
     spawn_local(watch::disk::watch(state.clone()));
+    spawn_local(watch::keyring::watch(state.clone(), desktop.bus, desktop.keyring));
     spawn_local(watch::vault::watch(state.clone()));
     let notifying = state.clone();
     spawn_local(async move { notifying.notifier().listen().await });

@@ -8,6 +8,7 @@ use glassdome_proto::span;
 use glassdome_vault::{Error, Keys, Vault};
 
 use crate::grants::Terminals;
+use crate::keyring::Heed;
 use crate::notify::Command;
 use crate::policy::rule::Rule;
 use crate::policy::text;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub terminals: Terminals,
     /// What tells the person that there is something to look at.
     pub notify: Option<Command>,
+    /// What a session has to do with the OS keyring.
+    pub keyring: Heed,
 }
 
 /// A setting's key, what it is without being set, what it does, and how its text is read.
@@ -40,7 +43,7 @@ pub struct Spec {
 }
 
 /// All settings.
-pub const ALL: [Spec; 5] = [
+pub const ALL: [Spec; 6] = [
     Spec {
         key: "ceiling",
         default: "8h",
@@ -100,6 +103,16 @@ pub const ALL: [Spec; 5] = [
             Some(())
         },
     },
+    Spec {
+        key: "keyring",
+        default: "lock",
+        about: "what the desktop's keyring has to say: off (nothing), lock (a session ends when the keyring locks \
+                or goes away) or require (and begins only while it is open)",
+        apply: |settings, text| {
+            settings.keyring = Heed::parse(text)?;
+            Some(())
+        },
+    },
 ];
 
 /// The setting of that key.
@@ -134,6 +147,7 @@ impl Default for Settings {
             memory: Level::Locked,
             terminals: Terminals::default(),
             notify: None,
+            keyring: Heed::default(),
         }
     }
 }

@@ -17,12 +17,13 @@ use crate::answers::Answers;
 use crate::attest::matching::Files;
 use crate::canaries::Canaries;
 use crate::clock::{self, Now};
+use crate::found::Found;
 use crate::grants::Grants;
 use crate::handles::Handles;
 use crate::journal::{Entry, Journal, Recorded, Who};
+use crate::keyring::{Heed, Keyring};
 use crate::looks::Looks;
 use crate::notify::Notifier;
-use crate::notify::helper::Helper;
 use crate::pins::Pins;
 use crate::policy::rate::Rates;
 use crate::policy::rule::{Origin, Rule};
@@ -67,6 +68,7 @@ pub struct State {
     pins: Pins,
     refusals: Refusals,
     notifier: Notifier,
+    keyring: Keyring,
     canaries: RefCell<Canaries>,
     generation: watch::Sender<u64>,
     looks: Looks,
@@ -91,31 +93,6 @@ struct Panic {
     since: Duration,
     /// Whether the next run of the daemon finds it too.
     on_disk: bool,
-}
-
-/// What the daemon found when it started.
-#[derive(Debug)]
-pub struct Found {
-    /// Whom it serves.
-    pub owner: u32,
-    /// The group that it was installed with.
-    pub stamp: Option<u32>,
-    /// How well memory can be protected; `None` if not at all.
-    pub memory: Option<Level>,
-    /// The vault, if there is one.
-    pub vault: Option<Vault>,
-    /// Where it is, or will be.
-    pub vault_path: PathBuf,
-    /// The open log.
-    pub journal: Journal,
-    /// The thread for the disk.
-    pub store: Worker,
-    /// Attempts at the password before this run.
-    pub backoff: Backoff,
-    /// Since when no session is opened, by the wall clock; `None` if one may be.
-    pub panic: Option<Duration>,
-    /// Who runs the notification command.
-    pub helper: Option<Helper>,
 }
 
 impl State {
@@ -146,6 +123,7 @@ impl State {
             pins: Pins::default(),
             refusals: Refusals::default(),
             notifier: Notifier::new(found.helper),
+            keyring: Keyring::default(),
             canaries: RefCell::default(),
             generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
@@ -189,8 +167,9 @@ impl State {
     }
 
     /// Begins a session, or begins it anew.
-    pub fn open(&self, key: Keys, limits: Limits, now: Now) {
+    pub fn open(&self, key: Keys, limits: Limits, heed: Heed, now: Now) {
         self.step(Input::Open { key, limits }, now);
+        self.keyring.begin(heed);
         self.opened.notify_one();
     }
 
@@ -232,6 +211,7 @@ impl State {
             self.pins.replace(None);
             self.refusals.clear();
             self.notifier.set_command(None);
+            self.keyring.end();
             self.set_canaries(Canaries::default());
             self.set_rules(Vec::new());
             tracing::info!("locked: {}", reason.describe());
@@ -376,6 +356,11 @@ impl State {
     /// What tells the person that there is something to look at.
     pub fn notifier(&self) -> &Notifier {
         &self.notifier
+    }
+
+    /// The OS keyring, as far as it is seen.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// The approval PIN, of an open session.

@@ -223,7 +223,7 @@ impl LockReason {
             Self::Requested => "you locked it",
             Self::Expired => "its time was over",
             Self::Idle => "it was not used",
-            Self::KeyringLocked => "the keyring locked",
+            Self::KeyringLocked => "the keyring locked or went away",
             Self::ScreenLocked => "the screen locked",
             Self::Suspend => "the machine slept or the daemon was stopped",
             Self::Logout => "you logged out",
@@ -287,11 +287,23 @@ impl VaultState {
     }
 }
 
-/// The OS keyring, as far as this daemon watches it.
+/// The OS keyring, as it was seen last: the Secret Service on the session bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Keyring {
-    /// This daemon does not watch a keyring.
+    /// This daemon has not looked yet.
     Unwatched,
+    /// There is no session bus, or it does not answer.
+    NoBus,
+    /// The bus has no keyring.
+    NoKeyring,
+    /// The keyring has no default collection, or not the one that is named.
+    NoCollection,
+    /// The keyring does not answer.
+    Silent,
+    /// Locked.
+    Locked,
+    /// Open.
+    Unlocked,
 }
 
 impl Keyring {
@@ -299,6 +311,12 @@ impl Keyring {
     pub fn name(self) -> &'static str {
         match self {
             Self::Unwatched => "unwatched",
+            Self::NoBus => "no-bus",
+            Self::NoKeyring => "no-keyring",
+            Self::NoCollection => "no-collection",
+            Self::Silent => "silent",
+            Self::Locked => "locked",
+            Self::Unlocked => "unlocked",
         }
     }
 }

@@ -155,7 +155,15 @@ fn numbers_on_the_wire_stay() {
     ]);
     numbered(&[Memory::None, Memory::Locked, Memory::Secret]);
     numbered(&[VaultState::Absent, VaultState::Present, VaultState::Damaged]);
-    numbered(&[Keyring::Unwatched]);
+    numbered(&[
+        Keyring::Unwatched,
+        Keyring::NoBus,
+        Keyring::NoKeyring,
+        Keyring::NoCollection,
+        Keyring::Silent,
+        Keyring::Locked,
+        Keyring::Unlocked,
+    ]);
     numbered(&[Level::On, Level::Degraded, Level::Off]);
     numbered(&[PinState::Unknown, PinState::Unset, PinState::Set, PinState::Spent]);
     numbered(&[

@@ -26,6 +26,7 @@ CODES = ["error", "usage", "locked", "denied", "not-found", "wrong-password", "t
 LOCK_REASONS = ["requested", "expired", "idle", "keyring-locked", "screen-locked", "suspend", "logout",
                 "canary", "shutdown", "unlogged", "panic"]
 MEMORY = ["none", "locked", "secret"]
+KEYRING = ["unwatched", "no-bus", "no-keyring", "no-collection", "silent", "locked", "unlocked"]
 VAULT = ["absent", "present", "damaged"]
 
 
@@ -213,7 +214,7 @@ class Connection:
         status["last_lock"] = reader.option(lambda: LOCK_REASONS[reader.varint()])
         status |= {"pid": reader.varint(), "version": reader.text()}
         status |= {"memory": MEMORY[reader.varint()], "vault": VAULT[reader.varint()]}
-        status["keyring"] = ["unwatched"][reader.varint()]
+        status["keyring"] = KEYRING[reader.varint()]
         reader.end()
         return status
 

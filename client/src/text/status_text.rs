@@ -107,7 +107,13 @@ fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
         Memory::None => style.bad("unprotected: no session can be opened. See: ctl doctor"),
     };
     let keyring = match status.keyring {
-        Keyring::Unwatched => style.faint("not watched"),
+        Keyring::Unwatched => style.faint("not looked at yet"),
+        Keyring::NoBus => style.faint("none: no session bus"),
+        Keyring::NoKeyring => style.faint("none on the session bus"),
+        Keyring::NoCollection => style.faint("none: no such collection"),
+        Keyring::Silent => style.bad("does not answer"),
+        Keyring::Locked => style.bad("locked"),
+        Keyring::Unlocked => "open".to_owned(),
     };
     let daemon = format!("process {}, version {}", status.pid, printable(&status.version));
     let parts = [("vault", vault), ("daemon", daemon), ("memory", memory), ("keyring", keyring)];

@@ -6,6 +6,7 @@ use glassdome_proto::pin::PinState;
 use glassdome_proto::session::{self, Level, Protection};
 use glassdome_proto::{Answer, List, Text, limits};
 
+use crate::keyring::Heed;
 use crate::state::State;
 use crate::{clock, harden, machine, notify};
 
@@ -40,8 +41,9 @@ pub fn doctor(state: &State) -> Answer<'static> {
             Level::Degraded,
             "written before each answer, but not sealed: a program of yours can edit the file unseen",
         ),
+        keyring(state.keyring().state(), state.keyring().heed()),
         line(
-            "keyring, sleep, screen, logout",
+            "sleep, screen, logout",
             Level::Off,
             "not watched: the session ends by time, idle limit, a stopped clock, or ctl lock",
         ),
@@ -158,6 +160,37 @@ fn pin(state: Option<PinState>) -> Protection<'static> {
              was is in the audit log",
         ),
     }
+}
+
+fn keyring(seen: session::Keyring, heed: Option<Heed>) -> Protection<'static> {
+    use session::Keyring;
+    let what = "keyring";
+    if heed == Some(Heed::Off) {
+        return line(what, Level::Off, "nothing ends with it. Change it: ctl settings set keyring lock");
+    }
+    let (level, why) = match seen {
+        Keyring::Unlocked => (Level::On, "open: a session ends at once when it locks or goes away"),
+        Keyring::Locked => (
+            Level::Degraded,
+            "locked: no session ends with it until it is opened. To open none meanwhile: ctl settings set keyring \
+             require",
+        ),
+        Keyring::Unwatched => (Level::Off, "not looked at yet"),
+        Keyring::NoBus => (
+            Level::Off,
+            "there is no session bus where the daemon was started ($DBUS_SESSION_BUS_ADDRESS, or bus in \
+             $XDG_RUNTIME_DIR): nothing ends with a keyring",
+        ),
+        Keyring::NoKeyring => (Level::Off, "no keyring runs on the session bus: nothing ends with it"),
+        Keyring::NoCollection => (
+            Level::Off,
+            "the keyring has no default collection, or not the one that config.toml names: nothing ends with it",
+        ),
+        Keyring::Silent => {
+            (Level::Degraded, "the keyring does not answer: no session ends with it until it does")
+        }
+    };
+    line(what, level, why)
 }
 
 fn phishing(stamped: bool) -> Protection<'static> {

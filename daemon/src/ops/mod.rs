@@ -15,6 +15,7 @@ mod doctor;
 mod edit;
 mod explain;
 mod handle;
+mod keyring;
 mod many;
 mod new_rule;
 mod panic;

@@ -2,7 +2,7 @@
 //! nothing secret, counts nothing while locked, and keeps no session alive.
 
 use glassdome_lockmem::Level;
-use glassdome_proto::session::{self, Keyring, Memory, Status};
+use glassdome_proto::session::{self, Memory, Status};
 use glassdome_proto::{Answer, Text};
 
 use crate::clock;
@@ -32,7 +32,7 @@ pub fn status(state: &State) -> Answer<'static> {
         version: Text::cut(env!("CARGO_PKG_VERSION")),
         memory: memory(state.memory()),
         vault: state.vault_state(),
-        keyring: Keyring::Unwatched,
+        keyring: state.keyring().state(),
     }))
 }
 

@@ -11,6 +11,7 @@ use glassdome_proto::{Answer, Code, Refusal};
 use glassdome_vault::{Error, Keys, PinVerifier, Vault, kdf};
 use tokio::sync::OwnedMutexGuard;
 
+use super::keyring::Before;
 use super::{Asking, panic, password};
 use crate::attest::lineage::Member;
 use crate::canaries::Canaries;
@@ -45,6 +46,7 @@ pub async fn create(
     password::from_ours(&asking, Event::Create)?;
     password::outside_panic(&asking, Event::Create)?;
     let locks = state.locks();
+    let before = Before::of(state);
     let turn = state.guessing.clone().lock_owned().await;
     if state.vault().is_some() {
         return Err(Refusal::new(Code::Conflict, "there is a vault already. Unlock: glassdome_start"));
@@ -57,7 +59,7 @@ pub async fn create(
     if locks.has_changed().unwrap_or(true) {
         return Err(refuse::lock_came());
     }
-    begin(&asking, &vault, keys, lifetime).await
+    begin(&asking, &vault, keys, lifetime, before).await
 }
 
 async fn make(
@@ -89,6 +91,7 @@ pub async fn unlock(
     lifetime: Lifetime,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let event = if mode == Mode::EndPanic { Event::EndPanic } else { Event::Unlock };
+    let before = Before::of(&asking.state);
     let keys = password::verify(&asking, event, password).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     if mode == Mode::EndPanic {
@@ -101,7 +104,7 @@ pub async fn unlock(
         grant(&asking, &settings, shell)?;
         return opened(&asking, false);
     }
-    begin(&asking, &vault, keys, lifetime).await
+    begin(&asking, &vault, keys, lifetime, before).await
 }
 
 async fn begin(
@@ -109,12 +112,14 @@ async fn begin(
     vault: &Vault,
     keys: Keys,
     lifetime: Lifetime,
+    before: Before,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let settings = Settings::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
     if keys.level() < settings.memory {
         asking.record(Event::Unlock, Outcome::Denied, None, "memory")?;
         return Err(below_minimum(keys.level(), settings.memory));
     }
+    before.allows(asking, settings.keyring).await?;
     asking.record(Event::Unlock, Outcome::Allowed, None, "master-password")?;
     let seconds = |s: Option<u32>| s.map(|s| Duration::from_secs(s.into()));
     if Some(keys.level()) < asking.state.memory() {
@@ -129,7 +134,8 @@ async fn begin(
     let Sealed { settings, rules, canaries, pin } =
         Sealed::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
-    asking.state.open(keys, limits, clock::now());
+    before.stands(asking, settings.keyring)?;
+    asking.state.open(keys, limits, settings.keyring, clock::now());
     asking.state.set_canaries(canaries);
     asking.state.pins().replace(pin);
     asking.state.notifier().set_command(settings.notify.clone());

@@ -2,8 +2,10 @@
 //! tells [`State`](crate::state::State) that the session must end, keeps the log on disk, or the vault
 //! settled.
 
+pub mod bus;
 pub mod clock;
 pub mod disk;
 pub mod integrity;
+pub mod keyring;
 pub mod socket;
 pub mod vault;

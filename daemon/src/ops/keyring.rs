@@ -1,0 +1,74 @@
+//! What the OS keyring has to say when a session is to begin: a sealed setting may want it open, and one that
+//! locks while the password is being tried wins.
+
+use std::time::Duration;
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_proto::session::Keyring;
+use glassdome_proto::{Code, Refusal};
+use tokio::time::timeout;
+
+use super::Asking;
+use crate::keyring::Heed;
+use crate::refuse;
+use crate::state::State;
+
+/// A daemon that has just started may not have looked yet: whoever wants the keyring open waits so long.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+
+/// How it stood when the password came.
+#[derive(Debug, Clone, Copy)]
+pub struct Before {
+    falls: u64,
+}
+
+impl Before {
+    /// As it stands now. Asks for a look, which is made while the password is tried.
+    pub fn of(state: &State) -> Self {
+        state.keyring().ask();
+        Self { falls: state.keyring().falls() }
+    }
+
+    /// Whether a session may begin, as far as the keyring is concerned.
+    ///
+    /// # Errors
+    /// The refusal, which is recorded.
+    pub async fn allows(self, asking: &Asking, heed: Heed) -> Result<(), Refusal<'static>> {
+        let keyring = asking.state.keyring();
+        if heed == Heed::Require {
+            // Still not looked at is as good as not open.
+            let _ = timeout(FIRST_LOOK, keyring.looked()).await;
+            let seen = keyring.state();
+            if seen != Keyring::Unlocked {
+                asking.record(Event::Unlock, Outcome::Denied, None, "keyring")?;
+                return Err(not_open(seen));
+            }
+        }
+        self.stands(asking, heed)
+    }
+
+    /// Whether no lock of the keyring has overtaken the password.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn stands(self, asking: &Asking, heed: Heed) -> Result<(), Refusal<'static>> {
+        match asking.state.keyring().falls() == self.falls || heed == Heed::Off {
+            true => Ok(()),
+            false => Err(refuse::lock_came()),
+        }
+    }
+}
+
+fn not_open(seen: Keyring) -> Refusal<'static> {
+    let seen = match seen {
+        Keyring::Locked => "the keyring is locked",
+        Keyring::NoBus => "there is no session bus where the daemon was started, and so no keyring",
+        Keyring::NoKeyring => "no keyring runs on the session bus",
+        Keyring::NoCollection => "the keyring has no such collection",
+        Keyring::Silent => "the keyring does not answer",
+        Keyring::Unwatched | Keyring::Unlocked => "the keyring was not seen yet",
+    };
+    let mend = "and the sealed setting 'keyring' requires it. Unlock the keyring, then: glassdome_start; or: ctl \
+                settings set keyring lock";
+    Refusal::new(Code::Locked, format!("locked: {seen}, {mend}"))
+}
