@@ -24,17 +24,38 @@ impl Connection {
     /// [`Error::Refused`] as `Locked` or `NoVault` when there is none; as [`Connection::call`].
     pub fn require_session(&mut self) -> Result<(), Error> {
         let status = self.status()?;
-        let (code, message) = match (status.state, status.vault) {
-            (State::Unlocked { .. }, _) => return Ok(()),
-            (State::Locked, VaultState::Absent) => {
-                (Code::NoVault, "there is no vault yet. Create one: glassdome_start".to_owned())
-            }
-            (State::Locked, _) => {
-                let why = status.last_lock.map_or("no session yet", LockReason::describe);
-                let mend = status.last_lock.unwrap_or(LockReason::Requested).mend();
-                (Code::Locked, format!("locked: {why}. {mend}"))
-            }
-        };
-        Err(Error::Refused { code, message, retry_after: None })
+        match (status.state, status.vault) {
+            (State::Unlocked { .. }, _) => Ok(()),
+            (State::Locked, VaultState::Absent) => Err(no_vault()),
+            (State::Locked, _) => Err(locked(status.last_lock)),
+        }
     }
+
+    /// Makes sure that there is a vault, and that passwords are taken, before a person is asked for one that
+    /// needs no session.
+    ///
+    /// # Errors
+    /// As [`Connection::require_session`], `Locked` in a panic only.
+    pub fn require_vault(&mut self) -> Result<(), Error> {
+        let status = self.status()?;
+        match (status.vault, status.last_lock) {
+            (VaultState::Absent, _) => Err(no_vault()),
+            (_, panic @ Some(LockReason::Panic)) => Err(locked(panic)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn no_vault() -> Error {
+    refused(Code::NoVault, "there is no vault yet. Create one: glassdome_start".to_owned())
+}
+
+fn locked(last: Option<LockReason>) -> Error {
+    let why = last.map_or("no session yet", LockReason::describe);
+    let mend = last.unwrap_or(LockReason::Requested).mend();
+    refused(Code::Locked, format!("locked: {why}. {mend}"))
+}
+
+fn refused(code: Code, message: String) -> Error {
+    Error::Refused { code, message, retry_after: None }
 }

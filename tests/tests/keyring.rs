@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use askers::{recorded, with_password};
-use desktop::{Bus, Keyring, SOON, keyring_call, spring_the_service, spring_the_traps, sprung};
+use desktop::{Bus, Keyring, SOON, keyring_call, spring_the_prompter, spring_the_service, sprung};
 use glassdome_tests::{PASSWORD, User, World, wait_until};
 use rustix::process::Signal;
 
@@ -99,7 +99,7 @@ fn a_keyring_that_locks_ends_the_session_and_opens_none_again() {
     ends(&world);
 
     assert_eq!(sprung(&world), "", "nothing prompted, and nothing was started");
-    spring_the_traps(&world);
+    spring_the_prompter(&world);
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn set(key: &str, value: &str, password: &PasswordArgs) -> Result<Exit, Error> {
     let value = Value::new(value.to_owned()).ok_or(too_long("a setting", limits::SETTING_VALUE))?;
     let mut connection = connect()?;
     // Greets the daemon before anybody is asked; see `unlock`.
-    connection.require_session()?;
+    connection.require_vault()?;
     with_password(&mut Source::open(password)?, |password| {
         let request = Request::Set { password, key: key.clone(), value: value.clone() };
         match connection.call(Body::Settings(request))? {

@@ -159,22 +159,22 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     all.extend(pins.map(|(detail, answer)| (detail, Outcome::Ok(Answer::Session(answer)))));
     let bound = policy::Answer::Handle { id: 304, unit: Some(text("shop-api.service")) };
     all.push(("in a unit", Outcome::Ok(Answer::Policy(bound))));
+    let keyring = Status {
+        keyring: Keyring::Unlocked,
+        ..status(State::Locked, Some(LockReason::KeyringLocked), Memory::Secret, VaultState::Present)
+    };
+    all.push(("of a keyring", Outcome::Ok(Answer::Session(session::Answer::Status(keyring)))));
     all
+}
+
+fn status(state: State, last_lock: Option<LockReason>, memory: Memory, vault: VaultState) -> Status<'static> {
+    let keyring = Keyring::Unwatched;
+    Status { state, last_lock, pid: 4711, version: text("0.1.0"), memory, vault, keyring }
 }
 
 fn session_answers() -> Vec<(&'static str, Answer<'static>)> {
     use session::Answer as Session;
-    let status = |state, last_lock, memory, vault| {
-        Session::Status(Status {
-            state,
-            last_lock,
-            pid: 4711,
-            version: text("0.1.0"),
-            memory,
-            vault,
-            keyring: Keyring::Unwatched,
-        })
-    };
+    let status = |state, last_lock, memory, vault| Session::Status(status(state, last_lock, memory, vault));
     let open = State::Unlocked { expires_at: THEN + 28_800, left_s: 28_800, secrets: 14 };
     let protections = vec![
         Protection { what: text("memory"), level: Level::On, why: text("memfd_secret") },

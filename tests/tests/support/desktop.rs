@@ -143,11 +143,13 @@ impl Keyring {
     }
 }
 
-/// Makes the keyring show a prompt, and the bus start a keyring: what no daemon of ours may do.
-pub fn spring_the_traps(world: &World) {
-    let unlock = keyring_call(world, ROOT, &format!("{SERVICE}.Unlock"), &[&format!("['{LOGIN}']")]);
-    let prompt = unlock.split('\'').find(|part| part.contains("/prompt/")).unwrap().to_owned();
-    keyring_call(world, &prompt, "org.freedesktop.Secret.Prompt.Prompt", &[""]);
+/// Makes the keyring, which is locked, show a prompt, as whoever stores something does: what no daemon of ours
+/// may do.
+pub fn spring_the_prompter(world: &World) {
+    let address = format!("unix:path={}", text(&world.runtime().join("bus")));
+    let store = ["store", "--label", "trap", "is", "trap"];
+    let storing = world.program(Path::new("/usr/bin/secret-tool"), &store);
+    let _storing = storing.env("DBUS_SESSION_BUS_ADDRESS", address).stdin("value").start();
     assert!(wait_until(|| sprung(world).contains(PROMPTER), SOON), "the prompter's trap works");
 }
 
