@@ -254,6 +254,7 @@ fn settings_completions_and_doctor() {
             ("memory", "locked", true),
             ("terminals", "own", true),
             ("notify", "off", true),
+            ("keyring", "lock", true),
         ]
         .map(|(key, value, default)| (key.to_owned(), value.to_owned(), default))
         .to_vec()
@@ -267,7 +268,7 @@ fn settings_completions_and_doctor() {
     set("idle", "soon", PASSWORD).refused(2);
     set("ceiling", "9h", PASSWORD).refused(2);
     let line = set("screen", "lock", PASSWORD).refused(2);
-    assert!(line.contains("ceiling, idle, memory, terminals, notify"), "{line}");
+    assert!(line.contains("ceiling, idle, memory, terminals, notify, keyring"), "{line}");
     set("idle", "off", "wrong").refused(7);
     assert_eq!(settings(&world), expected("30m", false), "what was refused changed nothing");
 
