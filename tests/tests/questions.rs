@@ -4,6 +4,8 @@
 
 #[path = "support/askers.rs"]
 mod askers;
+#[path = "support/open_questions.rs"]
+mod open_questions;
 #[path = "support/scripts.rs"]
 mod scripts;
 
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use askers::{Staying, Told, allow, asker, asking, recorded, runner, told, with_password};
 use glassdome_tests::{Started, World, text, wait_until};
-use serde_json::Value;
+use open_questions::{open, question};
 
 /// Longer than any answer here takes, shorter than the tests' own patience.
 const LONG: &str = "40s";
@@ -25,28 +27,6 @@ fn stage() -> World {
         world.set(name, value);
     }
     world
-}
-
-/// The open questions, once there are so many.
-#[track_caller]
-fn open(world: &World, count: usize) -> Vec<Value> {
-    let mut questions = Vec::new();
-    let there = wait_until(
-        || {
-            let shown = world.ctl(&["approvals", "--json"]).text();
-            questions = serde_json::from_str(&shown).unwrap();
-            questions.len() == count
-        },
-        Duration::from_secs(20),
-    );
-    assert!(there, "{count} questions: {questions:#?}");
-    questions
-}
-
-/// The number of the only open question.
-#[track_caller]
-fn question(world: &World) -> String {
-    open(world, 1)[0]["id"].to_string()
 }
 
 /// Starts the script, which asks by `ctl` for `name` and waits.

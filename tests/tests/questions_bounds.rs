@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "support/askers.rs"]
 mod askers;
+#[path = "support/open_questions.rs"]
+mod open_questions;
 #[path = "support/scripts.rs"]
 mod scripts;
 
@@ -12,22 +14,8 @@ use std::time::Duration;
 
 use askers::recorded;
 use glassdome_tests::{Started, World, text, wait_until};
+use open_questions::{open, question};
 use serde_json::Value;
-
-/// The only open question.
-#[track_caller]
-fn question(world: &World) -> Value {
-    let mut questions = Vec::new();
-    let there = wait_until(
-        || {
-            questions = serde_json::from_str(&world.ctl(&["approvals", "--json"]).text()).unwrap();
-            questions.len() == 1
-        },
-        Duration::from_secs(20),
-    );
-    assert!(there, "one question: {questions:#?}");
-    questions.remove(0)
-}
 
 fn asked(world: &World) -> usize {
     world.audit().iter().filter(|record| record["event"] == "ask").count()
@@ -51,7 +39,7 @@ fn a_process_that_hides_itself_is_allowed_once_and_not_beyond() {
     world.set("db/a", "value a");
     // PR_SET_DUMPABLE, SUID_DUMP_DISABLE
     let hidden = twice(&world, "hidden.py", "assert ctypes.CDLL(None).prctl(4, 0, 0, 0, 0) == 0");
-    let shown = question(&world);
+    let shown = open(&world, 1).remove(0);
     assert_eq!((&shown["holdable"], &shown["rememberable"]), (&false.into(), &false.into()), "{shown:#}");
     let id = shown["id"].to_string();
     for scope in ["process", "session", "15m"] {
@@ -65,7 +53,7 @@ fn a_process_that_hides_itself_is_allowed_once_and_not_beyond() {
 
     // Control: one that does not hide can be allowed further.
     let plain = twice(&world, "plain.py", "");
-    let id = question(&world)["id"].to_string();
+    let id = question(&world);
     world.ctl(&["approve", &id, "--for", "process", "--yes"]).ok();
     assert_eq!(String::from_utf8(plain.output().stdout).unwrap(), "0 value a\n0 value a\n");
 }
@@ -83,10 +71,10 @@ fn a_listing_of_many_pages_is_asked_about_once() {
             &[text(&python.join("pages.py")), text(&python), text(&world.socket())],
         )
         .start();
-    let id = question(&world)["id"].to_string();
+    let id = question(&world);
     world.ctl(&["approve", &id, "--yes"]).ok();
     // What is no page of that listing is another question, which is answered with no: so the third is not put.
-    let id = question(&world)["id"].to_string();
+    let id = question(&world);
     world.ctl(&["refuse", &id]).ok();
     let told = String::from_utf8(pages.output().stdout).unwrap();
     let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
