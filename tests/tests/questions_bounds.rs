@@ -10,10 +10,8 @@ mod open_questions;
 #[path = "support/scripts.rs"]
 mod scripts;
 
-use std::time::Duration;
-
 use askers::recorded;
-use glassdome_tests::{Started, World, text, wait_until};
+use glassdome_tests::{Started, World, text};
 use open_questions::{open, question};
 use serde_json::Value;
 
