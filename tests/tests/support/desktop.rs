@@ -82,7 +82,8 @@ pub fn keyring_call(world: &World, path: &str, method: &str, args: &[&str]) -> S
     gdbus(world, SECRETS, path, method, args)
 }
 
-fn gdbus(world: &World, to: &str, path: &str, method: &str, args: &[&str]) -> String {
+/// A call to whoever has the name `to`.
+pub fn gdbus(world: &World, to: &str, path: &str, method: &str, args: &[&str]) -> String {
     let address = format!("unix:path={}", text(&world.runtime().join("bus")));
     let call = ["call", "--address", &address, "-d", to, "-o", path, "-m", method];
     world.program(Path::new("/usr/bin/gdbus"), &[&call[..], args].concat()).text()
