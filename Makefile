@@ -66,7 +66,7 @@ fuzz: ## each fuzz target for SECONDS_EACH seconds
 
 # Who installs with root's rights may have no compiler in root's path: then what was built is taken.
 .PHONY: install
-install: $(if $(shell command -v cargo),build) ## programs and completions, under DESTDIR and PREFIX; stamped if root does it
+install: $(if $(shell command -v cargo),build) ## programs, completions and prompt snippets, under DESTDIR and PREFIX; stamped if root does it
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	scripts/stamp off $(foreach program,$(PROGRAMS),"$(DESTDIR)$(PREFIX)/bin/$(program)")
 	for program in $(PROGRAMS); do install -m 755 "$(BIN)/$$program" "$(DESTDIR)$(PREFIX)/bin/$$program"; done
@@ -75,6 +75,8 @@ install: $(if $(shell command -v cargo),build) ## programs and completions, unde
 	for file in $(COMPLETIONS); do install -d "$(DESTDIR)$(PREFIX)/share/$${file%/*}"; done
 	for file in $(COMPLETIONS); do \
 	    "$(BIN)/ctl" completions "$$(sed 's/[-/].*//' <<< $$file)" > "$(DESTDIR)$(PREFIX)/share/$$file"; done
+	install -d "$(DESTDIR)$(PREFIX)/share/glassdome/prompt"
+	install -m 644 packaging/prompt/* "$(DESTDIR)$(PREFIX)/share/glassdome/prompt"
 	for file in $(OTHER_NAMES); do \
 	    case $$file in *.fish) to=ctl.fish ;; *) to=ctl ;; esac; ln -sfn $$to "$(DESTDIR)$(PREFIX)/share/$$file"; done
 
@@ -83,7 +85,9 @@ uninstall: ## takes away what install put there, and no vault
 	scripts/stamp off $(foreach program,$(PROGRAMS),"$(DESTDIR)$(PREFIX)/bin/$(program)")
 	rm -f $(foreach program,$(PROGRAMS) glassdome,"$(DESTDIR)$(PREFIX)/bin/$(program)")
 	rm -f $(foreach file,$(COMPLETIONS) $(OTHER_NAMES),"$(DESTDIR)$(PREFIX)/share/$(file)")
+	rm -rf "$(DESTDIR)$(PREFIX)/share/glassdome/prompt"
 	scripts/stamp forget "$(DESTDIR)" "$(MADE_GROUP)"
+	[ ! -d "$(DESTDIR)$(PREFIX)/share/glassdome" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(PREFIX)/share/glassdome"
 
 # The parts of `check`.
 

@@ -28,6 +28,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// How much of what it does the daemon tells.
     pub level: LevelFilter,
+    /// Whether prompts are to have a file to read.
+    pub state_file: bool,
     /// What of the desktop is watched.
     pub desktop: Desktop,
 }
@@ -47,6 +49,8 @@ pub struct Desktop {
 #[serde(deny_unknown_fields)]
 struct Text {
     log: Option<Level>,
+    #[serde(default)]
+    state_file: bool,
     keyring: Option<Collection>,
 }
 
@@ -122,6 +126,7 @@ impl Config {
             socket: socket(),
             level: text.level(),
             desktop: Desktop { bus, keyring: text.keyring.map(|collection| collection.0) },
+            state_file: text.state_file,
         })
     }
 }
@@ -188,7 +193,16 @@ mod tests {
             let text = toml::from_str::<Text>(&format!("keyring = {name:?}")).unwrap();
             assert_eq!(text.keyring.unwrap().0.as_str(), path);
         }
-        for bad in ["lgo = \"debug\"", "log = \"loud\"", "log = 3", "ceiling = \"8h\"", "keyring = \"a b\""] {
+        assert!(toml::from_str::<Text>("state_file = true").unwrap().state_file);
+        assert!(!Text::default().state_file);
+        for bad in [
+            "lgo = \"debug\"",
+            "state_file = \"yes\"",
+            "log = \"loud\"",
+            "log = 3",
+            "ceiling = \"8h\"",
+            "keyring = \"a b\"",
+        ] {
             assert!(toml::from_str::<Text>(bad).is_err(), "{bad}");
         }
     }

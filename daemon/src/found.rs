@@ -9,6 +9,7 @@ use glassdome_vault::Vault;
 
 use crate::journal::Journal;
 use crate::notify::helper::Helper;
+use crate::state_file::StateFile;
 use crate::throttle::Backoff;
 use crate::worker::Worker;
 
@@ -35,4 +36,6 @@ pub struct Found {
     pub panic: Option<Duration>,
     /// Who runs the notification command.
     pub helper: Option<Helper>,
+    /// What prompts read, if the owner wants it.
+    pub state_file: Option<StateFile>,
 }

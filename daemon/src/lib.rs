@@ -24,6 +24,7 @@
 //! | [`journal`] | the record | the log's file |
 //! | [`notify`] | what the person is told by a command of theirs | a socket to the helper that runs it |
 //! | [`keyring`] | whether what was seen of the OS keyring ends the session | nothing: pure |
+//! | [`mod@state_file`] | what prompts are told without asking | a file beside the socket |
 //! | [`watch`] | when a session must end although nobody asks | clocks, the disk, the session bus |
 //!
 //! Everything that holds a key runs on one thread. What waits for a disk, a peer or Argon2id runs on
@@ -60,6 +61,7 @@ pub mod session;
 pub mod settings;
 pub mod standing;
 pub mod state;
+pub mod state_file;
 pub mod throttle;
 pub mod watch;
 pub mod worker;

@@ -25,6 +25,7 @@ use crate::notify::helper::Helper;
 use crate::options::{self, HELP, Options};
 use crate::server::{self, Listener, Unbindable};
 use crate::state::State;
+use crate::state_file::StateFile;
 use crate::throttle::Backoff;
 use crate::worker::Worker;
 use crate::{attest, clock, harden, notify, refuse, watch};
@@ -225,6 +226,7 @@ fn find(config: &Config, stamp: Option<Stamp>, helper: Option<Helper>) -> Result
         backoff: Backoff::resume(&throttle, clock::now()),
         panic: panic.map(Duration::from_millis),
         helper,
+        state_file: config.state_file.then(|| StateFile::beside(&config.socket)).transpose()?,
     })
 }
 
@@ -241,6 +243,7 @@ async fn serve(
     spawn_local(watch::clock::watch(state.clone()));
     spawn_local(watch::disk::watch(state.clone()));
     spawn_local(watch::keyring::watch(state.clone(), desktop.bus, desktop.keyring));
+    spawn_local(watch::state_file::watch(state.clone()));
     spawn_local(watch::vault::watch(state.clone()));
     let notifying = state.clone();
     spawn_local(async move { notifying.notifier().listen().await });
@@ -257,6 +260,7 @@ async fn serve(
         _ = hung_up.recv() => {}
     }
     state.lock(LockReason::Shutdown);
+    watch::state_file::end(&state).await;
     // Nobody is to wait in the queue of a daemon that ends.
     drop(listener);
     // The watch that does it otherwise may be in the middle of it, or not have begun.

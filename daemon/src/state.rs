@@ -31,6 +31,7 @@ use crate::questions::Questions;
 use crate::refusals::Refusals;
 use crate::refuse;
 use crate::session::{Input, Limits, Session};
+use crate::state_file::StateFile;
 use crate::throttle::Backoff;
 use crate::worker::Worker;
 
@@ -69,6 +70,7 @@ pub struct State {
     refusals: Refusals,
     notifier: Notifier,
     keyring: Keyring,
+    state_file: Option<StateFile>,
     canaries: RefCell<Canaries>,
     generation: watch::Sender<u64>,
     looks: Looks,
@@ -124,6 +126,7 @@ impl State {
             refusals: Refusals::default(),
             notifier: Notifier::new(found.helper),
             keyring: Keyring::default(),
+            state_file: found.state_file,
             canaries: RefCell::default(),
             generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
@@ -361,6 +364,11 @@ impl State {
     /// The OS keyring, as far as it is seen.
     pub fn keyring(&self) -> &Keyring {
         &self.keyring
+    }
+
+    /// What prompts read, if the owner wants it.
+    pub fn state_file(&self) -> Option<&StateFile> {
+        self.state_file.as_ref()
     }
 
     /// The approval PIN, of an open session.

@@ -55,7 +55,8 @@ impl<'w> Tmux<'w> {
         Pane { tmux: self, id, block }
     }
 
-    fn told(&self, args: &[&str]) -> String {
+    /// What tmux answers to a command of its own.
+    pub fn told(&self, args: &[&str]) -> String {
         self.tmux(args).text()
     }
 
@@ -90,6 +91,13 @@ impl Pane<'_> {
     pub fn expect(&self, words: &str) {
         let shown = || self.screen().contains(words);
         assert!(wait_until(shown, PATIENCE), "no {words:?} in {:?}", self.screen());
+    }
+
+    /// Waits until this is a line, but for blanks behind it.
+    #[track_caller]
+    pub fn expect_line(&self, line: &str) {
+        let shown = || self.screen().lines().any(|shown| shown.trim_end() == line);
+        assert!(wait_until(shown, PATIENCE), "no line {line:?} in {:?}", self.screen());
     }
 
     /// Types a command, or several, and waits for their end.

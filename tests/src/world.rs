@@ -73,6 +73,16 @@ impl World {
         self.top.path().join("state")
     }
 
+    /// Puts the configuration in its place.
+    pub fn configure(&self, content: &str) {
+        let directory = self.top.path().join("config/glassdome");
+        fs::create_dir_all(&directory).expect("the directory takes another");
+        User::A.own(&directory).expect("it can be given away");
+        let path = directory.join("config.toml");
+        fs::write(&path, content).expect("the directory takes a file");
+        User::A.own(&path).expect("it can be given away");
+    }
+
     /// What `XDG_RUNTIME_DIR` names.
     pub fn runtime(&self) -> PathBuf {
         self.top.path().join("run")

@@ -5,6 +5,11 @@ use glassdome_proto::session::{State, Status};
 /// From here on the time left is a warning: five minutes, in seconds.
 const SOON: u32 = 300;
 
+/// Whether a session with so many seconds left is about to end.
+pub(crate) fn is_soon(left_s: u32) -> bool {
+    left_s <= SOON
+}
+
 /// How far a session is from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
@@ -19,7 +24,7 @@ pub(crate) enum Mood {
 impl Mood {
     pub(crate) fn of(status: &Status<'_>) -> Self {
         match status.state {
-            State::Unlocked { left_s, .. } if left_s <= SOON => Self::Ending,
+            State::Unlocked { left_s, .. } if is_soon(left_s) => Self::Ending,
             State::Unlocked { .. } => Self::Open,
             State::Locked => Self::Locked,
         }

@@ -6,7 +6,7 @@ use glassdome_proto::session::{Keyring, LockReason, Memory, State, Status, Vault
 use serde::Serialize;
 
 use super::style::Style;
-use super::time;
+use super::{prompt, time};
 use crate::error::printable;
 
 /// The status for programs. Keys are never renamed or taken away; times are seconds since the epoch.
@@ -16,6 +16,7 @@ pub(crate) struct Document {
     reason: Option<&'static str>,
     expires_at: Option<u64>,
     left_s: Option<u32>,
+    ends_soon: Option<bool>,
     daemon: Option<Daemon>,
     keyring: Option<Part>,
     vault: Option<Vault>,
@@ -60,6 +61,7 @@ pub(crate) fn document(status: Option<&Status<'_>>) -> Document {
         reason: status.and_then(|status| status.last_lock).map(LockReason::name),
         expires_at,
         left_s,
+        ends_soon: left_s.map(prompt::is_soon),
         daemon: status.map(|status| Daemon {
             pid: status.pid,
             version: status.version.to_string(),
@@ -83,7 +85,14 @@ fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
     let (head, secrets) = match status.state {
         State::Unlocked { expires_at, left_s, secrets } => {
             let end = time::session_end(expires_at, left_s, now);
-            (format!("{} {end}. Lock: ctl lock", style.good("unlocked")), count(secrets))
+            let word = style.good("unlocked");
+            let head = match prompt::is_soon(left_s) {
+                true => {
+                    format!("{word} {end}: {}. Renew: glassdome_start --renew", style.careful("about to end"))
+                }
+                false => format!("{word} {end}. Lock: ctl lock"),
+            };
+            (head, count(secrets))
         }
         State::Locked if status.vault == VaultState::Absent => {
             (format!("{}. Create it: glassdome_start", style.bad("no vault yet")), String::new())
@@ -141,15 +150,15 @@ mod tests {
     fn documents_have_the_documented_shape() {
         assert_eq!(
             json(Some(&unlocked(60))),
-            r#"{"state":"unlocked","reason":"idle","expires_at":1795348800,"left_s":60,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"vault":{"state":"present","secrets":3}}"#
+            r#"{"state":"unlocked","reason":"idle","expires_at":1795348800,"left_s":60,"ends_soon":true,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"vault":{"state":"present","secrets":3}}"#
         );
         assert_eq!(
             json(Some(&status(State::Locked))),
-            r#"{"state":"locked","reason":"idle","expires_at":null,"left_s":null,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"vault":{"state":"present","secrets":null}}"#
+            r#"{"state":"locked","reason":"idle","expires_at":null,"left_s":null,"ends_soon":null,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"vault":{"state":"present","secrets":null}}"#
         );
         assert_eq!(
             json(None),
-            r#"{"state":"no-daemon","reason":null,"expires_at":null,"left_s":null,"daemon":null,"keyring":null,"vault":null}"#
+            r#"{"state":"no-daemon","reason":null,"expires_at":null,"left_s":null,"ends_soon":null,"daemon":null,"keyring":null,"vault":null}"#
         );
     }
 
@@ -158,6 +167,11 @@ mod tests {
         let text = lines(&unlocked(600), Style::plain(), 1_795_348_200);
         assert!(text.starts_with("unlocked until ") && text.contains("(10 min). Lock: ctl lock\n"));
         assert!(text.contains("  vault    there, 3 secrets\n"), "{text}");
+        let text = lines(&unlocked(250), Style::plain(), 1_795_348_550);
+        assert!(text.contains(" (4 min 10 s): about to end. Renew: glassdome_start --renew\n"), "{text}");
+        let text = lines(&unlocked(240), Style::plain(), 1_795_341_600);
+        assert!(text.contains(" (2 h; 4 min if unused): about to end. Renew: "), "{text}");
+        assert_eq!(document(Some(&unlocked(301))).ends_soon, Some(false));
         let text = lines(&status(State::Locked), Style::plain(), 0);
         assert!(text.starts_with("locked: it was not used. Unlock: glassdome_start\n"), "{text}");
         let panic = Status { last_lock: Some(LockReason::Panic), ..status(State::Locked) };

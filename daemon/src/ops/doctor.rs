@@ -8,11 +8,12 @@ use glassdome_proto::{Answer, List, Text, limits};
 
 use crate::keyring::Heed;
 use crate::state::State;
+use crate::state_file::StateFile;
 use crate::{clock, harden, machine, notify};
 
 /// The answer to a doctor request.
 pub fn doctor(state: &State) -> Answer<'static> {
-    let lines = vec![
+    let mut lines = vec![
         install(state.stamp().is_some(), harden::set_id_programs_are_closed()),
         memory(state.memory()),
         line(
@@ -49,6 +50,7 @@ pub fn doctor(state: &State) -> Answer<'static> {
         ),
         phishing(state.stamp().is_some()),
     ];
+    lines.extend(state.state_file().map(state_file));
     let lines = List::new(lines).unwrap_or_else(|| unreachable!("fewer lines than {}", limits::PROTECTIONS));
     Answer::Session(session::Answer::Doctor(lines))
 }
@@ -134,6 +136,23 @@ fn notifications(state: notify::State) -> Protection<'static> {
             why: Text::cut(format!(
                 "the last one failed: {why}. It runs with the environment in which the daemon was started"
             )),
+        },
+    }
+}
+
+fn state_file(file: &StateFile) -> Protection<'static> {
+    let what = "state file";
+    match file.failed() {
+        None => line(
+            what,
+            Level::On,
+            "for prompts, beside the socket: state and end of the session, no more. It is there to look at, not to \
+             rely on: programs of yours can forge it",
+        ),
+        Some(why) => Protection {
+            what: Text::cut(what),
+            level: Level::Degraded,
+            why: Text::cut(format!("it cannot be written, and prompts say nothing: {why}")),
         },
     }
 }

@@ -1,6 +1,6 @@
 //! What watches the world beside the requests. Each watcher is one file and does one thing: it
-//! tells [`State`](crate::state::State) that the session must end, keeps the log on disk, or the vault
-//! settled.
+//! tells [`State`](crate::state::State) that the session must end, keeps the log on disk, the vault settled,
+//! or prompts informed.
 
 pub mod bus;
 pub mod clock;
@@ -8,4 +8,5 @@ pub mod disk;
 pub mod integrity;
 pub mod keyring;
 pub mod socket;
+pub mod state_file;
 pub mod vault;

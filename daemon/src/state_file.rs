@@ -1,0 +1,239 @@
+//! One line beside the socket that a shell's prompt can read without starting a process, for owners who
+//! ask for it: the session's state, when it ends, and which process says so. It is for the eye only.
+//! Nothing of ours reads it, and any program of the owner's can forge it.
+
+use std::cell::RefCell;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::attest::process::Stat;
+use crate::worker;
+
+/// The file, and how the last try to write it went.
+#[derive(Debug)]
+pub struct StateFile {
+    place: Arc<Mutex<Place>>,
+    process: Process,
+    failed: RefCell<Option<String>>,
+}
+
+/// What the line says of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// None is open.
+    Locked,
+    /// One is open.
+    Unlocked {
+        /// When it ends if nobody uses it, in seconds since the epoch.
+        until: u64,
+    },
+}
+
+/// Which process writes: a number alone may be another's by the time that it is read.
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    pid: i32,
+    /// In clock ticks since the machine started, as proc_pid_stat(5) has it.
+    start: u64,
+}
+
+/// Where it is. Held while it is written, so that nothing is written after the end.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    ended: bool,
+}
+
+impl StateFile {
+    /// The file of the daemon that listens at `socket`: that path with `.state` behind it. Nothing is
+    /// written yet.
+    ///
+    /// # Errors
+    /// When the kernel does not say when this process started.
+    pub fn beside(socket: &Path) -> io::Result<Self> {
+        let place = Place { path: with(socket, ".state"), ended: false };
+        let stat = Stat::read(fs::File::open("/proc/self")?.as_fd())?;
+        let process = Process { pid: stat.pid, start: stat.start };
+        Ok(Self { place: Arc::new(Mutex::new(place)), process, failed: RefCell::default() })
+    }
+
+    /// Replaces the line; readers see the old one or the new one. Where that fails there is none at all,
+    /// since an old one would be wrong. Whether it went well.
+    pub async fn write(&self, shown: Shown) -> bool {
+        let (place, line) = (self.place.clone(), line(shown, self.process));
+        let job = move || place.lock().unwrap_or_else(PoisonError::into_inner).write(&line);
+        // On a thread of its own: a file system that hangs keeps neither requests nor changes waiting.
+        let failed = match worker::once("state-file", job).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(lost) => Some(lost.to_string()),
+        };
+        let well = failed.is_none();
+        if self.failed.replace(failed.clone()) != failed
+            && let Some(why) = failed
+        {
+            tracing::warn!("the state file cannot be written: {why}");
+        }
+        well
+    }
+
+    /// Removes it. Nothing is written any more.
+    pub async fn end(&self) {
+        let place = self.place.clone();
+        let job = move || place.lock().unwrap_or_else(PoisonError::into_inner).end();
+        match worker::once("state-file", job).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("the state file cannot be removed: {error}"),
+            Err(lost) => tracing::warn!("the state file cannot be removed: {lost}"),
+        }
+    }
+
+    /// Why it could not be written, if it could not.
+    pub fn failed(&self) -> Option<String> {
+        self.failed.borrow().clone()
+    }
+}
+
+impl Shown {
+    /// Whether readers would be told something else: not by the second that rounding brings.
+    pub fn differs(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Unlocked { until }, Self::Unlocked { until: other }) => until.abs_diff(other) > 1,
+            _ => self != other,
+        }
+    }
+}
+
+/// `unlocked 1795348800 4711 123456`: words behind these may come with later versions.
+fn line(shown: Shown, Process { pid, start }: Process) -> String {
+    let (word, until) = match shown {
+        Shown::Locked => ("locked", 0),
+        Shown::Unlocked { until } => ("unlocked", until),
+    };
+    format!("{word} {until} {pid} {start}\n")
+}
+
+impl Place {
+    fn write(&self, line: &str) -> io::Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        let fresh = with(&self.path, ".new");
+        let written = remove(&fresh).and_then(|()| {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+            file.write_all(line.as_bytes())?;
+            fs::rename(&fresh, &self.path)
+        });
+        written.or_else(|error| {
+            let (old, fresh) = (remove(&self.path), remove(&fresh));
+            old.and(fresh).and(Err(error))
+        })
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.ended = true;
+        remove(&self.path)
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    fn place() -> (tempfile::TempDir, Place) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("daemon.sock.state");
+        (dir, Place { path, ended: false })
+    }
+
+    #[test]
+    fn the_line_says_state_and_end_and_who_says_so() {
+        let process = Process { pid: 4711, start: 123_456 };
+        assert_eq!(line(Shown::Locked, process), "locked 0 4711 123456\n");
+        assert_eq!(
+            line(Shown::Unlocked { until: 1_795_348_800 }, process),
+            "unlocked 1795348800 4711 123456\n"
+        );
+    }
+
+    #[test]
+    fn the_process_is_this_one() {
+        let file = StateFile::beside(Path::new("/x/daemon.sock")).unwrap();
+        let stat = fs::read_to_string("/proc/self/stat").unwrap();
+        let start = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap();
+        assert_eq!(file.process.pid, std::process::id().cast_signed());
+        assert_eq!(file.process.start.to_string(), start);
+        assert_eq!(file.place.lock().unwrap().path, Path::new("/x/daemon.sock.state"));
+    }
+
+    #[test]
+    fn a_second_more_or_less_is_no_change() {
+        let until = |until| Shown::Unlocked { until };
+        assert!(!until(100).differs(until(101)) && !until(101).differs(until(100)));
+        assert!(until(100).differs(until(102)) && until(100).differs(Shown::Locked));
+        assert!(!Shown::Locked.differs(Shown::Locked));
+    }
+
+    #[test]
+    fn it_is_replaced_as_a_whole_and_for_the_owner_only() {
+        let (dir, mut place) = place();
+        place.write("locked 0 1 2\n").unwrap();
+        let first = fs::metadata(&place.path).unwrap();
+        assert_eq!(first.mode() & 0o7777, 0o600);
+        let reader = fs::File::open(&place.path).unwrap();
+        place.write("unlocked 9 1 2\n").unwrap();
+        assert_eq!(
+            io::read_to_string(reader).unwrap(),
+            "locked 0 1 2\n",
+            "whoever reads has the whole old one"
+        );
+        assert_eq!(fs::read_to_string(&place.path).unwrap(), "unlocked 9 1 2\n");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+        place.end().unwrap();
+        place.write("unlocked 9 1 2\n").unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing comes back after the end");
+    }
+
+    #[test]
+    fn a_link_in_its_place_is_replaced_and_leads_nowhere() {
+        let (dir, place) = place();
+        let other = dir.path().join("other");
+        fs::write(&other, "mine").unwrap();
+        std::os::unix::fs::symlink(&other, &place.path).unwrap();
+        std::os::unix::fs::symlink(&other, with(&place.path, ".new")).unwrap();
+        place.write("locked 0 1 2\n").unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "mine");
+        assert!(fs::symlink_metadata(&place.path).unwrap().is_file());
+    }
+
+    #[test]
+    fn where_the_new_line_cannot_be_written_the_old_one_goes() {
+        let (_dir, place) = place();
+        place.write("unlocked 9 1 2\n").unwrap();
+        fs::create_dir(with(&place.path, ".new")).unwrap();
+        assert!(place.write("locked 0 1 2\n").is_err());
+        assert!(!place.path.exists());
+        fs::remove_dir(with(&place.path, ".new")).unwrap();
+        place.write("locked 0 1 2\n").unwrap();
+        assert!(place.path.exists(), "control");
+    }
+}
