@@ -24,6 +24,9 @@ use crate::error::Error;
 /// The master password of the vault: strong enough to be taken.
 pub(crate) const PASSWORD: &str = "seven otters juggle plums";
 
+/// The daemon keeps a line for prompts.
+const CONFIG: &str = "state_file = true\n";
+
 /// Under this name a client is known to the daemon beside it.
 const CLIENT: &str = "glassdome";
 /// And under this one, which is an interpreter's, by the script that it is given.
@@ -85,6 +88,10 @@ impl Home {
             let made = DirBuilder::new().mode(0o700).create(top.path().join(name));
             made.map_err(Error::system("make a directory"))?;
         }
+        let config = top.path().join("config/glassdome");
+        let made = DirBuilder::new().mode(0o700).create(&config);
+        made.and_then(|()| fs::write(config.join("config.toml"), CONFIG))
+            .map_err(Error::system("write a file"))?;
         let mut home = Self { top, programs: programs.to_owned(), daemon: None };
         home.start()?;
         Ok(home)

@@ -86,6 +86,8 @@ fn run() -> Result<(), Error> {
         measure::vault::unlock(&home, &params, size, &mut table)?;
         measure::memory::unlocked(&home, &floors, size, &mut table)?;
     }
+    step(started, "prompts");
+    measure::prompt::without_a_process(&home, &mut table)?;
     step(started, "connections of scripts");
     measure::script::and_get(&home, &floors, &names, &mut table)?;
     step(started, "many connections");

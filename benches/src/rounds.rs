@@ -27,6 +27,14 @@ impl Samples {
         at(&self.all, 0.99)
     }
 
+    /// For one of `count` that each call did.
+    pub(crate) fn each(mut self, count: u32) -> Self {
+        for time in self.all.iter_mut().chain(&mut self.rounds) {
+            *time /= count;
+        }
+        self
+    }
+
     /// How many times as long as `floor`: the median over all rounds of what each says for itself.
     /// What disturbs a whole round disturbs both alike.
     pub(crate) fn over(&self, floor: &Self) -> f64 {

@@ -65,7 +65,7 @@ impl Table {
     pub(crate) fn times(
         &mut self,
         what: &'static str,
-        secrets: usize,
+        secrets: impl Into<Option<usize>>,
         [floor, ours]: [&Samples; 2],
         budget: Budget,
     ) {
@@ -76,7 +76,7 @@ impl Table {
             cells = [floor, ours].map(|s| format!("{}, p99 {}", time(s.median()), time(s.p99())));
         }
         let [floor, ours] = cells;
-        self.add(Row { what, secrets: Some(secrets), floor: Some(floor), ours, ratios, budget });
+        self.add(Row { what, secrets: secrets.into(), floor: Some(floor), ours, ratios, budget });
     }
 
     /// For each thing with a budget that was measured at both sizes: how much dearer the larger one

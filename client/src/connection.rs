@@ -42,6 +42,9 @@ pub const HANDSHAKE: Duration = Duration::from_secs(3);
 /// From the daemon's word that it ends to its end: it brings its log to the disk.
 const END: Duration = Duration::from_secs(10);
 
+/// Longer than anybody waits, in the range of every timer.
+const EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// An open connection to the daemon.
 pub struct Connection {
     wire: OwnedFd,
@@ -257,6 +260,11 @@ impl Connection {
                 Err(error) => return Err(exchange(error)),
             }
         }
+    }
+
+    /// The next answers may take any time.
+    pub(crate) fn wait_for_ever(&mut self) {
+        self.patience = EVER;
     }
 
     /// A descriptor comes with the next answer.

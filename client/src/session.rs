@@ -1,5 +1,7 @@
 //! The session, as a client asks about it.
 
+use std::convert::Infallible;
+
 use glassdome_proto::session::{Answer as SessionAnswer, LockReason, Request, State, Status, VaultState};
 use glassdome_proto::{Answer, Body, Code};
 
@@ -15,6 +17,26 @@ impl Connection {
         match self.call(Body::Session(Request::Status))? {
             Answer::Session(SessionAnswer::Status(status)) => Ok(status),
             _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Hands the daemon's state to `each`, now and whenever the session begins, is renewed, is about to end, or
+    /// ends. It goes on until something fails, which is what it gives: [`Error::Closed`] when the daemon ends.
+    pub fn watch(&mut self, mut each: impl FnMut(&Status<'_>) -> Result<(), Error>) -> Error {
+        let mut told = || -> Result<Infallible, Error> {
+            let id = self.begin(Body::Session(Request::Watch))?;
+            loop {
+                match self.answer(id)? {
+                    Answer::Session(SessionAnswer::Status(status)) => each(&status)?,
+                    _ => return Err(Error::Unexpected),
+                }
+                // The first one was due; nobody knows when the next is.
+                self.wait_for_ever();
+            }
+        };
+        match told() {
+            Ok(never) => match never {},
+            Err(error) => error,
         }
     }
 

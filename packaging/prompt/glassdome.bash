@@ -5,53 +5,62 @@
 # Load it at the end of ~/.bashrc, with   eval "$(ctl shell-init bash --prompt)"   or by sourcing this file.
 # Before that, glassdome_ascii=1 has it in ASCII; glassdome_place=0 leaves PS1 alone: put $glassdome_segment
 # where you like. What it says is to look at, not to rely on: any program of yours can forge the line.
-glassdome_segment=
+glassdome_segment='' __glassdome_line='' __glassdome_start=''
+__glassdome_icons=(🔓 ⚠ ⏸ 🔒)
+[[ ${glassdome_ascii-0} == 0 ]] || __glassdome_icons=(U '!' P L)
 
-# Sets glassdome_segment. What is read is compared and counted with, and never shown.
+# Sets glassdome_segment. What is read is compared and counted with, and never shown. There are few local
+# variables, and a line is taken apart once: a prompt is to be there at once.
 function __glassdome_segment {
-    local IFS=' ' file state until pid start rest running left minutes icons=(🔓 ⚠ ⏸ 🔒)
     glassdome_segment=
     if [[ ${GLASSDOME_SOCKET-} ]]; then
-        file=$GLASSDOME_SOCKET.state
+        __glassdome_file=$GLASSDOME_SOCKET.state
     elif [[ ${XDG_RUNTIME_DIR-} == /* ]]; then
-        file=$XDG_RUNTIME_DIR/glassdome/daemon.sock.state
+        __glassdome_file=$XDG_RUNTIME_DIR/glassdome/daemon.sock.state
     elif [[ -d /run/user/$EUID ]]; then
-        file=/run/user/$EUID/glassdome/daemon.sock.state
+        __glassdome_file=/run/user/$EUID/glassdome/daemon.sock.state
     else
-        file=/tmp/glassdome-$EUID/daemon.sock.state
+        __glassdome_file=/tmp/glassdome-$EUID/daemon.sock.state
     fi
-    [[ -f $file && -O $file ]] && read -r state until pid start rest <"$file" || return 0
-    [[ $until && $pid && $start && $until$pid$start != *[!0123456789]* ]] || return 0
+    [[ -f $__glassdome_file && -O $__glassdome_file ]] && read -r REPLY <"$__glassdome_file" || return 0
+    [[ $REPLY == "$__glassdome_line" ]] || __glassdome_take "$REPLY"
     # The process that wrote it: one of that number that started then, and still has memory (proc_pid_stat(5),
     # fields 22 and 23). The daemon's name has no blanks.
-    [[ -r /proc/$pid/stat ]] && mapfile -t -d ' ' -s 21 -n 2 running <"/proc/$pid/stat" || return 0
-    [[ ${running[0]-} == "$start" && ${running[1]-0} != 0 ]] || return 0
-    [[ ${glassdome_ascii-0} == 0 ]] || icons=(U '!' P L)
-    printf -v left '%(%s)T' -1
-    left=$((10#${until:0:12} - left)) minutes=$((left / 60))
-    case $state in
-    locked) glassdome_segment="${icons[3]} " ;;
-    unlocked | paused)
-        if ((left <= 0)); then
-            glassdome_segment="${icons[3]} "
-        elif [[ $state == paused ]]; then
-            glassdome_segment="${icons[2]} "
-        elif ((minutes >= 60)); then
-            printf -v glassdome_segment '%s %dh%02d ' "${icons[0]}" $((minutes / 60)) $((minutes % 60))
-        elif ((left > 300)); then
-            glassdome_segment="${icons[0]} ${minutes}m "
-        elif ((minutes > 0)); then
-            glassdome_segment="${icons[1]} ${minutes}m "
-        else
-            glassdome_segment="${icons[1]} <1m "
-        fi
-        ;;
-    esac
+    [[ $__glassdome_start && -e /proc/$__glassdome_pid/stat ]] &&
+        mapfile -t -d ' ' -s 21 -n 2 __glassdome_running <"/proc/$__glassdome_pid/stat" || return 0
+    [[ ${__glassdome_running-} == "$__glassdome_start" && ${__glassdome_running[1]-0} != 0 ]] || return 0
+    ((BASH_VERSINFO[0] > 4)) || printf -v EPOCHSECONDS '%(%s)T' -1
+    ((REPLY = __glassdome_until - EPOCHSECONDS, 1))
+    if [[ $__glassdome_word == locked ]] || ((REPLY <= 0)); then
+        glassdome_segment="${__glassdome_icons[3]} "
+    elif [[ $__glassdome_word == paused ]]; then
+        glassdome_segment="${__glassdome_icons[2]} "
+    elif ((REPLY >= 3600)); then
+        __glassdome_minutes=0$((REPLY / 60 % 60))
+        glassdome_segment="${__glassdome_icons[0]} $((REPLY / 3600))h${__glassdome_minutes: -2} "
+    elif ((REPLY > 300)); then
+        glassdome_segment="${__glassdome_icons[0]} $((REPLY / 60))m "
+    elif ((REPLY >= 60)); then
+        glassdome_segment="${__glassdome_icons[1]} $((REPLY / 60))m "
+    else
+        glassdome_segment="${__glassdome_icons[1]} <1m "
+    fi
+}
+
+# Takes a line apart; of one that is not as it should be nothing is kept.
+function __glassdome_take {
+    local IFS=' ' pid start rest
+    __glassdome_line=$1 __glassdome_start=
+    read -r __glassdome_word __glassdome_until pid start rest <"$__glassdome_file" || return 0
+    case $__glassdome_word in unlocked | paused | locked) ;; *) return 0 ;; esac
+    [[ $__glassdome_until && $pid && $start ]] || return 0
+    [[ $__glassdome_until$pid$start != *[!0123456789]* && ${#__glassdome_until} -le 12 ]] || return 0
+    __glassdome_until=$((10#$__glassdome_until)) __glassdome_pid=$pid __glassdome_start=$start
 }
 
 # Before each prompt. The last command's exit code stays what it is.
 function __glassdome_prompt {
-    local code=$?
+    local code=$? REPLY
     __glassdome_segment
     if [[ ${glassdome_place-1} != 0 && ${PS1-} != '${glassdome_segment-}'* ]]; then
         PS1='${glassdome_segment-}'${PS1-}

@@ -91,7 +91,13 @@ pub enum Request<'a> {
         #[serde(borrow)]
         pin: Option<Pin<'a>>,
     },
+    /// The state, and again whenever the session begins, is renewed, is about to end, or ends: each in an answer
+    /// of its own to this request, until the connection ends. One at a time on a connection.
+    Watch,
 }
+
+/// From here on a session is called about to end, in seconds.
+pub const ENDS_SOON_S: u32 = 300;
 
 /// How long a session shall last; each only ever shortens what the sealed settings allow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +111,7 @@ pub struct Lifetime {
 /// What is answered.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer<'a> {
-    /// To [`Request::Status`].
+    /// To [`Request::Status`], and each time to [`Request::Watch`].
     Status(#[serde(borrow)] Status<'a>),
     /// To [`Request::Doctor`].
     Doctor(#[serde(borrow)] List<Protection<'a>, { limits::PROTECTIONS }>),

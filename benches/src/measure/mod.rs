@@ -4,6 +4,7 @@ pub(crate) mod connect;
 pub(crate) mod get;
 pub(crate) mod memory;
 pub(crate) mod process;
+pub(crate) mod prompt;
 pub(crate) mod rules;
 pub(crate) mod script;
 pub(crate) mod store;

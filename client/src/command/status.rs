@@ -33,6 +33,9 @@ pub(crate) struct Status {
     /// Letters instead of symbols: U unlocked, ! about to lock, L locked
     #[arg(long)]
     ascii: bool,
+    /// Print it again whenever the session begins, is renewed, is about to end, or ends; exit 6 when the daemon does
+    #[arg(long, conflicts_with = "quiet")]
+    watch: bool,
     /// With tmux's colours
     #[arg(long, requires = "short")]
     tmux: bool,
@@ -42,34 +45,56 @@ impl Command for Status {
     const NAME: &'static str = "status";
     const ABOUT: &'static str = "Show whether it is unlocked, for how long, and how it is protected";
     const EXAMPLES: &'static str = "ctl status\nctl status --short\n\
-                                    ctl status --format '{icon} {left}'\nctl status -q && ctl get name";
+                                    ctl status --format '{icon} {left}'\nctl status -q && ctl get name\n\
+                                    ctl status --watch --json";
 
     fn at_once(words: &[&str]) -> Option<Self> {
         (words == ["--short"]).then(|| Self { short: true, ..Self::default() })
     }
 
     fn run(self) -> Result<Exit, Error> {
+        if self.watch {
+            return self.watch();
+        }
         if self.short {
             // Trouble of any kind leaves the prompt as it is; plain `ctl status` tells it.
             with_status(SHORT, |status| match status {
-                Some(status) => print(&format!("{}\n", segment(status, self.ascii, self.tmux))),
+                Some(_) => self.show(status),
                 None => Ok(()),
             })
             .ok();
             return Ok(Exit::Ok);
         }
-        with_status(HANDSHAKE, |status| self.show(status))
+        with_status(HANDSHAKE, |status| {
+            self.show(status)?;
+            Ok(if self.quiet { quietly(status) } else { Exit::Ok })
+        })
     }
 }
 
 impl Status {
-    fn show(&self, status: Option<&Told<'_>>) -> Result<Exit, Error> {
+    /// For status bars that read lines. Whoever started it starts it again when there is a daemon.
+    fn watch(&self) -> Result<Exit, Error> {
+        let ended = match Connection::open(&SocketPath::find()?.path) {
+            Ok(mut connection) => connection.watch(|status| self.show(Some(status))),
+            Err(error) => error,
+        };
+        match ended {
+            Error::NoDaemon { .. } | Error::Closed => {
+                self.show(None)?;
+                Ok(Exit::Unreachable)
+            }
+            error => Err(error),
+        }
+    }
+
+    fn show(&self, status: Option<&Told<'_>>) -> Result<(), Error> {
         if self.quiet {
-            return Ok(match status.map(|status| status.state) {
-                Some(State::Unlocked { .. }) => Exit::Ok,
-                Some(State::Locked) => Exit::Locked,
-                None => Exit::Unreachable,
-            });
+            return Ok(());
+        }
+        if self.short {
+            let segment = status.map(|status| segment(status, self.ascii, self.tmux));
+            return print(&format!("{}\n", segment.unwrap_or_default()));
         }
         if self.json {
             print_json(&status_text::document(status))?;
@@ -80,7 +105,15 @@ impl Status {
         } else {
             print(&status_text::describe(status))?;
         }
-        Ok(Exit::Ok)
+        Ok(())
+    }
+}
+
+fn quietly(status: Option<&Told<'_>>) -> Exit {
+    match status.map(|status| status.state) {
+        Some(State::Unlocked { .. }) => Exit::Ok,
+        Some(State::Locked) => Exit::Locked,
+        None => Exit::Unreachable,
     }
 }
 

@@ -1,13 +1,10 @@
 //! The session in a few characters, for a shell's prompt or a status bar.
 
-use glassdome_proto::session::{State, Status};
-
-/// From here on the time left is a warning: five minutes, in seconds.
-const SOON: u32 = 300;
+use glassdome_proto::session::{ENDS_SOON_S, State, Status};
 
 /// Whether a session with so many seconds left is about to end.
 pub(crate) fn is_soon(left_s: u32) -> bool {
-    left_s <= SOON
+    left_s <= ENDS_SOON_S
 }
 
 /// How far a session is from its end.

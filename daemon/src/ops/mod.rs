@@ -61,6 +61,7 @@ pub use many::Values;
 pub use picture::process as shown_process;
 pub use question::{answered, crowded, wait, whoever_asks};
 pub use read::Value;
+pub use status::seen;
 use turn::Turn;
 
 /// Who asks, and of what.
@@ -186,6 +187,8 @@ pub enum Work {
     Later(Later),
     /// When the rest of the value has arrived.
     Upload(Store),
+    /// Now, and again whenever the session changes.
+    Watch,
 }
 
 /// An answer to come.
@@ -232,6 +235,7 @@ fn session(asking: &Asking, request: session::Request<'_>) -> Result<Work, Refus
     match request {
         Request::Status => Ok(now(status::status(&asking.state))),
         Request::Doctor => Ok(now(doctor::doctor(&asking.state))),
+        Request::Watch => Ok(Work::Watch),
         Request::Create { password, accept_weak, lifetime } => {
             let password = password::lock_in(password)?;
             Ok(later(unlock::create(asking.clone(), password, accept_weak, lifetime)))

@@ -10,6 +10,11 @@ use crate::state::State;
 
 /// The answer to a status request.
 pub fn status(state: &State) -> Answer<'static> {
+    Answer::Session(session::Answer::Status(seen(state)))
+}
+
+/// How it is now.
+pub fn seen(state: &State) -> Status<'static> {
     let now = clock::now();
     let open = state.is_open(now);
     let secrets = match state.vault() {
@@ -25,7 +30,7 @@ pub fn status(state: &State) -> Answer<'static> {
         }
         None => (session::State::Locked, state.last_lock()),
     };
-    Answer::Session(session::Answer::Status(Status {
+    Status {
         state: current,
         last_lock,
         pid: std::process::id(),
@@ -33,7 +38,7 @@ pub fn status(state: &State) -> Answer<'static> {
         memory: memory(state.memory()),
         vault: state.vault_state(),
         keyring: state.keyring().state(),
-    }))
+    }
 }
 
 fn memory(level: Option<Level>) -> Memory {

@@ -129,6 +129,8 @@ pub(super) struct Connection {
     pub(super) shared: Rc<Shared>,
     wire: Rc<Wire>,
     in_flight: Cell<usize>,
+    /// Whether it is told how the session changes.
+    pub(super) watches: Cell<bool>,
     /// Whether it has ended: nothing of it waits for a person any longer.
     pub(super) over: watch::Sender<bool>,
 }
@@ -156,8 +158,8 @@ impl Connection {
             editing: Rc::default(),
         };
         let over = watch::Sender::new(false);
-        let in_flight = Cell::new(0);
-        (Rc::new(Self { asking, shared: shared.clone(), wire, in_flight, over }), inbox)
+        let (in_flight, watches) = (Cell::new(0), Cell::new(false));
+        (Rc::new(Self { asking, shared: shared.clone(), wire, in_flight, watches, over }), inbox)
     }
 
     async fn serve(self: Rc<Self>, mut inbox: Inbox, shared: &Shared, kind: Kind) -> Ended {
@@ -251,6 +253,7 @@ impl Connection {
                 Ok(())
             }
             Ok(Work::Ask(pending)) => self.ask(id, pending).await,
+            Ok(Work::Watch) => self.watch(id).await,
             Ok(Work::Upload(_)) if upload.is_some() => {
                 self.refuse(id, refuse::protocol("a value is still arriving on this connection")).await
             }
@@ -421,7 +424,7 @@ impl Connection {
         }
     }
 
-    async fn refuse(&self, id: u32, refusal: Refusal<'static>) -> Result<(), Ended> {
+    pub(super) async fn refuse(&self, id: u32, refusal: Refusal<'static>) -> Result<(), Ended> {
         self.reply(id, Outcome::Err(refusal)).await
     }
 

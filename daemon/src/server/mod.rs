@@ -8,6 +8,7 @@ mod listen;
 mod places;
 mod tap;
 mod waiting;
+mod watching;
 mod wire;
 
 pub use accept::serve;

@@ -61,7 +61,9 @@ impl Connection {
                 self.spawn(id, work);
                 Ok(())
             }
-            Ok(Work::Ask(_) | Work::Upload(_)) => self.finish(id, Err(refuse::late_change())).await,
+            Ok(Work::Ask(_) | Work::Upload(_) | Work::Watch) => {
+                self.finish(id, Err(refuse::late_change())).await
+            }
             Err(refusal) => self.finish(id, Err(refusal)).await,
         }
     }

@@ -10,7 +10,7 @@ use glassdome_proto::{Body, Chunk, Glob, Rate};
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 45] = [
+pub const REQUESTS: [&str; 46] = [
     "status",
     "doctor",
     "create",
@@ -56,6 +56,7 @@ pub const REQUESTS: [&str; 45] = [
     "prove",
     "pin-state",
     "set-pin",
+    "watch",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -77,6 +78,7 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Session(Session::Prove { .. }) => "prove",
         Body::Session(Session::PinState) => "pin-state",
         Body::Session(Session::SetPin { .. }) => "set-pin",
+        Body::Session(Session::Watch) => "watch",
         Body::Secrets(Secrets::Get { .. }) => "get",
         Body::Secrets(Secrets::List { .. }) => "list",
         Body::Secrets(Secrets::Info { .. }) => "info",
@@ -223,6 +225,7 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
         ("to none", Session::SetPin { password: password(), pin: None }),
     ];
     all.extend(pins.map(|(detail, request)| (detail, Body::Session(request))));
+    all.push(("", Body::Session(Session::Watch)));
     all
 }
 
