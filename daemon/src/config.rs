@@ -15,6 +15,9 @@ use zbus::OwnedObjectPath;
 
 use crate::watch::bus;
 
+/// Where the system bus is if nothing else is said (D-Bus specification, "Well-known Message Bus Instances").
+const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
+
 /// Everything the daemon needs to know before it starts.
 #[derive(Debug)]
 pub struct Config {
@@ -34,12 +37,14 @@ pub struct Config {
     pub desktop: Desktop,
 }
 
-/// Where the desktop is, whose keyring a session ends with. Who can change these when the daemon starts can
+/// Where the desktop is, with which a session ends. Who can change these when the daemon starts can
 /// show it another (`SECURITY.md`).
 #[derive(Debug)]
 pub struct Desktop {
-    /// The socket of the session bus, if one can be named.
-    pub bus: Option<PathBuf>,
+    /// The session bus, if one can be named.
+    pub bus: Option<bus::Place>,
+    /// The system bus, if one can be named.
+    pub system_bus: Option<bus::Place>,
     /// The collection of the keyring that is looked at; `None` for the default one.
     pub keyring: Option<OwnedObjectPath>,
 }
@@ -118,16 +123,27 @@ impl Config {
         let state = dirs.state_dir().ok_or(ConfigError::NoHome)?;
         let text = read(&dirs.config_dir().join("config.toml"))?;
         let named = env::var("DBUS_SESSION_BUS_ADDRESS").ok();
+        let owner = rustix::process::geteuid().as_raw();
         let bus = bus::socket(named.as_deref(), runtime_dir().as_deref());
+        let bus = bus.map(|socket| bus::Place { socket, owner });
+        let system_bus = system_bus(env::var("DBUS_SYSTEM_BUS_ADDRESS").ok().as_deref(), owner);
         Ok(Self {
             vault: dirs.data_dir().join("vault"),
             audit: state.join("audit.jsonl"),
             log: state.join("daemon.log"),
             socket: socket(),
             level: text.level(),
-            desktop: Desktop { bus, keyring: text.keyring.map(|collection| collection.0) },
+            desktop: Desktop { bus, system_bus, keyring: text.keyring.map(|collection| collection.0) },
             state_file: text.state_file,
         })
+    }
+}
+
+/// The system bus is root's, where nobody names another one.
+fn system_bus(named: Option<&str>, owner: u32) -> Option<bus::Place> {
+    match named {
+        Some(_) => Some(bus::Place { socket: bus::socket(named, None)?, owner }),
+        None => Some(bus::Place { socket: PathBuf::from(SYSTEM_BUS), owner: 0 }),
     }
 }
 
@@ -184,6 +200,14 @@ fn socket() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_system_bus_is_roots_unless_another_is_named() {
+        let place = |named| system_bus(named, 1000).map(|place| (place.socket, place.owner));
+        assert_eq!(place(None), Some((SYSTEM_BUS.into(), 0)));
+        assert_eq!(place(Some("unix:path=/tmp/bus")), Some(("/tmp/bus".into(), 1000)));
+        assert_eq!(place(Some("tcp:host=elsewhere,port=1")), None);
+    }
 
     #[test]
     fn unknown_keys_and_words_are_errors() {

@@ -25,7 +25,8 @@
 //! | [`notify`] | what the person is told by a command of theirs | a socket to the helper that runs it |
 //! | [`keyring`] | whether what was seen of the OS keyring ends the session | nothing: pure |
 //! | [`mod@state_file`] | what prompts are told without asking | a file beside the socket |
-//! | [`watch`] | when a session must end although nobody asks | clocks, the disk, the session bus |
+//! | [`logind`] | whether what logind said ends the session | nothing: pure |
+//! | [`watch`] | when a session must end although nobody asks | clocks, the disk, the session and the system bus |
 //!
 //! Everything that holds a key runs on one thread. What waits for a disk, a peer or Argon2id runs on
 //! others, which never see the master key ([`worker`]); but for the one that makes a vault, which
@@ -45,6 +46,7 @@ pub mod handles;
 pub mod harden;
 pub mod journal;
 pub mod keyring;
+pub mod logind;
 pub mod looks;
 pub mod machine;
 pub mod notify;

@@ -244,6 +244,7 @@ async fn serve(
     spawn_local(watch::disk::watch(state.clone()));
     spawn_local(watch::keyring::watch(state.clone(), desktop.bus, desktop.keyring));
     spawn_local(watch::state_file::watch(state.clone()));
+    spawn_local(watch::logind::watch(state.clone(), desktop.system_bus));
     spawn_local(watch::vault::watch(state.clone()));
     let notifying = state.clone();
     spawn_local(async move { notifying.notifier().listen().await });

@@ -9,6 +9,7 @@ use glassdome_vault::{Error, Keys, Vault};
 
 use crate::grants::Terminals;
 use crate::keyring::Heed;
+use crate::logind;
 use crate::notify::Command;
 use crate::policy::rule::Rule;
 use crate::policy::text;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub notify: Option<Command>,
     /// What a session has to do with the OS keyring.
     pub keyring: Heed,
+    /// What of the machine and of logins it ends with.
+    pub logind: logind::Heed,
 }
 
 /// A setting's key, what it is without being set, what it does, and how its text is read.
@@ -43,7 +46,7 @@ pub struct Spec {
 }
 
 /// All settings.
-pub const ALL: [Spec; 6] = [
+pub const ALL: [Spec; 8] = [
     Spec {
         key: "ceiling",
         default: "8h",
@@ -113,7 +116,33 @@ pub const ALL: [Spec; 6] = [
             Some(())
         },
     },
+    Spec {
+        key: "sleep",
+        default: "lock",
+        about: "when the machine goes to sleep: lock (before it does) or off",
+        apply: |settings, text| {
+            settings.logind.sleep = locks(text)?;
+            Some(())
+        },
+    },
+    Spec {
+        key: "logout",
+        default: "lock",
+        about: "when you log out of your desktop, or of your last login, and when the machine shuts down: lock or off",
+        apply: |settings, text| {
+            settings.logind.logout = locks(text)?;
+            Some(())
+        },
+    },
 ];
+
+fn locks(text: &str) -> Option<bool> {
+    match text {
+        "lock" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
 
 /// The setting of that key.
 pub fn find(key: &str) -> Option<&'static Spec> {
@@ -148,6 +177,7 @@ impl Default for Settings {
             terminals: Terminals::default(),
             notify: None,
             keyring: Heed::default(),
+            logind: logind::Heed::default(),
         }
     }
 }
@@ -244,6 +274,10 @@ mod tests {
         assert!(find("screen").is_none());
         assert!(!find("memory").unwrap().takes("none"));
         assert!(!find("idle").unwrap().takes(""));
+        for key in ["sleep", "logout"] {
+            assert!(["off", "lock"].iter().all(|text| find(key).unwrap().takes(text)));
+            assert!(["", "on", "pause", "Lock"].iter().all(|text| !find(key).unwrap().takes(text)), "{key}");
+        }
         assert!(find("notify").unwrap().takes("notify-send -a Glassdome {title} '{body}'"));
         for bad in ["", "./ring", "ring 'x"] {
             assert!(!find("notify").unwrap().takes(bad), "{bad}");

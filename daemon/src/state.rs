@@ -1,10 +1,12 @@
 //! What the rooms share: the session, the vault, the log. Everything here happens on one thread, so
 //! a step is never seen half done; what waits for a disk goes to [`Worker`] without a key.
 
+mod panic;
+
 use std::cell::{Cell, Ref, RefCell};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::Level;
@@ -21,7 +23,8 @@ use crate::found::Found;
 use crate::grants::Grants;
 use crate::handles::Handles;
 use crate::journal::{Entry, Journal, Recorded, Who};
-use crate::keyring::{Heed, Keyring};
+use crate::keyring::Keyring;
+use crate::logind::Logind;
 use crate::looks::Looks;
 use crate::notify::Notifier;
 use crate::pins::Pins;
@@ -31,9 +34,12 @@ use crate::questions::Questions;
 use crate::refusals::Refusals;
 use crate::refuse;
 use crate::session::{Input, Limits, Session};
+use crate::settings::Settings;
 use crate::state_file::StateFile;
 use crate::throttle::Backoff;
 use crate::worker::Worker;
+
+use panic::Panic;
 
 /// Looks at whoever asks, at one time.
 const LOOKS: usize = 16;
@@ -55,7 +61,7 @@ pub struct State {
     panic: Cell<Option<Panic>>,
     journal: Journal,
     locks: watch::Sender<u64>,
-    opened: Notify,
+    opens: watch::Sender<u64>,
     changed: Notify,
     stop: Notify,
     sealed: RefCell<Vec<Arc<Rule>>>,
@@ -71,6 +77,7 @@ pub struct State {
     notifier: Notifier,
     keyring: Keyring,
     state_file: Option<StateFile>,
+    logind: Logind,
     canaries: RefCell<Canaries>,
     generation: watch::Sender<u64>,
     looks: Looks,
@@ -88,15 +95,6 @@ pub struct State {
     pub guessing: Arc<Mutex<Backoff>>,
 }
 
-/// No session is opened.
-#[derive(Debug, Clone, Copy)]
-struct Panic {
-    /// By the wall clock.
-    since: Duration,
-    /// Whether the next run of the daemon finds it too.
-    on_disk: bool,
-}
-
 impl State {
     /// A locked daemon.
     pub fn new(found: Found) -> Self {
@@ -111,7 +109,7 @@ impl State {
             panic: Cell::new(found.panic.map(|since| Panic { since, on_disk: true })),
             journal: found.journal,
             locks: watch::Sender::new(0),
-            opened: Notify::new(),
+            opens: watch::Sender::new(0),
             changed: Notify::new(),
             stop: Notify::new(),
             sealed: RefCell::default(),
@@ -127,6 +125,7 @@ impl State {
             notifier: Notifier::new(found.helper),
             keyring: Keyring::default(),
             state_file: found.state_file,
+            logind: Logind::default(),
             canaries: RefCell::default(),
             generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
@@ -170,10 +169,11 @@ impl State {
     }
 
     /// Begins a session, or begins it anew.
-    pub fn open(&self, key: Keys, limits: Limits, heed: Heed, now: Now) {
+    pub fn open(&self, key: Keys, limits: Limits, settings: &Settings, now: Now) {
         self.step(Input::Open { key, limits }, now);
-        self.keyring.begin(heed);
-        self.opened.notify_one();
+        self.keyring.begin(settings.keyring);
+        self.logind.begin(settings.logind);
+        self.opens.send_modify(|count| *count += 1);
     }
 
     /// Ends the session, and everything that is under way.
@@ -215,6 +215,7 @@ impl State {
             self.refusals.clear();
             self.notifier.set_command(None);
             self.keyring.end();
+            self.logind.end();
             self.set_canaries(Canaries::default());
             self.set_rules(Vec::new());
             tracing::info!("locked: {}", reason.describe());
@@ -251,43 +252,14 @@ impl State {
         }
     }
 
-    // The panic.
-
-    /// Since when no session is opened, by the wall clock; `None` if one may be.
-    pub fn panic_since(&self) -> Option<Duration> {
-        self.panic.get().map(|panic| panic.since)
-    }
-
-    /// Ends the session, and opens none from now on. A panic that is on goes on.
-    pub fn begin_panic(&self, now: Now) {
-        let panic = self.panic.get().unwrap_or(Panic { since: now.wall, on_disk: false });
-        self.panic.set(Some(panic));
-        self.lock(LockReason::Panic);
-    }
-
-    /// The panic that the disk does not have: since when.
-    pub fn unstored_panic(&self) -> Option<Duration> {
-        self.panic.get().filter(|panic| !panic.on_disk).map(|panic| panic.since)
-    }
-
-    /// The disk has the panic, or is about to have it no longer.
-    pub fn set_panic_on_disk(&self, on_disk: bool) {
-        self.panic.set(self.panic.get().map(|panic| Panic { on_disk, ..panic }));
-    }
-
-    /// Sessions may be opened again.
-    pub fn end_panic(&self) {
-        self.panic.set(None);
-    }
-
     /// Counts the locks, and wakes whoever waits for one.
     pub fn locks(&self) -> watch::Receiver<u64> {
         self.locks.subscribe()
     }
 
-    /// Waits until a session was opened.
-    pub async fn opened(&self) {
-        self.opened.notified().await;
+    /// Counts the sessions that were opened, or begun anew, and wakes whoever waits for one.
+    pub fn opens(&self) -> watch::Receiver<u64> {
+        self.opens.subscribe()
     }
 
     // The policy.
@@ -369,6 +341,11 @@ impl State {
     /// What prompts read, if the owner wants it.
     pub fn state_file(&self) -> Option<&StateFile> {
         self.state_file.as_ref()
+    }
+
+    /// logind, as far as it is listened to.
+    pub fn logind(&self) -> &Logind {
+        &self.logind
     }
 
     /// The approval PIN, of an open session.

@@ -160,6 +160,8 @@ pub struct Status<'a> {
     pub vault: VaultState,
     /// The OS keyring, as far as it is watched.
     pub keyring: Keyring,
+    /// logind, as far as it is listened to.
+    pub logind: Logind,
 }
 
 /// Whether there is a session.
@@ -323,6 +325,37 @@ impl Keyring {
             Self::Silent => "silent",
             Self::Locked => "locked",
             Self::Unlocked => "unlocked",
+        }
+    }
+}
+
+/// logind on the system bus, as it is listened to while a session is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Logind {
+    /// No session is open, or its settings heed nothing of it; or the daemon has not looked yet.
+    Unwatched,
+    /// There is no system bus, or it does not answer.
+    NoBus,
+    /// The bus has no logind.
+    NoLogind,
+    /// It does not answer.
+    Silent,
+    /// It is listened to, but would not wait for the key to be wiped before the machine sleeps.
+    Undelayed,
+    /// It is listened to.
+    Watched,
+}
+
+impl Logind {
+    /// The word that programs see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unwatched => "unwatched",
+            Self::NoBus => "no-bus",
+            Self::NoLogind => "no-logind",
+            Self::Silent => "silent",
+            Self::Undelayed => "undelayed",
+            Self::Watched => "watched",
         }
     }
 }

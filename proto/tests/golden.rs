@@ -13,7 +13,7 @@ use std::fmt::Debug;
 use std::fs;
 
 use glassdome_proto::pin::PinState;
-use glassdome_proto::session::{Keyring, Level, LockReason, Memory, VaultState};
+use glassdome_proto::session::{Keyring, Level, LockReason, Logind, Memory, VaultState};
 use glassdome_proto::{
     Challenge, Code, HEADER_LEN, Hello, Reply, Request, decode, encode, limits, payload_len,
 };
@@ -163,6 +163,14 @@ fn numbers_on_the_wire_stay() {
         Keyring::Silent,
         Keyring::Locked,
         Keyring::Unlocked,
+    ]);
+    numbered(&[
+        Logind::Unwatched,
+        Logind::NoBus,
+        Logind::NoLogind,
+        Logind::Silent,
+        Logind::Undelayed,
+        Logind::Watched,
     ]);
     numbered(&[Level::On, Level::Degraded, Level::Off]);
     numbered(&[PinState::Unknown, PinState::Unset, PinState::Set, PinState::Spent]);

@@ -27,6 +27,7 @@ LOCK_REASONS = ["requested", "expired", "idle", "keyring-locked", "screen-locked
                 "canary", "shutdown", "unlogged", "panic"]
 MEMORY = ["none", "locked", "secret"]
 KEYRING = ["unwatched", "no-bus", "no-keyring", "no-collection", "silent", "locked", "unlocked"]
+LOGIND = ["unwatched", "no-bus", "no-logind", "silent", "undelayed", "watched"]
 VAULT = ["absent", "present", "damaged"]
 
 
@@ -214,7 +215,7 @@ class Connection:
         status["last_lock"] = reader.option(lambda: LOCK_REASONS[reader.varint()])
         status |= {"pid": reader.varint(), "version": reader.text()}
         status |= {"memory": MEMORY[reader.varint()], "vault": VAULT[reader.varint()]}
-        status["keyring"] = KEYRING[reader.varint()]
+        status |= {"keyring": KEYRING[reader.varint()], "logind": LOGIND[reader.varint()]}
         reader.end()
         return status
 

@@ -255,6 +255,8 @@ fn settings_completions_and_doctor() {
             ("terminals", "own", true),
             ("notify", "off", true),
             ("keyring", "lock", true),
+            ("sleep", "lock", true),
+            ("logout", "lock", true),
         ]
         .map(|(key, value, default)| (key.to_owned(), value.to_owned(), default))
         .to_vec()
@@ -268,7 +270,7 @@ fn settings_completions_and_doctor() {
     set("idle", "soon", PASSWORD).refused(2);
     set("ceiling", "9h", PASSWORD).refused(2);
     let line = set("screen", "lock", PASSWORD).refused(2);
-    assert!(line.contains("ceiling, idle, memory, terminals, notify, keyring"), "{line}");
+    assert!(line.contains("ceiling, idle, memory, terminals, notify, keyring, sleep, logout"), "{line}");
     set("idle", "off", "wrong").refused(7);
     assert_eq!(settings(&world), expected("30m", false), "what was refused changed nothing");
 

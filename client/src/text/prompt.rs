@@ -71,7 +71,7 @@ pub(crate) fn left(seconds: u32) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use glassdome_proto::Text;
-    use glassdome_proto::session::{Keyring, LockReason, Memory, VaultState};
+    use glassdome_proto::session::{Keyring, LockReason, Logind, Memory, VaultState};
 
     use super::*;
 
@@ -84,6 +84,7 @@ pub(crate) mod tests {
             memory: Memory::Secret,
             vault: VaultState::Present,
             keyring: Keyring::Unwatched,
+            logind: Logind::Unwatched,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::stdout;
 
-use glassdome_proto::session::{Keyring, LockReason, Memory, State, Status, VaultState};
+use glassdome_proto::session::{Keyring, LockReason, Logind, Memory, State, Status, VaultState};
 use serde::Serialize;
 
 use super::style::Style;
@@ -19,6 +19,7 @@ pub(crate) struct Document {
     ends_soon: Option<bool>,
     daemon: Option<Daemon>,
     keyring: Option<Part>,
+    logind: Option<Part>,
     vault: Option<Vault>,
 }
 
@@ -68,6 +69,7 @@ pub(crate) fn document(status: Option<&Status<'_>>) -> Document {
             memory: status.memory.name(),
         }),
         keyring: status.map(|status| Part { state: status.keyring.name() }),
+        logind: status.map(|status| Part { state: status.logind.name() }),
         vault: status.map(|status| Vault { state: status.vault.name(), secrets }),
     }
 }
@@ -124,8 +126,17 @@ fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
         Keyring::Locked => style.bad("locked"),
         Keyring::Unlocked => "open".to_owned(),
     };
+    let logind = match status.logind {
+        Logind::Unwatched => style.faint("not listened to"),
+        Logind::NoBus => style.faint("none: no system bus"),
+        Logind::NoLogind => style.faint("none on the system bus"),
+        Logind::Silent => style.bad("does not answer"),
+        Logind::Undelayed => style.bad("listened to, but does not wait. See: ctl doctor"),
+        Logind::Watched => "listened to".to_owned(),
+    };
     let daemon = format!("process {}, version {}", status.pid, printable(&status.version));
-    let parts = [("vault", vault), ("daemon", daemon), ("memory", memory), ("keyring", keyring)];
+    let parts =
+        [("vault", vault), ("daemon", daemon), ("memory", memory), ("keyring", keyring), ("logind", logind)];
     let parts: String = parts.iter().map(|(key, value)| format!("  {key:<8} {value}\n")).collect();
     format!("{head}\n{parts}")
 }
@@ -150,15 +161,15 @@ mod tests {
     fn documents_have_the_documented_shape() {
         assert_eq!(
             json(Some(&unlocked(60))),
-            r#"{"state":"unlocked","reason":"idle","expires_at":1795348800,"left_s":60,"ends_soon":true,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"vault":{"state":"present","secrets":3}}"#
+            r#"{"state":"unlocked","reason":"idle","expires_at":1795348800,"left_s":60,"ends_soon":true,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"vault":{"state":"present","secrets":3}}"#
         );
         assert_eq!(
             json(Some(&status(State::Locked))),
-            r#"{"state":"locked","reason":"idle","expires_at":null,"left_s":null,"ends_soon":null,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"vault":{"state":"present","secrets":null}}"#
+            r#"{"state":"locked","reason":"idle","expires_at":null,"left_s":null,"ends_soon":null,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"vault":{"state":"present","secrets":null}}"#
         );
         assert_eq!(
             json(None),
-            r#"{"state":"no-daemon","reason":null,"expires_at":null,"left_s":null,"ends_soon":null,"daemon":null,"keyring":null,"vault":null}"#
+            r#"{"state":"no-daemon","reason":null,"expires_at":null,"left_s":null,"ends_soon":null,"daemon":null,"keyring":null,"logind":null,"vault":null}"#
         );
     }
 

@@ -7,6 +7,7 @@ use glassdome_proto::session::{self, Level, Protection};
 use glassdome_proto::{Answer, List, Text, limits};
 
 use crate::keyring::Heed;
+use crate::logind;
 use crate::state::State;
 use crate::state_file::StateFile;
 use crate::{clock, harden, machine, notify};
@@ -43,11 +44,8 @@ pub fn doctor(state: &State) -> Answer<'static> {
             "written before each answer, but not sealed: a program of yours can edit the file unseen",
         ),
         keyring(state.keyring().state(), state.keyring().heed()),
-        line(
-            "sleep, screen, logout",
-            Level::Off,
-            "not watched: the session ends by time, idle limit, a stopped clock, or ctl lock",
-        ),
+        sleep_and_logout(state.logind().state(), state.logind().heed()),
+        line("screen", Level::Off, "not watched: a locked screen changes nothing"),
         phishing(state.stamp().is_some()),
     ];
     lines.extend(state.state_file().map(state_file));
@@ -56,6 +54,10 @@ pub fn doctor(state: &State) -> Answer<'static> {
 }
 
 fn line(what: &'static str, level: Level, why: &'static str) -> Protection<'static> {
+    Protection { what: Text::cut(what), level, why: Text::cut(why) }
+}
+
+fn told(what: &'static str, level: Level, why: String) -> Protection<'static> {
     Protection { what: Text::cut(what), level, why: Text::cut(why) }
 }
 
@@ -210,6 +212,52 @@ fn keyring(seen: session::Keyring, heed: Option<Heed>) -> Protection<'static> {
         }
     };
     line(what, level, why)
+}
+
+fn sleep_and_logout(heard: session::Logind, heed: Option<logind::Heed>) -> Protection<'static> {
+    use session::Logind;
+    let what = "sleep and logout";
+    let mend = "the session ends when the daemon's clock next ticks after a sleep, or by ctl lock";
+    match (heard, heed) {
+        (_, Some(heed)) if !heed.is_any() => line(
+            what,
+            Level::Off,
+            "nothing ends with them. Change it: ctl settings set sleep lock, … logout lock",
+        ),
+        (Logind::Unwatched, _) => line(what, Level::Off, "listened to only while a session is open"),
+        (Logind::NoBus, _) => told(
+            what,
+            Level::Off,
+            format!("there is no system bus where the daemon was started, or it does not answer: {mend}"),
+        ),
+        (Logind::NoLogind, _) => {
+            told(what, Level::Off, format!("no logind runs on the system bus that tells of them: {mend}"))
+        }
+        (Logind::Silent, _) => {
+            told(what, Level::Degraded, format!("logind does not answer: until it does, {mend}"))
+        }
+        (_, Some(logind::Heed { sleep: false, .. })) => line(
+            what,
+            Level::Degraded,
+            "the session ends when you log out, and not before the machine sleeps. Change it: ctl settings set sleep \
+             lock",
+        ),
+        (Logind::Undelayed, _) => line(
+            what,
+            Level::Degraded,
+            "the session ends then, but logind would not have the machine wait for that (loginctl, polkit: \
+             inhibit-delay-sleep)",
+        ),
+        (Logind::Watched, Some(logind::Heed { logout: false, .. })) => line(
+            what,
+            Level::Degraded,
+            "the key is wiped before the machine sleeps, and a logout changes nothing. Change it: ctl settings set \
+             logout lock",
+        ),
+        (Logind::Watched, _) => {
+            line(what, Level::On, "the key is wiped before the machine sleeps, and when you log out")
+        }
+    }
 }
 
 fn phishing(stamped: bool) -> Protection<'static> {

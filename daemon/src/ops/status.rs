@@ -38,6 +38,7 @@ pub fn seen(state: &State) -> Status<'static> {
         memory: memory(state.memory()),
         vault: state.vault_state(),
         keyring: state.keyring().state(),
+        logind: state.logind().state(),
     }
 }
 

@@ -135,7 +135,7 @@ async fn begin(
         Sealed::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
     before.stands(asking, settings.keyring)?;
-    asking.state.open(keys, limits, settings.keyring, clock::now());
+    asking.state.open(keys, limits, &settings, clock::now());
     asking.state.set_canaries(canaries);
     asking.state.pins().replace(pin);
     asking.state.notifier().set_command(settings.notify.clone());

@@ -1,4 +1,4 @@
-//! Joins the session bus, and says how long to wait before the next try where that fails: a bus that is
+//! Joins a bus, the session's or the system's, and says how long to wait before the next try where that fails: a bus that is
 //! missing, hangs or restarts in a loop costs next to nothing, and nobody waits for it.
 
 use std::ffi::OsString;
@@ -12,6 +12,8 @@ use tokio::time::timeout;
 use zbus::address::transport::{Transport, UnixSocket};
 use zbus::connection::Builder;
 use zbus::{Address, Connection};
+
+use super::no_descriptors;
 
 /// The pause before the second try, and that before each from the sixth on.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -48,7 +50,7 @@ impl From<zbus::Error> for Error {
 
 /// The socket of a bus on this machine; a leading NUL says that it is in the abstract namespace.
 ///
-/// `named` is `DBUS_SESSION_BUS_ADDRESS`, a list: the first of it that is a Unix socket is taken, and
+/// `named` is an address as `DBUS_SESSION_BUS_ADDRESS` has it, a list: the first of it that is a Unix socket is taken, and
 /// never one that would leave the machine. Without it, the bus is in the runtime directory, where
 /// systemd puts it. See the D-Bus specification, "Server Addresses".
 pub fn socket(named: Option<&str>, runtime_dir: Option<&Path>) -> Option<PathBuf> {
@@ -67,22 +69,51 @@ pub fn socket(named: Option<&str>, runtime_dir: Option<&Path>) -> Option<PathBuf
     })
 }
 
-/// Joins it, for the user with the id `owner`. It is given up if it says nothing for `patience`, and so is each
-/// call over it.
+/// Where a bus is, and whose it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its socket.
+    pub socket: PathBuf,
+    /// The user that it must be of, if not root's.
+    pub owner: u32,
+}
+
+/// Joins it. It is given up if it says nothing for `patience`, and so is each call over it. No descriptor comes
+/// over it.
 ///
 /// # Errors
 /// [`Error`], after `patience` at the latest.
-pub async fn join(socket: &Path, owner: u32, patience: Duration) -> Result<Connection, Error> {
-    let unreachable = |error: io::Error| Error::Unreachable(error.into());
-    let stream = UnixStream::connect(socket).await.map_err(unreachable)?;
+pub async fn join(bus: &Place, patience: Duration) -> Result<Connection, Error> {
+    let socket = no_descriptors::over(connect(bus).await?).map_err(unreachable)?;
+    build(Builder::socket(socket), patience).await
+}
+
+/// As [`join`], but for answers with descriptors. Anybody on the bus can send some: not to be kept.
+///
+/// # Errors
+/// As [`join`].
+pub async fn join_for_descriptors(bus: &Place, patience: Duration) -> Result<Connection, Error> {
+    let stream = connect(bus).await?.into_std().map_err(unreachable)?;
+    build(Builder::unix_stream(stream), patience).await
+}
+
+async fn connect(bus: &Place) -> Result<UnixStream, Error> {
+    let stream = UnixStream::connect(&bus.socket).await.map_err(unreachable)?;
     // Not asked of zbus, which would look up the user's groups, and with them load what no static program can.
     let uid = stream.peer_cred().map_err(unreachable)?.uid();
-    if uid != owner && uid != 0 {
+    if uid != bus.owner && uid != 0 {
         return Err(Error::Foreign);
     }
-    let stream = stream.into_std().map_err(unreachable)?;
-    let building = Builder::unix_stream(stream).method_timeout(patience).build();
+    Ok(stream)
+}
+
+async fn build(builder: Builder<'_>, patience: Duration) -> Result<Connection, Error> {
+    let building = builder.method_timeout(patience).build();
     Ok(timeout(patience, building).await.map_err(|_| Error::Silent)??)
+}
+
+fn unreachable(error: io::Error) -> Error {
+    Error::Unreachable(error.into())
 }
 
 /// How long to wait between tries.
@@ -143,8 +174,10 @@ mod tests {
         let (there, missing) = (dir.path().join("bus"), dir.path().join("no-bus"));
         let silent = std::os::unix::net::UnixListener::bind(&there).unwrap();
         let ours = rustix::process::geteuid().as_raw();
-        let join =
-            |path, owner| runtime.block_on(async { join(path, owner, Duration::from_millis(100)).await });
+        let join = |socket: &Path, owner| {
+            let place = Place { socket: socket.to_owned(), owner };
+            runtime.block_on(async { join(&place, Duration::from_millis(100)).await })
+        };
         assert!(matches!(join(&missing, ours), Err(Error::Unreachable(_))));
         assert!(matches!(join(&there, ours), Err(Error::Silent)));
         // Root's bus is taken: root could have the key anyway.

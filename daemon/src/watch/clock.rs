@@ -8,6 +8,7 @@ use crate::state::State;
 
 /// Ticks for as long as the daemon runs.
 pub async fn watch(state: Rc<State>) {
+    let mut opens = state.opens();
     loop {
         let at = now();
         let wait = state.session().open().map(|open| open.next_tick(at));
@@ -15,9 +16,10 @@ pub async fn watch(state: Rc<State>) {
             Some(wait) => tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 // Begun anew, perhaps with less time.
-                () = state.opened() => continue,
+                _ = opens.changed() => continue,
             },
-            None => state.opened().await,
+            // The sender lives as long as the state.
+            None => drop(opens.changed().await),
         }
         state.tick(now());
     }

@@ -7,7 +7,7 @@ use glassdome_proto::policy::{
 };
 use glassdome_proto::secrets::{self, Change as Step, Entry, FieldInfo, Found, Info, Stored, Version};
 use glassdome_proto::session::{
-    self, Keyring, Level, LockReason, Memory, Protection, State, Status, VaultState,
+    self, Keyring, Level, LockReason, Logind, Memory, Protection, State, Status, VaultState,
 };
 use glassdome_proto::settings::{self, Setting};
 use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Rate, Refusal};
@@ -164,12 +164,17 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
         ..status(State::Locked, Some(LockReason::KeyringLocked), Memory::Secret, VaultState::Present)
     };
     all.push(("of a keyring", Outcome::Ok(Answer::Session(session::Answer::Status(keyring)))));
+    let logind = Status {
+        logind: Logind::Watched,
+        ..status(State::Locked, Some(LockReason::Suspend), Memory::Secret, VaultState::Present)
+    };
+    all.push(("of logind", Outcome::Ok(Answer::Session(session::Answer::Status(logind)))));
     all
 }
 
 fn status(state: State, last_lock: Option<LockReason>, memory: Memory, vault: VaultState) -> Status<'static> {
-    let keyring = Keyring::Unwatched;
-    Status { state, last_lock, pid: 4711, version: text("0.1.0"), memory, vault, keyring }
+    let (keyring, logind) = (Keyring::Unwatched, Logind::Unwatched);
+    Status { state, last_lock, pid: 4711, version: text("0.1.0"), memory, vault, keyring, logind }
 }
 
 fn session_answers() -> Vec<(&'static str, Answer<'static>)> {

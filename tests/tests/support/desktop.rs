@@ -42,26 +42,31 @@ pub fn sprung(world: &World) -> String {
 
 impl Bus {
     pub fn start(world: &World) -> Self {
+        Self::at(world, &world.runtime().join("bus"))
+    }
+
+    /// One with its socket there.
+    pub fn at(world: &World, socket: &Path) -> Self {
         for name in [SECRETS, PROMPTER] {
             let mark = text(&marks(world)).to_owned();
             let service =
                 format!("[D-BUS Service]\nName={name}\nExec=/bin/sh -c \"echo {name} >> {mark}\"\n");
             world.file(&format!("{name}.service"), service);
         }
-        let (socket, services) = (world.runtime().join("bus"), world.home(""));
-        fs::remove_file(&socket).ok();
+        let services = world.home("");
+        fs::remove_file(socket).ok();
         let config = format!(
             "<busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
              <servicedir>{}</servicedir><policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
              <allow eavesdrop=\"true\"/>\
              <allow own=\"*\"/></policy></busconfig>",
-            text(&socket),
+            text(socket),
             text(&services)
         );
         let config = world.file("bus.conf", config);
         let args = ["--nofork", "--nopidfile", "--config-file", text(&config)];
         let bus = world.program(Path::new("/usr/bin/dbus-daemon"), &args).within(WHOLE_TEST).start();
-        assert!(wait_until(|| UnixStream::connect(&socket).is_ok(), SOON), "the bus listens");
+        assert!(wait_until(|| UnixStream::connect(socket).is_ok(), SOON), "the bus listens");
         Self { bus }
     }
 
@@ -84,7 +89,12 @@ pub fn keyring_call(world: &World, path: &str, method: &str, args: &[&str]) -> S
 
 /// A call to whoever has the name `to`.
 pub fn gdbus(world: &World, to: &str, path: &str, method: &str, args: &[&str]) -> String {
-    let address = format!("unix:path={}", text(&world.runtime().join("bus")));
+    call(world, &world.runtime().join("bus"), to, path, method, args)
+}
+
+/// A call to whoever has a name on the bus with that socket.
+pub fn call(world: &World, bus: &Path, to: &str, path: &str, method: &str, args: &[&str]) -> String {
+    let address = format!("unix:path={}", text(bus));
     let call = ["call", "--address", &address, "-d", to, "-o", path, "-m", method];
     world.program(Path::new("/usr/bin/gdbus"), &[&call[..], args].concat()).text()
 }

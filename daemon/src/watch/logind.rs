@@ -1,0 +1,228 @@
+//! Listens to logind on the system bus while a session is open, and ends it when the machine goes to sleep or its
+//! owner logs out. The machine is held up until the key is wiped: as long as a session is open this keeps one of
+//! logind's delay locks, and lets go of it behind the end of the session.
+//!
+//! Names: [org.freedesktop.login1(5)](https://www.freedesktop.org/software/systemd/man/org.freedesktop.login1.html).
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use glassdome_proto::session::Logind as Heard;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+use zbus::names::OwnedUniqueName;
+use zbus::{Connection, Message, ObjectPath, OwnedFd, OwnedObjectPath, OwnedVariant};
+
+use super::bus::{self, Place, Retry};
+use super::service::{BUS, Named, PROPERTIES, Service, Unanswered};
+use crate::clock;
+use crate::logind::{Heed, Login, Logins, Said};
+use crate::state::State;
+
+const NAME: &str = "org.freedesktop.login1";
+const ROOT: ObjectPath<'static> = ObjectPath::from_static_str_unchecked("/org/freedesktop/login1");
+const MANAGER: &str = "org.freedesktop.login1.Manager";
+const SESSION: &str = "org.freedesktop.login1.Session";
+/// What signals miss is seen after this long: a login that lingers on is told of by none.
+const POLL: Duration = Duration::from_secs(5);
+/// Who has not answered after this long counts as gone.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Between two looks, however many signals come.
+const SETTLE: Duration = Duration::from_millis(20);
+/// So many logins of the owner's are looked at.
+const LOGINS: usize = 64;
+
+/// Listens for as long as the daemon runs, on the system bus at this place.
+pub async fn watch(state: Rc<State>, bus: Option<Place>) {
+    let mut opens = state.opens();
+    loop {
+        // Subscribed to before it is looked whether one is open, so that no end falls in between.
+        let mut locks = state.locks();
+        if state.is_open(clock::now()) && state.logind().heed().is_some_and(Heed::is_any) {
+            tokio::select! {
+                () = listen(&state, bus.as_ref()) => {}
+                // The sender lives as long as the state.
+                _ = locks.changed() => {}
+            }
+        } else {
+            let _ = opens.changed().await;
+        }
+    }
+}
+
+/// Listens for as long as it is let.
+async fn listen(state: &Rc<State>, bus: Option<&Place>) {
+    let Some(bus) = bus else {
+        state.logind().note(Heard::NoBus);
+        return std::future::pending().await;
+    };
+    let mut retry = Retry::default();
+    loop {
+        let began = Instant::now();
+        let ended = match bus::join(bus, ANSWER).await {
+            Ok(connection) => follow(state, bus, &connection).await,
+            Err(error) => error,
+        };
+        if state.logind().state() != Heard::NoBus {
+            tracing::info!("logind is not listened to: {ended}");
+        }
+        state.logind().note(Heard::NoBus);
+        sleep(retry.pause(began.elapsed())).await;
+    }
+}
+
+/// Follows logind, until the bus is lost.
+async fn follow(state: &Rc<State>, bus: &Place, connection: &Connection) -> bus::Error {
+    let changes = Rc::new(Notify::new());
+    let ear = {
+        let (state, changes) = (state.clone(), changes.clone());
+        move |message: &Message| {
+            if hear(&state, message) {
+                changes.notify_one();
+            }
+        }
+    };
+    let named = Named::follow(connection, NAME, |rule| rule.path_namespace(ROOT), ear).await;
+    let mut named = match named {
+        Ok(named) => named,
+        Err(error) => return error.into(),
+    };
+    let mut delay = None;
+    loop {
+        let owner = match named.owner(connection).await {
+            Ok(owner) => owner,
+            Err(error) => return error.into(),
+        };
+        let heard = match &owner {
+            None => Heard::NoLogind,
+            Some(owner) => {
+                let delays = state.logind().heed().is_some_and(|heed| heed.sleep);
+                if !delays {
+                    delay = None;
+                } else if delay.as_ref().is_none_or(|(of, _)| of != owner) {
+                    // The former is held until there is another.
+                    delay = hold_up(state, bus, owner).await.map(|lock| (owner.clone(), lock)).or(delay);
+                }
+                match look(state, &Service { connection, owner }).await {
+                    Ok(()) if delays == delay.is_some() => Heard::Watched,
+                    Ok(()) => Heard::Undelayed,
+                    Err(Unanswered::Lost(error)) => return error,
+                    Err(Unanswered::Silent) => Heard::Silent,
+                    Err(Unanswered::Refused) => Heard::NoLogind,
+                }
+            }
+        };
+        state.logind().note(heard);
+        sleep(SETTLE).await;
+        tokio::select! {
+            () = changes.notified() => {}
+            () = sleep(POLL) => {}
+            () = connection.closed() => return bus::Error::Ended,
+        }
+    }
+}
+
+/// Does at once what a signal asks for. Whether there may be more to be seen.
+fn hear(state: &State, message: &Message) -> bool {
+    let header = message.header();
+    let interface = header.interface().map(|interface| interface.as_str());
+    let member = header.member().map(|member| member.as_str());
+    let begins = || message.body().deserialize::<bool>().unwrap_or_default();
+    match (interface, member) {
+        (Some(MANAGER), Some("PrepareForSleep")) if begins() => tell(state, Said::Sleep),
+        (Some(MANAGER), Some("PrepareForShutdown")) if begins() => tell(state, Said::Shutdown),
+        _ => {}
+    }
+    // From the bus comes who has the name.
+    matches!(interface, Some(MANAGER | SESSION | PROPERTIES | BUS))
+}
+
+fn tell(state: &State, said: Said) {
+    if let Some(reason) = state.logind().hear(said) {
+        state.lock(reason);
+    }
+}
+
+/// Takes a lock that keeps the machine from sleeping for as long as it is open, or as logind's patience lasts.
+async fn hold_up(state: &State, bus: &Place, owner: &OwnedUniqueName) -> Option<OwnedFd> {
+    let taken = async {
+        // A connection of its own, for as long as it takes: the other takes no descriptors from anybody.
+        let connection = bus::join_for_descriptors(bus, ANSWER).await.map_err(Unanswered::Lost)?;
+        let service = Service { connection: &connection, owner };
+        let why = "The key is wiped";
+        service.ask(&ROOT, MANAGER, "Inhibit", &("sleep", "Glassdome", why, "delay")).await
+    };
+    match taken.await {
+        Ok(lock) => Some(lock),
+        Err(error) => {
+            if state.logind().state() != Heard::Undelayed {
+                tracing::warn!("the machine is not held up before it sleeps: {error}");
+            }
+            None
+        }
+    }
+}
+
+/// Looks at what logind says if it is asked.
+async fn look(state: &State, service: &Service<'_>) -> Result<(), Unanswered> {
+    if service.property(&ROOT, MANAGER, "PreparingForSleep").await? {
+        tell(state, Said::Sleep);
+    }
+    if service.property(&ROOT, MANAGER, "PreparingForShutdown").await? {
+        tell(state, Said::Shutdown);
+    }
+    let all: Vec<(String, u32, String, String, OwnedObjectPath)> =
+        service.ask(&ROOT, MANAGER, "ListSessions", &()).await?;
+    let own = all.into_iter().filter(|(_, uid, ..)| *uid == state.owner()).take(LOGINS);
+    let mut logins = Logins::new();
+    for (id, _, _, _, path) in own {
+        match service.ask(&path, PROPERTIES, "GetAll", &SESSION).await {
+            Ok(properties) => logins.extend(login(&properties).map(|login| (id, login))),
+            // It ended meanwhile.
+            Err(Unanswered::Refused) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    tell(state, Said::Logins(logins));
+    Ok(())
+}
+
+/// What a session of logind's is, if a person has logged in by it and not out of it.
+fn login(properties: &HashMap<String, OwnedVariant>) -> Option<Login> {
+    let text = |name| properties.get(name).and_then(|value| <&str>::try_from(&**value).ok());
+    // Others are those of the user's own manager, of cron, and of the screen where one logs in.
+    let is_persons = text("Class")?.starts_with("user");
+    // What was left running keeps a session that was ended in the list.
+    let lasts = text("State")? != "closing";
+    let desktop = matches!(text("Type"), Some("x11" | "wayland" | "mir"));
+    (is_persons && lasts).then_some(Login { desktop })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zbus::Variant;
+
+    fn of(class: &str, state: &str, kind: &str) -> Option<Login> {
+        let all = [("Class", class), ("State", state), ("Type", kind)];
+        login(
+            &all.map(|(key, value)| (key.to_owned(), OwnedVariant::try_from(Variant::from(value)).unwrap()))
+                .into(),
+        )
+    }
+
+    #[test]
+    fn a_login_is_a_persons_and_lasts() {
+        assert_eq!(of("user", "active", "wayland"), Some(Login { desktop: true }));
+        assert_eq!(of("user", "online", "x11"), Some(Login { desktop: true }));
+        assert_eq!(of("user-early", "active", "tty"), Some(Login { desktop: false }));
+        for class in
+            ["manager", "manager-early", "background", "background-light", "greeter", "lock-screen", ""]
+        {
+            assert_eq!(of(class, "active", "unspecified"), None, "{class}");
+        }
+        assert_eq!(of("user", "closing", "wayland"), None);
+        assert_eq!(login(&HashMap::new()), None);
+    }
+}
