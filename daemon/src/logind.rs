@@ -107,9 +107,11 @@ impl Logind {
         heeded.then_some(ends)
     }
 
-    /// How far it is listened to now.
+    /// How far it is listened to now; nothing of a session that has ended.
     pub fn note(&self, heard: wire::Logind) {
-        self.heard.set(heard);
+        if self.heed.get().is_some() {
+            self.heard.set(heard);
+        }
     }
 
     /// As the wire has it.
@@ -173,7 +175,11 @@ mod tests {
         assert_eq!(logind.hear(Said::Logins(logins(&[]))), Some(LockReason::Logout), "begun anew");
         logind.begin(BOTH);
         assert_eq!(logind.hear(Said::Logins(logins(&[("2", true)]))), None);
+        logind.note(wire::Logind::Watched);
+        assert_eq!(logind.state(), wire::Logind::Watched);
         logind.end();
+        logind.note(wire::Logind::Watched);
+        assert_eq!(logind.state(), wire::Logind::Unwatched);
         logind.begin(BOTH);
         assert_eq!(logind.hear(Said::Logins(logins(&[]))), None);
     }

@@ -41,9 +41,10 @@ pub async fn watch(state: Rc<State>, bus: Option<Place>) {
         let mut locks = state.locks();
         if state.is_open(clock::now()) && state.logind().heed().is_some_and(Heed::is_any) {
             tokio::select! {
-                () = listen(&state, bus.as_ref()) => {}
-                // The sender lives as long as the state.
+                biased;
+                // The sender lives as long as the state. Nothing is done any more for a session that has ended.
                 _ = locks.changed() => {}
+                () = listen(&state, bus.as_ref()) => {}
             }
         } else {
             let _ = opens.changed().await;
