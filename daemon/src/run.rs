@@ -261,7 +261,7 @@ async fn serve(
         _ = hung_up.recv() => {}
     }
     state.lock(LockReason::Shutdown);
-    watch::state_file::end(&state).await;
+    watch::state_file::end(&state);
     // Nobody is to wait in the queue of a daemon that ends.
     drop(listener);
     // The watch that does it otherwise may be in the middle of it, or not have begun.

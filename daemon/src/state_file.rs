@@ -2,23 +2,22 @@
 //! ask for it: the session's state, when it ends, and which process says so. It is for the eye only.
 //! Nothing of ours reads it, and any program of the owner's can forge it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::attest::process::Stat;
-use crate::worker;
 
 /// The file, and how the last try to write it went.
 #[derive(Debug)]
 pub struct StateFile {
-    place: Arc<Mutex<Place>>,
+    path: PathBuf,
     process: Process,
     failed: RefCell<Option<String>>,
+    ended: Cell<bool>,
 }
 
 /// What the line says of the session.
@@ -41,13 +40,6 @@ struct Process {
     start: u64,
 }
 
-/// Where it is. Held while it is written, so that nothing is written after the end.
-#[derive(Debug)]
-struct Place {
-    path: PathBuf,
-    ended: bool,
-}
-
 impl StateFile {
     /// The file of the daemon that listens at `socket`: that path with `.state` behind it. Nothing is
     /// written yet.
@@ -55,23 +47,21 @@ impl StateFile {
     /// # Errors
     /// When the kernel does not say when this process started.
     pub fn beside(socket: &Path) -> io::Result<Self> {
-        let place = Place { path: with(socket, ".state"), ended: false };
         let stat = Stat::read(fs::File::open("/proc/self")?.as_fd())?;
         let process = Process { pid: stat.pid, start: stat.start };
-        Ok(Self { place: Arc::new(Mutex::new(place)), process, failed: RefCell::default() })
+        let path = with(socket, ".state");
+        Ok(Self { path, process, failed: RefCell::default(), ended: Cell::new(false) })
     }
 
     /// Replaces the line; readers see the old one or the new one. Where that fails there is none at all,
-    /// since an old one would be wrong. Whether it went well.
-    pub async fn write(&self, shown: Shown) -> bool {
-        let (place, line) = (self.place.clone(), line(shown, self.process));
-        let job = move || place.lock().unwrap_or_else(PoisonError::into_inner).write(&line);
-        // On a thread of its own: a file system that hangs keeps neither requests nor changes waiting.
-        let failed = match worker::once("state-file", job).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(lost) => Some(lost.to_string()),
-        };
+    /// since an old one would be wrong. Whether it went well. It waits for the runtime directory's file
+    /// system, which is in memory as a rule; on another thread it might get its turn when the prompt is drawn
+    /// already.
+    pub fn write(&self, shown: Shown) -> bool {
+        if self.ended.get() {
+            return true;
+        }
+        let failed = replace(&self.path, &line(shown, self.process)).err().map(|error| error.to_string());
         let well = failed.is_none();
         if self.failed.replace(failed.clone()) != failed
             && let Some(why) = failed
@@ -82,13 +72,10 @@ impl StateFile {
     }
 
     /// Removes it. Nothing is written any more.
-    pub async fn end(&self) {
-        let place = self.place.clone();
-        let job = move || place.lock().unwrap_or_else(PoisonError::into_inner).end();
-        match worker::once("state-file", job).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!("the state file cannot be removed: {error}"),
-            Err(lost) => tracing::warn!("the state file cannot be removed: {lost}"),
+    pub fn end(&self) {
+        self.ended.set(true);
+        if let Err(error) = remove(&self.path) {
+            tracing::warn!("the state file cannot be removed: {error}");
         }
     }
 
@@ -117,27 +104,17 @@ fn line(shown: Shown, Process { pid, start }: Process) -> String {
     format!("{word} {until} {pid} {start}\n")
 }
 
-impl Place {
-    fn write(&self, line: &str) -> io::Result<()> {
-        if self.ended {
-            return Ok(());
-        }
-        let fresh = with(&self.path, ".new");
-        let written = remove(&fresh).and_then(|()| {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-            file.write_all(line.as_bytes())?;
-            fs::rename(&fresh, &self.path)
-        });
-        written.or_else(|error| {
-            let (old, fresh) = (remove(&self.path), remove(&fresh));
-            old.and(fresh).and(Err(error))
-        })
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.ended = true;
-        remove(&self.path)
-    }
+fn replace(path: &Path, line: &str) -> io::Result<()> {
+    let fresh = with(path, ".new");
+    let written = remove(&fresh).and_then(|()| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        file.write_all(line.as_bytes())?;
+        fs::rename(&fresh, path)
+    });
+    written.or_else(|error| {
+        let (old, fresh) = (remove(path), remove(&fresh));
+        old.and(fresh).and(Err(error))
+    })
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -159,10 +136,10 @@ mod tests {
 
     use super::*;
 
-    fn place() -> (tempfile::TempDir, Place) {
+    fn place() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("daemon.sock.state");
-        (dir, Place { path, ended: false })
+        (dir, path)
     }
 
     #[test]
@@ -182,7 +159,7 @@ mod tests {
         let start = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap();
         assert_eq!(file.process.pid, std::process::id().cast_signed());
         assert_eq!(file.process.start.to_string(), start);
-        assert_eq!(file.place.lock().unwrap().path, Path::new("/x/daemon.sock.state"));
+        assert_eq!(file.path, Path::new("/x/daemon.sock.state"));
     }
 
     #[test]
@@ -195,45 +172,43 @@ mod tests {
 
     #[test]
     fn it_is_replaced_as_a_whole_and_for_the_owner_only() {
-        let (dir, mut place) = place();
-        place.write("locked 0 1 2\n").unwrap();
-        let first = fs::metadata(&place.path).unwrap();
-        assert_eq!(first.mode() & 0o7777, 0o600);
-        let reader = fs::File::open(&place.path).unwrap();
-        place.write("unlocked 9 1 2\n").unwrap();
-        assert_eq!(
-            io::read_to_string(reader).unwrap(),
-            "locked 0 1 2\n",
-            "whoever reads has the whole old one"
-        );
-        assert_eq!(fs::read_to_string(&place.path).unwrap(), "unlocked 9 1 2\n");
+        let dir = tempfile::tempdir().unwrap();
+        let file = StateFile::beside(&dir.path().join("daemon.sock")).unwrap();
+        let read = || fs::read_to_string(&file.path).unwrap();
+        assert!(file.write(Shown::Locked));
+        assert_eq!(fs::metadata(&file.path).unwrap().mode() & 0o7777, 0o600);
+        let (old, reader) = (read(), fs::File::open(&file.path).unwrap());
+        assert!(file.write(Shown::Unlocked { until: 9 }));
+        assert_eq!(io::read_to_string(reader).unwrap(), old, "whoever reads has the whole old one");
+        assert!(old.starts_with("locked 0 ") && read().starts_with("unlocked 9 "));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
-        place.end().unwrap();
-        place.write("unlocked 9 1 2\n").unwrap();
+        file.end();
+        file.write(Shown::Locked);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing comes back after the end");
     }
 
     #[test]
     fn a_link_in_its_place_is_replaced_and_leads_nowhere() {
-        let (dir, place) = place();
+        let (dir, path) = place();
         let other = dir.path().join("other");
         fs::write(&other, "mine").unwrap();
-        std::os::unix::fs::symlink(&other, &place.path).unwrap();
-        std::os::unix::fs::symlink(&other, with(&place.path, ".new")).unwrap();
-        place.write("locked 0 1 2\n").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        std::os::unix::fs::symlink(&other, with(&path, ".new")).unwrap();
+        replace(&path, "locked 0 1 2\n").unwrap();
         assert_eq!(fs::read_to_string(&other).unwrap(), "mine");
-        assert!(fs::symlink_metadata(&place.path).unwrap().is_file());
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
     }
 
     #[test]
     fn where_the_new_line_cannot_be_written_the_old_one_goes() {
-        let (_dir, place) = place();
-        place.write("unlocked 9 1 2\n").unwrap();
-        fs::create_dir(with(&place.path, ".new")).unwrap();
-        assert!(place.write("locked 0 1 2\n").is_err());
-        assert!(!place.path.exists());
-        fs::remove_dir(with(&place.path, ".new")).unwrap();
-        place.write("locked 0 1 2\n").unwrap();
-        assert!(place.path.exists(), "control");
+        let dir = tempfile::tempdir().unwrap();
+        let file = StateFile::beside(&dir.path().join("daemon.sock")).unwrap();
+        assert!(file.write(Shown::Unlocked { until: 9 }) && file.failed().is_none());
+        fs::create_dir(with(&file.path, ".new")).unwrap();
+        assert!(!file.write(Shown::Locked) && file.failed().is_some());
+        assert!(!file.path.exists());
+        fs::remove_dir(with(&file.path, ".new")).unwrap();
+        assert!(file.write(Shown::Locked) && file.failed().is_none());
+        assert!(file.path.exists(), "control");
     }
 }

@@ -33,17 +33,21 @@ function __glassdome_segment {
     ((REPLY = __glassdome_until - EPOCHSECONDS, 1))
     if [[ $__glassdome_word == locked ]] || ((REPLY <= 0)); then
         glassdome_segment="${__glassdome_icons[3]} "
+        return 0
     elif [[ $__glassdome_word == paused ]]; then
-        glassdome_segment="${__glassdome_icons[2]} "
-    elif ((REPLY >= 3600)); then
-        __glassdome_minutes=0$((REPLY / 60 % 60))
-        glassdome_segment="${__glassdome_icons[0]} $((REPLY / 3600))h${__glassdome_minutes: -2} "
+        glassdome_segment=${__glassdome_icons[2]}
     elif ((REPLY > 300)); then
-        glassdome_segment="${__glassdome_icons[0]} $((REPLY / 60))m "
-    elif ((REPLY >= 60)); then
-        glassdome_segment="${__glassdome_icons[1]} $((REPLY / 60))m "
+        glassdome_segment=${__glassdome_icons[0]}
     else
-        glassdome_segment="${__glassdome_icons[1]} <1m "
+        glassdome_segment=${__glassdome_icons[1]}
+    fi
+    if ((REPLY >= 3600)); then
+        __glassdome_minutes=0$((REPLY / 60 % 60))
+        glassdome_segment+=" $((REPLY / 3600))h${__glassdome_minutes: -2} "
+    elif ((REPLY >= 60)); then
+        glassdome_segment+=" $((REPLY / 60))m "
+    else
+        glassdome_segment+=' <1m '
     fi
 }
 

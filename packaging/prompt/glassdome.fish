@@ -22,7 +22,7 @@ function __glassdome_segment --on-event fish_prompt
     end
     test -f $file -a -O $file; or return
     read -l state until pid start rest <$file; or return
-    string match -qr '^[0-9]{1,12} [0-9]+ [0-9]+$' -- "$until $pid $start"; or return
+    string match -qr '^(unlocked|paused|locked) [0-9]{1,12} [0-9]+ [0-9]+$' -- "$state $until $pid $start"; or return
     # The process that wrote it: one of that number that started then, and still has memory (proc_pid_stat(5),
     # fields 22 and 23; behind the name, the third is the first).
     test -r /proc/$pid/stat; and read -l running </proc/$pid/stat; or return
@@ -35,23 +35,22 @@ function __glassdome_segment --on-event fish_prompt
     # fish has no clock of its own, but for the ages of files.
     set -l left (math $until - (path mtime -- $file) - (path mtime -R -- $file))
     set -l minutes (math -s0 $left / 60)
-    switch $state
-        case locked
-            set glassdome_segment "$icons[4] "
-        case unlocked paused
-            if test $left -le 0
-                set glassdome_segment "$icons[4] "
-            else if test $state = paused
-                set glassdome_segment "$icons[3] "
-            else if test $minutes -ge 60
-                set glassdome_segment "$icons[1] "(math -s0 $minutes / 60)h(string sub -s -2 -- 0(math $minutes % 60))' '
-            else if test $left -gt 300
-                set glassdome_segment "$icons[1] "$minutes'm '
-            else if test $minutes -gt 0
-                set glassdome_segment "$icons[2] "$minutes'm '
-            else
-                set glassdome_segment "$icons[2] <1m "
-            end
+    if test $state = locked -o $left -le 0
+        set glassdome_segment "$icons[4] "
+        return
+    else if test $state = paused
+        set glassdome_segment $icons[3]
+    else if test $left -gt 300
+        set glassdome_segment $icons[1]
+    else
+        set glassdome_segment $icons[2]
+    end
+    if test $minutes -ge 60
+        set glassdome_segment "$glassdome_segment "(math -s0 $minutes / 60)h(string sub -s -2 -- 0(math $minutes % 60))' '
+    else if test $minutes -gt 0
+        set glassdome_segment "$glassdome_segment $minutes"'m '
+    else
+        set glassdome_segment "$glassdome_segment <1m "
     end
 end
 

@@ -26,7 +26,8 @@ function __glassdome_segment {
     [[ -f $file && -O $file ]] || return 0
     # zsh reads a file this way by itself. The words: state, until, process, its start.
     told=($(<$file))
-    (( $#told >= 4 )) && [[ $told[2]$told[3]$told[4] != *[^0123456789]* ]] || return 0
+    [[ ${told[1]-} == (unlocked|paused|locked) ]] && (( $#told >= 4 )) &&
+        [[ $told[2]$told[3]$told[4] != *[^0123456789]* ]] || return 0
     # The process that wrote it: one of that number that started then, and still has memory (proc_pid_stat(5),
     # fields 22 and 23; behind the name, the third is the first).
     [[ -r /proc/$told[3]/stat ]] || return 0
@@ -34,24 +35,23 @@ function __glassdome_segment {
     [[ ${running[20]-} == $told[4] && ${running[21]-0} != 0 ]] || return 0
     [[ ${glassdome_ascii-0} == 0 ]] || icons=(U '!' P L)
     left=$(( 10#${told[2][1,12]} - EPOCHSECONDS )) minutes=$(( left / 60 ))
-    case $told[1] in
-    locked) glassdome_segment="$icons[4] " ;;
-    unlocked | paused)
-        if (( left <= 0 )); then
-            glassdome_segment="$icons[4] "
-        elif [[ $told[1] == paused ]]; then
-            glassdome_segment="$icons[3] "
-        elif (( minutes >= 60 )); then
-            glassdome_segment="$icons[1] $(( minutes / 60 ))h${(l:2::0:)$(( minutes % 60 ))} "
-        elif (( left > 300 )); then
-            glassdome_segment="$icons[1] ${minutes}m "
-        elif (( minutes > 0 )); then
-            glassdome_segment="$icons[2] ${minutes}m "
-        else
-            glassdome_segment="$icons[2] <1m "
-        fi
-        ;;
-    esac
+    if [[ $told[1] == locked ]] || (( left <= 0 )); then
+        glassdome_segment="$icons[4] "
+        return 0
+    elif [[ $told[1] == paused ]]; then
+        glassdome_segment=$icons[3]
+    elif (( left > 300 )); then
+        glassdome_segment=$icons[1]
+    else
+        glassdome_segment=$icons[2]
+    fi
+    if (( minutes >= 60 )); then
+        glassdome_segment+=" $(( minutes / 60 ))h${(l:2::0:)$(( minutes % 60 ))} "
+    elif (( minutes > 0 )); then
+        glassdome_segment+=" ${minutes}m "
+    else
+        glassdome_segment+=' <1m '
+    fi
 }
 
 # Before each prompt. Without the option prompt_subst, which would have zsh evaluate the rest of PROMPT too:

@@ -136,14 +136,16 @@ fn each_shell_draws_the_session_and_falls_for_nothing() {
     };
     forged(format!("unlocked {} {pid} {start} more\n", in_seconds(7258)));
     drawn("🔓 2h00 [0]");
+    forged(format!("paused {} {pid} {start}\n", in_seconds(7258)));
+    drawn("⏸ 2h00 [0]");
     forged(format!("unlocked {} {pid} 1{start}\n", in_seconds(7258)));
     drawn("[0]");
     forged(format!("unlocked {} {pid} {start}\n", in_seconds(0)));
     drawn("🔒 [0]");
-    for until in ["a[$(touch${IFS}~/pwned)]", "\u{1b}]0;pwned\u{7}", "08x", "-1", ""] {
-        forged(format!("unlocked {until} {pid} {start}\n"));
+    for bad in ["a[$(touch${IFS}~/pwned)]", "\u{1b}]0;pwned\u{7}", "-1"] {
+        forged(format!("unlocked {bad} {pid} {start}\n"));
         drawn("[0]");
-        forged(format!("{until} {} {pid} {start}\n", in_seconds(7258)));
+        forged(format!("{bad} {} {pid} {start}\n", in_seconds(7258)));
         drawn("[0]");
     }
     assert!(!world.home("pwned").exists());
@@ -201,6 +203,12 @@ fn the_file_says_state_and_end_and_is_there_on_request_only() {
     world.ctl(&["lock"]).ok();
     assert!(says(&world, "locked"));
     assert_eq!(words(&world).unwrap()[1], "0");
+    for _ in 0..3 {
+        world.start(PASSWORD);
+        assert_eq!(words(&world).unwrap()[0], "unlocked", "whoever unlocks finds it so in the next prompt");
+        world.ctl(&["lock"]).ok();
+        assert!(says(&world, "locked"));
+    }
 
     let line = |world: &World| world.ctl(&["doctor"]).text().lines().any(|line| line.contains("state file"));
     assert!(line(&world));

@@ -142,6 +142,8 @@ async fn begin(
     asking.state.set_rules(rules.into_iter().map(Arc::new).collect());
     grant(asking, &settings, shell)?;
     tokio::task::spawn_local(integrity::check(asking.state.clone()));
+    // Prompts are told before whoever typed the password draws the next one.
+    tokio::task::yield_now().await;
     opened(asking, true)
 }
 

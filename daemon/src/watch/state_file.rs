@@ -11,8 +11,6 @@ use crate::state_file::Shown;
 
 /// The longest between two looks at an idle limit, and until the next try after one that failed.
 const LOOK: Duration = Duration::from_secs(60);
-/// A file system that hangs keeps the daemon from ending for this long.
-const END: Duration = Duration::from_secs(1);
 
 /// Writes for as long as the daemon runs; ends at once where nobody asked for it.
 pub async fn watch(state: Rc<State>) {
@@ -24,7 +22,7 @@ pub async fn watch(state: Rc<State>) {
         changes.borrow_and_update();
         let (shown, look) = look(&state, clock::now());
         if written.is_none_or(|written| shown.differs(written)) {
-            written = file.write(shown).await.then_some(shown);
+            written = file.write(shown).then_some(shown);
         }
         let look = if written.is_none() { Some(LOOK) } else { look };
         tokio::select! {
@@ -36,10 +34,9 @@ pub async fn watch(state: Rc<State>) {
 }
 
 /// Removes the file; nothing is written any more.
-pub async fn end(state: &State) {
-    let Some(file) = state.state_file() else { return };
-    if tokio::time::timeout(END, file.end()).await.is_err() {
-        tracing::warn!("the state file could not be removed in time");
+pub fn end(state: &State) {
+    if let Some(file) = state.state_file() {
+        file.end();
     }
 }
 
