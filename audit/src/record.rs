@@ -126,6 +126,10 @@ pub enum Event {
     Prove,
     /// The approval PIN was made, changed or taken away.
     ChangePin,
+    /// A screen locked, and what was granted to terminals or answered rests.
+    Pause,
+    /// That holds again.
+    Resume,
 }
 
 /// What became of it.

@@ -91,7 +91,7 @@ impl From<Code> for Exit {
         match code {
             Code::Error => Self::Error,
             Code::Usage | Code::WeakPassword => Self::Usage,
-            Code::Locked | Code::NoVault => Self::Locked,
+            Code::Locked | Code::NoVault | Code::Paused => Self::Locked,
             Code::Denied => Self::Denied,
             Code::NotFound => Self::NotFound,
             Code::WrongPassword => Self::WrongPassword,
@@ -182,6 +182,7 @@ mod tests {
             (Code::WeakPassword, 2),
             (Code::Locked, 3),
             (Code::NoVault, 3),
+            (Code::Paused, 3),
             (Code::Denied, 4),
             (Code::NotFound, 5),
             (Code::WrongPassword, 7),

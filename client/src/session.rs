@@ -47,7 +47,7 @@ impl Connection {
     pub fn require_session(&mut self) -> Result<(), Error> {
         let status = self.status()?;
         match (status.state, status.vault) {
-            (State::Unlocked { .. }, _) => Ok(()),
+            (State::Unlocked { .. } | State::Paused { .. }, _) => Ok(()),
             (State::Locked, VaultState::Absent) => Err(no_vault()),
             (State::Locked, _) => Err(locked(status.last_lock)),
         }

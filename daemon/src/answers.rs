@@ -2,7 +2,7 @@
 //! a rule like the sealed ones, but lives in memory, names its secrets one by one, and ends with the
 //! session at the latest.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::policy::{Asked, Decision};
 #[derive(Debug, Default)]
 pub struct Answers {
     list: RefCell<Vec<Rc<Answer>>>,
+    rests: Cell<bool>,
 }
 
 /// One of them.
@@ -131,14 +132,24 @@ impl Answers {
         Ok(())
     }
 
-    /// All that hold.
+    /// Whether all of them rest from now on.
+    pub fn rest(&self, rests: bool) {
+        self.rests.set(rests);
+    }
+
+    /// All that hold, or rest.
     pub fn all(&self, boot: Duration) -> Vec<Rc<Answer>> {
         self.prune(boot);
         self.list.borrow().clone()
     }
 
-    /// Whether one holds.
+    /// Whether one holds, and does not rest.
     pub fn holds(&self, id: u32, boot: Duration) -> bool {
+        !self.rests.get() && self.holds_or_rests(id, boot)
+    }
+
+    /// Whether one would hold if none rested.
+    pub fn holds_or_rests(&self, id: u32, boot: Duration) -> bool {
         self.list.borrow().iter().any(|answer| answer.id == id && answer.holds(boot))
     }
 
@@ -215,6 +226,11 @@ mod tests {
         assert!(answers.holds(1, at(999).boot) && !answers.holds(1, at(1000).boot));
         assert!(answers.holds(2, at(1_000_000).boot));
         assert_eq!(answers.all(at(1000).boot).len(), 1);
+        answers.rest(true);
+        assert!(!answers.holds(2, at(0).boot) && answers.holds_or_rests(2, at(0).boot));
+        assert_eq!(answers.all(at(1000).boot).len(), 1, "what rests is shown");
+        answers.rest(false);
+        assert!(answers.holds(2, at(0).boot));
         assert!(answers.revoke(2) && !answers.revoke(2));
     }
 

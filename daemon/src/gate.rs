@@ -97,11 +97,15 @@ pub fn admit<'s>(
         }),
         decided => decided,
     };
+    // Of bait nothing is told that is not told of other names.
+    let rests = matches!(decided, Ok(Verdict::Ask(_) | Verdict::Deny(None))) && stand.rests(state, question);
     let often = match &decided {
+        _ if rests => None,
         Ok(Verdict::Ask(_) | Verdict::Deny(_)) => too_often(asking, question, &asker),
         _ => None,
     };
     let refusal = match (decided, stand.handle()) {
+        _ if rests => refused("paused", refuse::paused()),
         _ if let Some(often) = often => refused(TOO_OFTEN, often),
         (Err(over), _) => refused(&format!("rate:{}", over.rule.id), refuse::too_often(question, &over)),
         (Ok(Verdict::Allow(by)), _) => {
@@ -231,6 +235,8 @@ fn asks_about<'n>(
         }
         match policy::decide(&standing, question) {
             Verdict::Allow(_) => {}
+            // It is refused as what rests: nobody need say yes to it twice.
+            Verdict::Ask(_) if stand.proven(state).is_none() && stand.rests(state, question) => return None,
             Verdict::Ask(rule) => {
                 open.push(question);
                 by = by.or(rule);

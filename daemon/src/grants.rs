@@ -39,6 +39,7 @@ pub type Token = Zeroizing<Vec<u8>>;
 #[derive(Debug, Default)]
 pub struct Grants {
     mode: Cell<Terminals>,
+    rests: Cell<bool>,
     last: Cell<u32>,
     list: RefCell<Vec<Grant>>,
 }
@@ -125,6 +126,8 @@ pub enum Uncovered {
     Elsewhere,
     /// It was run by a granted shell, but did not bring the shell's token.
     Token,
+    /// A granted shell ran it, and grants rest.
+    Paused,
 }
 
 /// A shell that can be granted, and the multiplexer whose panes go with it.
@@ -214,6 +217,7 @@ impl Grants {
             let here = (member.stat.session, member.stat.tty) == (client.stat.session, client.stat.tty);
             for grant in list.iter().filter(|grant| grant.reaches(&member)) {
                 match (here, grant.takes(token), &launcher) {
+                    (true, true, None) if self.rests.get() => return Err(Uncovered::Paused),
                     (true, true, None) => return Ok(grant.id),
                     (false, _, _) => missing = Uncovered::Elsewhere,
                     (true, false, _) => missing = Uncovered::Token,
@@ -233,12 +237,18 @@ impl Grants {
     }
 
     /// Whether a grant still holds at `boot`, the time since the machine started: its shell is there, and has
-    /// executed nothing since.
+    /// executed nothing since; and none rests.
     pub fn holds(&self, id: u32, boot: Duration) -> bool {
-        self.list.borrow().iter().any(|grant| grant.id == id && grant.shell.alive_at(boot))
+        !self.rests.get()
+            && self.list.borrow().iter().any(|grant| grant.id == id && grant.shell.alive_at(boot))
     }
 
-    /// All that hold.
+    /// Whether all of them rest from now on; whether that is a change.
+    pub fn rest(&self, rests: bool) -> bool {
+        self.rests.replace(rests) != rests
+    }
+
+    /// All that hold, or rest.
     pub fn shown(&self) -> Vec<Shown> {
         self.prune();
         self.list.borrow().iter().map(Grant::show).collect()
@@ -387,6 +397,21 @@ mod tests {
         let next = give(&grants, &client, None, Terminals::Own).unwrap();
         assert_eq!(grants.covering(&client, None), Ok(next));
         assert_eq!(grants.shown().len(), 1, "the former is replaced");
+        end(child);
+    }
+
+    #[test]
+    fn what_rests_covers_nothing_and_covers_it_again() {
+        let grants = Grants::default();
+        let (child, client) = typed();
+        let id = give(&grants, &client, None, Terminals::Own).unwrap();
+        assert!(grants.rest(true) && !grants.rest(true));
+        assert!(!grants.holds(id, Duration::ZERO));
+        assert_eq!(grants.covering(&client, None), Err(Uncovered::Paused));
+        assert_eq!(grants.shown().len(), 1);
+        assert!(grants.rest(false));
+        assert!(grants.holds(id, Duration::ZERO));
+        assert_eq!(grants.covering(&client, None), Ok(id));
         end(child);
     }
 

@@ -25,6 +25,7 @@
 //! | [`notify`] | what the person is told by a command of theirs | a socket to the helper that runs it |
 //! | [`keyring`] | whether what was seen of the OS keyring ends the session | nothing: pure |
 //! | [`mod@state_file`] | what prompts are told without asking | a file beside the socket |
+//! | [`screens`] | whether a locked screen keeps what was granted from being used | nothing: pure |
 //! | [`logind`] | whether what logind said ends the session | nothing: pure |
 //! | [`watch`] | when a session must end although nobody asks | clocks, the disk, the session and the system bus |
 //!
@@ -58,6 +59,7 @@ pub mod questions;
 pub mod refusals;
 pub mod refuse;
 pub mod run;
+pub mod screens;
 pub mod server;
 pub mod session;
 pub mod settings;

@@ -97,8 +97,13 @@ impl Pins {
     /// Another one is sealed, or a session begins or ends. What was shown before counts no longer.
     pub fn replace(&self, verifier: Option<PinVerifier>) {
         *self.verifier.borrow_mut() = verifier;
-        self.epoch.set(self.epoch.get() + 1);
+        self.outdate();
         self.forgive();
+    }
+
+    /// What was shown before counts no longer.
+    pub fn outdate(&self) {
+        self.epoch.set(self.epoch.get() + 1);
     }
 
     /// The master password was typed.

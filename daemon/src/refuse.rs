@@ -36,6 +36,12 @@ pub fn panic(since: Duration) -> Refusal<'static> {
     Refusal::new(Code::Locked, format!("locked: panic since {since}. {mend}"))
 }
 
+/// What would allow it rests.
+pub fn paused() -> Refusal<'static> {
+    let message = "paused: the screen is locked. Unlock it, or type the master password: glassdome_start";
+    Refusal::new(Code::Paused, message)
+}
+
 /// A lock came while the request was under way.
 pub fn lock_came() -> Refusal<'static> {
     Refusal::new(Code::Locked, "locked: a lock came before the answer. Unlock: glassdome_start")

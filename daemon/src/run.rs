@@ -242,6 +242,7 @@ async fn serve(
     note(&state, Event::Start);
     spawn_local(watch::clock::watch(state.clone()));
     spawn_local(watch::disk::watch(state.clone()));
+    spawn_local(watch::screen::watch(state.clone(), desktop.bus.clone()));
     spawn_local(watch::keyring::watch(state.clone(), desktop.bus, desktop.keyring));
     spawn_local(watch::state_file::watch(state.clone()));
     spawn_local(watch::logind::watch(state.clone(), desktop.system_bus));

@@ -4,7 +4,11 @@
 //! ```text
 //!            Open{key, limits}                  Lock(reason), or a deadline that passed
 //!  Locked ───────────────────► Unlocked{key} ───────────────────────────────────► Locked
+//!                               │  ▲
+//!                         Pause └──┘ Resume, Open
 //! ```
+//!
+//! A pause ends nothing: it says that what a person has granted rests. The deadlines go on meanwhile.
 //!
 //! `Unlocked` owns the key. There is no other place for one: to be locked means that the value does
 //! not exist, so code that forgets to check does not compile.
@@ -53,6 +57,7 @@ pub struct Unlocked<K> {
     idle: Option<Duration>,
     idle_end: Option<Duration>,
     last_tick: Duration,
+    paused: bool,
 }
 
 /// What can happen to a session.
@@ -67,6 +72,10 @@ pub enum Input<K> {
     },
     /// End.
     Lock(LockReason),
+    /// What was granted rests from now on.
+    Pause,
+    /// It holds again.
+    Resume,
     /// The timer: every [`TICK`] while open.
     Tick,
     /// A request is about to be judged: is it still open, at this very moment?
@@ -106,6 +115,14 @@ impl<K> Session<K> {
             (Input::Lock(_), locked) => (Self { state: locked, locks: self.locks + 1 }, over),
             (Input::Tick, State::Unlocked(open)) => {
                 let state = State::Unlocked(Unlocked { last_tick: now.boot, ..open });
+                (Self { state, locks: self.locks }, over)
+            }
+            (Input::Pause, State::Unlocked(open)) => {
+                let state = State::Unlocked(Unlocked { paused: true, ..open });
+                (Self { state, locks: self.locks }, over)
+            }
+            (Input::Resume, State::Unlocked(open)) => {
+                let state = State::Unlocked(Unlocked { paused: false, ..open });
                 (Self { state, locks: self.locks }, over)
             }
             (Input::Used, State::Unlocked(open)) => {
@@ -168,6 +185,7 @@ impl<K> Unlocked<K> {
             idle: limits.idle,
             idle_end: limits.idle.map(|idle| now.boot + idle),
             last_tick: now.boot,
+            paused: false,
         }
     }
 
@@ -183,6 +201,11 @@ impl<K> Unlocked<K> {
         } else {
             None
         }
+    }
+
+    /// Whether what was granted rests.
+    pub fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// The key.

@@ -112,8 +112,40 @@ fn a_renewal_starts_the_time_again() {
     assert_eq!((*open.key(), open.left(half)), (2, HOUR));
 }
 
+#[test]
+fn a_pause_lasts_until_it_is_ended_or_the_session_is_and_moves_no_deadline() {
+    let paused = |session: &Session<u8>| session.open().map(Unlocked::is_paused);
+    let (idle, five) = (Some(Duration::from_secs(600)), Duration::from_secs(5));
+    let session = opened(HOUR, idle);
+    assert_eq!(paused(&session), Some(false));
+    let (session, ended) = session.step(Input::Pause, at(five, five));
+    assert_eq!((paused(&session), ended), (Some(true), None));
+    assert_eq!(session.locks(), 0, "no lock");
+    for input in [Input::Tick, Input::Check, Input::Used, Input::Pause] {
+        let input_too = format!("{input:?}");
+        let session = opened(HOUR, idle).step(Input::Pause, START).0.step(input, at(five, five)).0;
+        assert_eq!(paused(&session), Some(true), "{input_too}");
+    }
+    let left = |session: &Session<u8>| session.open().map(|open| open.left(at(five, five)));
+    assert_eq!(left(&session), left(&opened(HOUR, idle)), "it is no use");
+    let (session, ended) = session.step(Input::Resume, at(five, five));
+    assert_eq!((paused(&session), ended), (Some(false), None));
+    let again = Input::Open { key: 2, limits: Limits { total: HOUR, idle } };
+    let session = session.step(Input::Pause, at(five, five)).0.step(again, at(five, five)).0;
+    assert_eq!(paused(&session), Some(false), "the password was typed");
+    let (session, ended) =
+        session.step(Input::Pause, at(five, five)).0.step(Input::Check, at(HOUR, 2 * HOUR));
+    assert_eq!((paused(&session), ended), (None, Some(LockReason::Expired)), "deadlines hold");
+    for input in [Input::Pause, Input::Resume] {
+        let (session, ended) = Session::<u8>::default().step(input, START);
+        assert_eq!((paused(&session), ended, session.locks()), (None, None, 0), "nothing is open");
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Move {
+    Pause,
+    Resume,
     Open { total: u64, idle: Option<u64> },
     Lock,
     Tick,
@@ -128,6 +160,8 @@ fn moves() -> impl Strategy<Value = Vec<(Move, u64, i64)>> {
         Just(Move::Tick),
         Just(Move::Check),
         Just(Move::Used),
+        Just(Move::Pause),
+        Just(Move::Resume),
     ];
     // Seconds that pass by the boot clock; and what the wall clock does besides, set back included.
     proptest::collection::vec((one, 0u64..20, -50_000i64..50_000), 1..200)
@@ -141,6 +175,7 @@ proptest! {
         let mut session = Session::<u8>::default();
         let mut boot = START.boot;
         let mut begun: Option<(Duration, Duration)> = None;
+        let mut paused = false;
         for (step, passed, wall_shift) in moves {
             boot += Duration::from_secs(passed);
             let wall = START.wall.saturating_add_signed(wall_shift);
@@ -149,9 +184,12 @@ proptest! {
                 Move::Open { total, idle } => {
                     let total = Duration::from_secs(total);
                     begun = Some((boot, total.min(CEILING)));
+                    paused = false;
                     Input::Open { key: 0, limits: Limits { total, idle: idle.map(Duration::from_secs) } }
                 }
                 Move::Lock => { begun = None; Input::Lock(LockReason::Requested) }
+                Move::Pause => { paused = true; Input::Pause }
+                Move::Resume => { paused = false; Input::Resume }
                 Move::Tick => Input::Tick,
                 Move::Check => Input::Check,
                 Move::Used => Input::Used,
@@ -161,6 +199,7 @@ proptest! {
                 let (since, total) = begun.expect("open only after an unlock with no lock since");
                 prop_assert!(boot < since + total);
                 prop_assert!(open.left(now) <= total);
+                prop_assert_eq!(open.is_paused(), paused);
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::logind;
 use crate::notify::Command;
 use crate::policy::rule::Rule;
 use crate::policy::text;
+use crate::screens;
 use crate::session::{CEILING, Limits};
 
 /// What is sealed in a vault, read at unlock.
@@ -32,6 +33,8 @@ pub struct Settings {
     pub keyring: Heed,
     /// What of the machine and of logins it ends with.
     pub logind: logind::Heed,
+    /// What a locked screen does to it.
+    pub screen: screens::Heed,
 }
 
 /// A setting's key, what it is without being set, what it does, and how its text is read.
@@ -46,7 +49,7 @@ pub struct Spec {
 }
 
 /// All settings.
-pub const ALL: [Spec; 8] = [
+pub const ALL: [Spec; 9] = [
     Spec {
         key: "ceiling",
         default: "8h",
@@ -117,6 +120,16 @@ pub const ALL: [Spec; 8] = [
         },
     },
     Spec {
+        key: "screen",
+        default: "pause",
+        about: "when the screen locks: pause (what is granted to terminals and what you answered rests until it opens, \
+                rules and handles go on), lock or off",
+        apply: |settings, text| {
+            settings.screen = screens::Heed::parse(text)?;
+            Some(())
+        },
+    },
+    Spec {
         key: "sleep",
         default: "lock",
         about: "when the machine goes to sleep: lock (before it does) or off",
@@ -178,6 +191,7 @@ impl Default for Settings {
             notify: None,
             keyring: Heed::default(),
             logind: logind::Heed::default(),
+            screen: screens::Heed::default(),
         }
     }
 }
@@ -271,7 +285,9 @@ mod tests {
 
     #[test]
     fn unknown_words_are_refused() {
-        assert!(find("screen").is_none());
+        assert!(find("screens").is_none());
+        assert!(["off", "pause", "lock"].iter().all(|text| find("screen").unwrap().takes(text)));
+        assert!(!find("screen").unwrap().takes("rest"));
         assert!(!find("memory").unwrap().takes("none"));
         assert!(!find("idle").unwrap().takes(""));
         for key in ["sleep", "logout"] {

@@ -23,7 +23,7 @@ use crate::handles::Handle;
 use crate::journal::{Entry, Who};
 use crate::policy::decided::Decided;
 use crate::policy::rule::{Origin, Rule};
-use crate::policy::{By, Decision, Question, Standing, Verdict};
+use crate::policy::{By, Decision, Question, Standing, Verdict, decide};
 use crate::refuse;
 use crate::state::State;
 
@@ -168,6 +168,24 @@ impl Stand {
         let rules = known.standing.rules.iter().filter(holds).cloned().collect();
         let standing = Standing { grant, rules, cleared: None };
         (standing.at(now.wall.as_secs()), known.asker.clone())
+    }
+
+    /// Whether it would be allowed by what rests while a screen is locked.
+    pub fn rests(&self, state: &State, question: Question<'_>) -> bool {
+        let known = self.known.borrow();
+        let Some(known) = known.as_ref().filter(|_| self.handle.is_none() && state.is_paused()) else {
+            return false;
+        };
+        let now = clock::now();
+        let same = known.generation == state.generation();
+        let holds = |rule: &&Arc<Rule>| match rule.origin {
+            Origin::Answer(id) => state.answers().holds_or_rests(id, now.boot),
+            Origin::Sealed => same || state.has_rule(rule),
+        };
+        let grant = (known.asker.uncovered == Some(Uncovered::Paused)).then_some(0);
+        let rules = known.standing.rules.iter().filter(holds).cloned().collect();
+        let standing = Standing { grant, rules, cleared: None }.at(now.wall.as_secs());
+        matches!(decide(&standing, question), Verdict::Allow(_))
     }
 
     /// What allows it, where that is told by what is known alone: nothing of it has come or gone, can end by

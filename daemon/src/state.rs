@@ -2,6 +2,7 @@
 //! a step is never seen half done; what waits for a disk goes to [`Worker`] without a key.
 
 mod panic;
+mod pause;
 
 use std::cell::{Cell, Ref, RefCell};
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ use crate::policy::rule::{Origin, Rule};
 use crate::questions::Questions;
 use crate::refusals::Refusals;
 use crate::refuse;
+use crate::screens::Screens;
 use crate::session::{Input, Limits, Session};
 use crate::settings::Settings;
 use crate::state_file::StateFile;
@@ -78,6 +80,7 @@ pub struct State {
     keyring: Keyring,
     state_file: Option<StateFile>,
     logind: Logind,
+    screens: Screens,
     canaries: RefCell<Canaries>,
     generation: watch::Sender<u64>,
     looks: Looks,
@@ -126,6 +129,7 @@ impl State {
             keyring: Keyring::default(),
             state_file: found.state_file,
             logind: Logind::default(),
+            screens: Screens::default(),
             canaries: RefCell::default(),
             generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
@@ -169,10 +173,13 @@ impl State {
     }
 
     /// Begins a session, or begins it anew.
-    pub fn open(&self, key: Keys, limits: Limits, settings: &Settings, now: Now) {
+    ///
+    /// `screens` is [`Screens::locks`] from before the password was tried.
+    pub fn open(&self, key: Keys, limits: Limits, settings: &Settings, screens: u64, now: Now) {
         self.step(Input::Open { key, limits }, now);
         self.keyring.begin(settings.keyring);
         self.logind.begin(settings.logind);
+        self.do_for_screen(self.screens.begin(settings.screen, screens));
         self.opens.send_modify(|count| *count += 1);
     }
 
@@ -202,6 +209,7 @@ impl State {
             *session = next;
             ended
         };
+        self.rest();
         let locks = self.session.borrow().locks();
         self.locks.send_if_modified(|seen| std::mem::replace(seen, locks) != locks);
         if let Some(reason) = ended {
@@ -216,6 +224,7 @@ impl State {
             self.notifier.set_command(None);
             self.keyring.end();
             self.logind.end();
+            self.screens.end();
             self.set_canaries(Canaries::default());
             self.set_rules(Vec::new());
             tracing::info!("locked: {}", reason.describe());
@@ -346,6 +355,11 @@ impl State {
     /// logind, as far as it is listened to.
     pub fn logind(&self) -> &Logind {
         &self.logind
+    }
+
+    /// The owner's screens, as far as they are seen.
+    pub fn screens(&self) -> &Screens {
+        &self.screens
     }
 
     /// The approval PIN, of an open session.

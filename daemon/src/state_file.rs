@@ -30,6 +30,11 @@ pub enum Shown {
         /// When it ends if nobody uses it, in seconds since the epoch.
         until: u64,
     },
+    /// One is open, and what was granted rests.
+    Paused {
+        /// When it ends if nobody uses it, in seconds since the epoch.
+        until: u64,
+    },
 }
 
 /// Which process writes: a number alone may be another's by the time that it is read.
@@ -89,7 +94,8 @@ impl Shown {
     /// Whether readers would be told something else: not by the second that rounding brings.
     pub fn differs(self, other: Self) -> bool {
         match (self, other) {
-            (Self::Unlocked { until }, Self::Unlocked { until: other }) => until.abs_diff(other) > 1,
+            (Self::Unlocked { until }, Self::Unlocked { until: other })
+            | (Self::Paused { until }, Self::Paused { until: other }) => until.abs_diff(other) > 1,
             _ => self != other,
         }
     }
@@ -100,6 +106,7 @@ fn line(shown: Shown, Process { pid, start }: Process) -> String {
     let (word, until) = match shown {
         Shown::Locked => ("locked", 0),
         Shown::Unlocked { until } => ("unlocked", until),
+        Shown::Paused { until } => ("paused", until),
     };
     format!("{word} {until} {pid} {start}\n")
 }
@@ -146,6 +153,7 @@ mod tests {
     fn the_line_says_state_and_end_and_who_says_so() {
         let process = Process { pid: 4711, start: 123_456 };
         assert_eq!(line(Shown::Locked, process), "locked 0 4711 123456\n");
+        assert_eq!(line(Shown::Paused { until: 5 }, process), "paused 5 4711 123456\n");
         assert_eq!(
             line(Shown::Unlocked { until: 1_795_348_800 }, process),
             "unlocked 1795348800 4711 123456\n"
@@ -168,6 +176,8 @@ mod tests {
         assert!(!until(100).differs(until(101)) && !until(101).differs(until(100)));
         assert!(until(100).differs(until(102)) && until(100).differs(Shown::Locked));
         assert!(!Shown::Locked.differs(Shown::Locked));
+        assert!(Shown::Paused { until: 100 }.differs(until(100)));
+        assert!(!Shown::Paused { until: 100 }.differs(Shown::Paused { until: 101 }));
     }
 
     #[test]

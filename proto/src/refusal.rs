@@ -33,6 +33,8 @@ pub enum Code {
     WeakPassword,
     /// No vault has been created yet.
     NoVault,
+    /// The session is open, but what would allow it rests while a screen is locked.
+    Paused,
 }
 
 /// Something was not done.

@@ -162,6 +162,8 @@ pub struct Status<'a> {
     pub keyring: Keyring,
     /// logind, as far as it is listened to.
     pub logind: Logind,
+    /// The owner's screens.
+    pub screen: Screen,
 }
 
 /// Whether there is a session.
@@ -171,6 +173,15 @@ pub enum State {
     Locked,
     /// A session.
     Unlocked {
+        /// When it ends at the latest, in seconds since the epoch.
+        expires_at: u64,
+        /// Seconds until it ends if it is not used: the nearer of both deadlines.
+        left_s: u32,
+        /// How many secrets the vault holds.
+        secrets: u64,
+    },
+    /// A session of which granted terminals and answers rest: a screen is locked.
+    Paused {
         /// When it ends at the latest, in seconds since the epoch.
         expires_at: u64,
         /// Seconds until it ends if it is not used: the nearer of both deadlines.
@@ -356,6 +367,31 @@ impl Logind {
             Self::Silent => "silent",
             Self::Undelayed => "undelayed",
             Self::Watched => "watched",
+        }
+    }
+}
+
+/// The owner's screens, as far as they are listened to while a session is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Screen {
+    /// No session is open, or its settings heed no screen.
+    Unwatched,
+    /// Nobody tells of one.
+    Unseen,
+    /// Open.
+    Open,
+    /// One is locked, or was when it was seen last.
+    Locked,
+}
+
+impl Screen {
+    /// The word that programs see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unwatched => "unwatched",
+            Self::Unseen => "unseen",
+            Self::Open => "open",
+            Self::Locked => "locked",
         }
     }
 }

@@ -13,7 +13,7 @@ use std::fmt::Debug;
 use std::fs;
 
 use glassdome_proto::pin::PinState;
-use glassdome_proto::session::{Keyring, Level, LockReason, Logind, Memory, VaultState};
+use glassdome_proto::session::{Keyring, Level, LockReason, Logind, Memory, Screen, VaultState};
 use glassdome_proto::{
     Challenge, Code, HEADER_LEN, Hello, Reply, Request, decode, encode, limits, payload_len,
 };
@@ -139,6 +139,7 @@ fn numbers_on_the_wire_stay() {
         Code::Storage,
         Code::WeakPassword,
         Code::NoVault,
+        Code::Paused,
     ]);
     numbered(&[
         LockReason::Requested,
@@ -172,6 +173,7 @@ fn numbers_on_the_wire_stay() {
         Logind::Undelayed,
         Logind::Watched,
     ]);
+    numbered(&[Screen::Unwatched, Screen::Unseen, Screen::Open, Screen::Locked]);
     numbered(&[Level::On, Level::Degraded, Level::Off]);
     numbered(&[PinState::Unknown, PinState::Unset, PinState::Set, PinState::Spent]);
     numbered(&[

@@ -18,7 +18,7 @@ sys.path[0] = sys.argv[1]
 import client  # noqa: E402
 
 EXITS = {"error": 1, "usage": 2, "locked": 3, "denied": 4, "not-found": 5, "wrong-password": 7,
-         "throttled": 8, "conflict": 9, "corrupt": 10, "protocol": 11, "storage": 12}
+         "throttled": 8, "conflict": 9, "corrupt": 10, "protocol": 11, "storage": 12, "paused": 3}
 NEW = "a new value"
 
 

@@ -22,12 +22,13 @@ FRAME = 64 * 1024
 CHUNK = 60 * 1024
 
 CODES = ["error", "usage", "locked", "denied", "not-found", "wrong-password", "throttled", "conflict",
-         "corrupt", "protocol", "storage", "weak-password", "no-vault"]
+         "corrupt", "protocol", "storage", "weak-password", "no-vault", "paused"]
 LOCK_REASONS = ["requested", "expired", "idle", "keyring-locked", "screen-locked", "suspend", "logout",
                 "canary", "shutdown", "unlogged", "panic"]
 MEMORY = ["none", "locked", "secret"]
 KEYRING = ["unwatched", "no-bus", "no-keyring", "no-collection", "silent", "locked", "unlocked"]
 LOGIND = ["unwatched", "no-bus", "no-logind", "silent", "undelayed", "watched"]
+SCREEN = ["unwatched", "unseen", "open", "locked"]
 VAULT = ["absent", "present", "damaged"]
 
 
@@ -216,6 +217,7 @@ class Connection:
         status |= {"pid": reader.varint(), "version": reader.text()}
         status |= {"memory": MEMORY[reader.varint()], "vault": VAULT[reader.varint()]}
         status |= {"keyring": KEYRING[reader.varint()], "logind": LOGIND[reader.varint()]}
+        status["screen"] = SCREEN[reader.varint()]
         reader.end()
         return status
 

@@ -255,6 +255,7 @@ fn settings_completions_and_doctor() {
             ("terminals", "own", true),
             ("notify", "off", true),
             ("keyring", "lock", true),
+            ("screen", "pause", true),
             ("sleep", "lock", true),
             ("logout", "lock", true),
         ]
@@ -269,8 +270,11 @@ fn settings_completions_and_doctor() {
     assert_eq!(settings(&world), expected("30m", false));
     set("idle", "soon", PASSWORD).refused(2);
     set("ceiling", "9h", PASSWORD).refused(2);
-    let line = set("screen", "lock", PASSWORD).refused(2);
-    assert!(line.contains("ceiling, idle, memory, terminals, notify, keyring, sleep, logout"), "{line}");
+    let line = set("screens", "lock", PASSWORD).refused(2);
+    assert!(
+        line.contains("ceiling, idle, memory, terminals, notify, keyring, screen, sleep, logout"),
+        "{line}"
+    );
     set("idle", "off", "wrong").refused(7);
     assert_eq!(settings(&world), expected("30m", false), "what was refused changed nothing");
 

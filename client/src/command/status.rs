@@ -112,7 +112,7 @@ impl Status {
 fn quietly(status: Option<&Told<'_>>) -> Exit {
     match status.map(|status| status.state) {
         Some(State::Unlocked { .. }) => Exit::Ok,
-        Some(State::Locked) => Exit::Locked,
+        Some(State::Locked | State::Paused { .. }) => Exit::Locked,
         None => Exit::Unreachable,
     }
 }

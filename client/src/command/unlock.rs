@@ -70,7 +70,7 @@ impl Command for Unlock {
                 Opened::Terminal => granted(&mut connection),
                 // Where nobody is at a terminal, nobody misses it.
                 Opened::Session if Terminal::open().is_some() => granted(&mut connection).filter(|yes| !yes),
-                Opened::Session | Opened::Nothing => None,
+                Opened::Session | Opened::Paused | Opened::Nothing => None,
             };
             let granted = words(granted);
             notice::done(&format!("unlocked {end}{granted}. Lock: ctl lock"));
@@ -89,12 +89,14 @@ enum Door {
     Locked,
     Panic,
     Open,
+    Paused,
     Terminal,
 }
 
 /// What was opened.
 enum Opened {
     Session,
+    Paused,
     Terminal,
     /// All of it was open already.
     Nothing,
@@ -112,7 +114,8 @@ impl Unlock {
                 }
                 Door::Terminal
             }
-            (State::Unlocked { .. }, _) => Door::Open,
+            (State::Paused { .. }, _) if !self.renew => Door::Paused,
+            (State::Unlocked { .. } | State::Paused { .. }, _) => Door::Open,
             (State::Locked, VaultState::Absent) => Door::New { accept_weak: self.accept_weak },
             (State::Locked, _) if self.end_panic => Door::Panic,
             // Nobody types a password to be refused.
@@ -129,6 +132,7 @@ impl Unlock {
                 Door::New { .. } => source.new_password()?,
                 Door::Locked | Door::Open => source.present("Master password: ")?,
                 Door::Panic => source.present("Master password, to end the panic: ")?,
+                Door::Paused => source.present("Master password, since the screen is locked: ")?,
                 Door::Terminal => source.present("Master password, to grant this terminal: ")?,
             };
             match ask(connection, door, &password, lifetime) {
@@ -168,6 +172,7 @@ impl Door {
     fn opens(self) -> Opened {
         match self {
             Self::New { .. } | Self::Locked | Self::Panic | Self::Open => Opened::Session,
+            Self::Paused => Opened::Paused,
             Self::Terminal => Opened::Terminal,
         }
     }
@@ -187,7 +192,7 @@ fn ask(
     let password = password.wire();
     let request = match door {
         Door::New { accept_weak } => Request::Create { password, accept_weak, lifetime },
-        Door::Locked | Door::Terminal => Request::Unlock { password, lifetime },
+        Door::Locked | Door::Paused | Door::Terminal => Request::Unlock { password, lifetime },
         Door::Panic => Request::EndPanic { password, lifetime },
         Door::Open => Request::Renew { password, lifetime },
     };

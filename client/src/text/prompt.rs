@@ -14,6 +14,8 @@ pub(crate) enum Mood {
     Open,
     /// Open, and about to end.
     Ending,
+    /// Open, and what was granted rests.
+    Paused,
     /// Locked.
     Locked,
 }
@@ -23,6 +25,7 @@ impl Mood {
         match status.state {
             State::Unlocked { left_s, .. } if is_soon(left_s) => Self::Ending,
             State::Unlocked { .. } => Self::Open,
+            State::Paused { .. } => Self::Paused,
             State::Locked => Self::Locked,
         }
     }
@@ -31,9 +34,11 @@ impl Mood {
         match (self, ascii) {
             (Self::Open, false) => "🔓",
             (Self::Ending, false) => "⚠",
+            (Self::Paused, false) => "⏸",
             (Self::Locked, false) => "🔒",
             (Self::Open, true) => "U",
             (Self::Ending, true) => "!",
+            (Self::Paused, true) => "P",
             (Self::Locked, true) => "L",
         }
     }
@@ -42,17 +47,17 @@ impl Mood {
     fn tmux_colour(self) -> &'static str {
         match self {
             Self::Open => "green",
-            Self::Ending => "yellow",
+            Self::Ending | Self::Paused => "yellow",
             Self::Locked => "red",
         }
     }
 }
 
-/// `🔓 6h12`, `⚠ 4m`, `🔒`.
+/// `🔓 6h12`, `⚠ 4m`, `⏸ 6h12`, `🔒`.
 pub(crate) fn segment(status: &Status<'_>, ascii: bool, tmux: bool) -> String {
     let mood = Mood::of(status);
     let mut text = mood.icon(ascii).to_owned();
-    if let State::Unlocked { left_s, .. } = status.state {
+    if let State::Unlocked { left_s, .. } | State::Paused { left_s, .. } = status.state {
         text.push(' ');
         text.push_str(&left(left_s));
     }
@@ -71,7 +76,7 @@ pub(crate) fn left(seconds: u32) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use glassdome_proto::Text;
-    use glassdome_proto::session::{Keyring, LockReason, Logind, Memory, VaultState};
+    use glassdome_proto::session::{Keyring, LockReason, Logind, Memory, Screen, VaultState};
 
     use super::*;
 
@@ -85,11 +90,16 @@ pub(crate) mod tests {
             vault: VaultState::Present,
             keyring: Keyring::Unwatched,
             logind: Logind::Unwatched,
+            screen: Screen::Unwatched,
         }
     }
 
     pub(crate) fn unlocked(left_s: u32) -> Status<'static> {
         status(State::Unlocked { expires_at: 1_795_348_800, left_s, secrets: 3 })
+    }
+
+    pub(crate) fn paused(left_s: u32) -> Status<'static> {
+        status(State::Paused { expires_at: 1_795_348_800, left_s, secrets: 3 })
     }
 
     #[test]
@@ -98,6 +108,7 @@ pub(crate) mod tests {
         assert_eq!(segment(&unlocked(301), false, false), "🔓 5m");
         assert_eq!(segment(&unlocked(299), false, false), "⚠ 4m");
         assert_eq!(segment(&unlocked(20), false, false), "⚠ <1m");
+        assert_eq!(segment(&paused(240), false, false), "⏸ 4m");
         assert_eq!(segment(&status(State::Locked), false, false), "🔒");
     }
 
@@ -105,6 +116,8 @@ pub(crate) mod tests {
     fn ascii_and_tmux() {
         assert_eq!(segment(&unlocked(6 * 3600), true, false), "U 6h00");
         assert_eq!(segment(&unlocked(240), true, false), "! 4m");
+        assert_eq!(segment(&paused(3600), true, false), "P 1h00");
+        assert_eq!(segment(&paused(3600), true, true), "#[fg=yellow]P 1h00#[default]");
         assert_eq!(segment(&status(State::Locked), true, false), "L");
         assert_eq!(segment(&unlocked(3600), false, true), "#[fg=green]🔓 1h00#[default]");
         assert_eq!(segment(&unlocked(60), true, true), "#[fg=yellow]! 1m#[default]");

@@ -35,7 +35,9 @@ pub(crate) fn fill(template: &str, status: Option<&Status<'_>>, ascii: bool) -> 
 
 fn value(name: &str, status: Option<&Status<'_>>, ascii: bool) -> Result<String, Error> {
     let session = status.and_then(|status| match status.state {
-        State::Unlocked { expires_at, left_s, .. } => Some((expires_at, left_s)),
+        State::Unlocked { expires_at, left_s, .. } | State::Paused { expires_at, left_s, .. } => {
+            Some((expires_at, left_s))
+        }
         State::Locked => None,
     });
     let value = match name {

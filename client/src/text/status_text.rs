@@ -2,7 +2,7 @@
 
 use std::io::stdout;
 
-use glassdome_proto::session::{Keyring, LockReason, Logind, Memory, State, Status, VaultState};
+use glassdome_proto::session::{Keyring, LockReason, Logind, Memory, Screen, State, Status, VaultState};
 use serde::Serialize;
 
 use super::style::Style;
@@ -20,6 +20,7 @@ pub(crate) struct Document {
     daemon: Option<Daemon>,
     keyring: Option<Part>,
     logind: Option<Part>,
+    screen: Option<Part>,
     vault: Option<Vault>,
 }
 
@@ -45,6 +46,7 @@ struct Vault {
 pub(crate) fn state_word(status: Option<&Status<'_>>) -> &'static str {
     match status.map(|status| status.state) {
         Some(State::Unlocked { .. }) => "unlocked",
+        Some(State::Paused { .. }) => "paused",
         Some(State::Locked) => "locked",
         None => "no-daemon",
     }
@@ -52,9 +54,9 @@ pub(crate) fn state_word(status: Option<&Status<'_>>) -> &'static str {
 
 pub(crate) fn document(status: Option<&Status<'_>>) -> Document {
     let (expires_at, left_s, secrets) = match status.map(|status| status.state) {
-        Some(State::Unlocked { expires_at, left_s, secrets }) => {
-            (Some(expires_at), Some(left_s), Some(secrets))
-        }
+        Some(
+            State::Unlocked { expires_at, left_s, secrets } | State::Paused { expires_at, left_s, secrets },
+        ) => (Some(expires_at), Some(left_s), Some(secrets)),
         Some(State::Locked) | None => (None, None, None),
     };
     Document {
@@ -70,6 +72,7 @@ pub(crate) fn document(status: Option<&Status<'_>>) -> Document {
         }),
         keyring: status.map(|status| Part { state: status.keyring.name() }),
         logind: status.map(|status| Part { state: status.logind.name() }),
+        screen: status.map(|status| Part { state: status.screen.name() }),
         vault: status.map(|status| Vault { state: status.vault.name(), secrets }),
     }
 }
@@ -95,6 +98,11 @@ fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
                 false => format!("{word} {end}. Lock: ctl lock"),
             };
             (head, count(secrets))
+        }
+        State::Paused { expires_at, left_s, secrets } => {
+            let end = time::session_end(expires_at, left_s, now);
+            let why = "the screen is locked. Go on: unlock it, or glassdome_start";
+            (format!("{}: {why}. Open {end}", style.bad("paused")), count(secrets))
         }
         State::Locked if status.vault == VaultState::Absent => {
             (format!("{}. Create it: glassdome_start", style.bad("no vault yet")), String::new())
@@ -134,9 +142,15 @@ fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
         Logind::Undelayed => style.bad("listened to, but does not wait. See: ctl doctor"),
         Logind::Watched => "listened to".to_owned(),
     };
+    let screen = match status.screen {
+        Screen::Unwatched => style.faint("not listened to"),
+        Screen::Unseen => style.faint("nobody tells of one"),
+        Screen::Open => "open".to_owned(),
+        Screen::Locked => style.bad("locked"),
+    };
     let daemon = format!("process {}, version {}", status.pid, printable(&status.version));
-    let parts =
-        [("vault", vault), ("daemon", daemon), ("memory", memory), ("keyring", keyring), ("logind", logind)];
+    let parts = [("vault", vault), ("daemon", daemon), ("memory", memory), ("keyring", keyring)];
+    let parts = [&parts[..], &[("logind", logind), ("screen", screen)]].concat();
     let parts: String = parts.iter().map(|(key, value)| format!("  {key:<8} {value}\n")).collect();
     format!("{head}\n{parts}")
 }
@@ -151,7 +165,7 @@ fn count(secrets: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::prompt::tests::{status, unlocked};
+    use crate::text::prompt::tests::{paused, status, unlocked};
 
     fn json(status: Option<&Status<'_>>) -> String {
         serde_json::to_string(&document(status)).unwrap()
@@ -161,15 +175,15 @@ mod tests {
     fn documents_have_the_documented_shape() {
         assert_eq!(
             json(Some(&unlocked(60))),
-            r#"{"state":"unlocked","reason":"idle","expires_at":1795348800,"left_s":60,"ends_soon":true,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"vault":{"state":"present","secrets":3}}"#
+            r#"{"state":"unlocked","reason":"idle","expires_at":1795348800,"left_s":60,"ends_soon":true,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"screen":{"state":"unwatched"},"vault":{"state":"present","secrets":3}}"#
         );
         assert_eq!(
             json(Some(&status(State::Locked))),
-            r#"{"state":"locked","reason":"idle","expires_at":null,"left_s":null,"ends_soon":null,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"vault":{"state":"present","secrets":null}}"#
+            r#"{"state":"locked","reason":"idle","expires_at":null,"left_s":null,"ends_soon":null,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"screen":{"state":"unwatched"},"vault":{"state":"present","secrets":null}}"#
         );
         assert_eq!(
             json(None),
-            r#"{"state":"no-daemon","reason":null,"expires_at":null,"left_s":null,"ends_soon":null,"daemon":null,"keyring":null,"logind":null,"vault":null}"#
+            r#"{"state":"no-daemon","reason":null,"expires_at":null,"left_s":null,"ends_soon":null,"daemon":null,"keyring":null,"logind":null,"screen":null,"vault":null}"#
         );
     }
 
@@ -185,6 +199,13 @@ mod tests {
         assert_eq!(document(Some(&unlocked(301))).ends_soon, Some(false));
         let text = lines(&status(State::Locked), Style::plain(), 0);
         assert!(text.starts_with("locked: it was not used. Unlock: glassdome_start\n"), "{text}");
+        let text = lines(&paused(600), Style::plain(), 1_795_348_200);
+        assert!(
+            text.starts_with(
+                "paused: the screen is locked. Go on: unlock it, or glassdome_start. Open until "
+            )
+        );
+        assert!(text.contains("  vault    there, 3 secrets\n"), "{text}");
         let panic = Status { last_lock: Some(LockReason::Panic), ..status(State::Locked) };
         let text = lines(&panic, Style::plain(), 0);
         assert!(text.starts_with("locked: panic. End it: glassdome_start --end-panic\n"), "{text}");

@@ -8,6 +8,7 @@ use glassdome_proto::{Answer, List, Text, limits};
 
 use crate::keyring::Heed;
 use crate::logind;
+use crate::screens;
 use crate::state::State;
 use crate::state_file::StateFile;
 use crate::{clock, harden, machine, notify};
@@ -45,7 +46,7 @@ pub fn doctor(state: &State) -> Answer<'static> {
         ),
         keyring(state.keyring().state(), state.keyring().heed()),
         sleep_and_logout(state.logind().state(), state.logind().heed()),
-        line("screen", Level::Off, "not watched: a locked screen changes nothing"),
+        screen(state.screens().state(), state.screens().heed()),
         phishing(state.stamp().is_some()),
     ];
     lines.extend(state.state_file().map(state_file));
@@ -257,6 +258,30 @@ fn sleep_and_logout(heard: session::Logind, heed: Option<logind::Heed>) -> Prote
         (Logind::Watched, _) => {
             line(what, Level::On, "the key is wiped before the machine sleeps, and when you log out")
         }
+    }
+}
+
+fn screen(seen: session::Screen, heed: Option<screens::Heed>) -> Protection<'static> {
+    use session::Screen;
+    let what = "screen";
+    match (seen, heed) {
+        (_, Some(screens::Heed::Off)) => line(
+            what,
+            Level::Off,
+            "a locked screen changes nothing. Change it: ctl settings set screen pause",
+        ),
+        (Screen::Unwatched, _) => line(what, Level::Off, "listened to only while a session is open"),
+        (Screen::Unseen, _) => line(
+            what,
+            Level::Off,
+            "nobody tells whether it is locked: logind with a login of yours, or a screen saver on the session bus",
+        ),
+        (_, Some(screens::Heed::Lock)) => line(what, Level::On, "the session ends when it locks"),
+        (_, _) => line(
+            what,
+            Level::On,
+            "while it is locked, what is granted to terminals and what you answered rests; rules and handles go on",
+        ),
     }
 }
 

@@ -10,7 +10,7 @@ use glassdome_proto::{Answer, Code, Glob, List, Refusal, Text, limits};
 
 use super::{Asking, policy};
 use crate::handles::{Handle, Script};
-use crate::policy::{By, Scope};
+use crate::policy::{By, Question, Scope};
 use crate::{clock, refuse};
 
 /// Makes a handle for the process that asks.
@@ -37,6 +37,10 @@ pub fn give(
     let (giver, asker) = stand.now(state);
     let scope = match Scope::of(state.grants().number(), secrets, giver) {
         Ok(scope) => scope,
+        Err(_) if stand.rests(state, Question::Sealed) => {
+            record(Outcome::Denied, "paused")?;
+            return Err(refuse::paused());
+        }
         Err(glob) => {
             record(Outcome::Denied, "policy")?;
             return Err(refuse::ungiven(&glob, &asker));
@@ -97,7 +101,7 @@ pub async fn handles(
 pub fn beyond(asking: &Asking, handle: &Handle) -> Refusal<'static> {
     let by = By::Handle(handle.id()).word();
     match asking.record(Event::Connect, Outcome::Denied, None, &by) {
-        Ok(()) => refuse::beyond(crate::policy::Question::Sealed, handle),
+        Ok(()) => refuse::beyond(Question::Sealed, handle),
         Err(unlogged) => unlogged,
     }
 }

@@ -20,13 +20,19 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy)]
 pub struct Before {
     falls: u64,
+    screens: u64,
 }
 
 impl Before {
     /// As it stands now. Asks for a look, which is made while the password is tried.
     pub fn of(state: &State) -> Self {
         state.keyring().ask();
-        Self { falls: state.keyring().falls() }
+        Self { falls: state.keyring().falls(), screens: state.screens().locks() }
+    }
+
+    /// How often a screen had locked.
+    pub fn screens(self) -> u64 {
+        self.screens
     }
 
     /// Whether a session may begin, as far as the keyring is concerned.

@@ -70,6 +70,10 @@ pub async fn right_or(
             (Some(id), _) => Right::Terminal(format!("terminal:{id}")),
             (None, Some(proven)) => Right::Proven(proven),
             (None, None) => {
+                if asking.stand.rests(&asking.state, Question::Sealed) {
+                    asking.record(event, Outcome::Denied, None, "paused")?;
+                    return Err(refuse::paused());
+                }
                 let (_, asker) = asking.stand.now(&asking.state);
                 // Counted for the log. It is told the same each time: a person who can bring a proof must learn
                 // that one is wanted, whoever else ran the same program in a loop.

@@ -26,7 +26,11 @@ pub fn seen(state: &State) -> Status<'static> {
         Some(open) => {
             let expires_at = open.expires_at(now).as_secs();
             let left_s = u32::try_from(open.left(now).as_secs()).unwrap_or(u32::MAX);
-            (session::State::Unlocked { expires_at, left_s, secrets }, None)
+            let state = match open.is_paused() {
+                true => session::State::Paused { expires_at, left_s, secrets },
+                false => session::State::Unlocked { expires_at, left_s, secrets },
+            };
+            (state, None)
         }
         None => (session::State::Locked, state.last_lock()),
     };
@@ -39,6 +43,7 @@ pub fn seen(state: &State) -> Status<'static> {
         vault: state.vault_state(),
         keyring: state.keyring().state(),
         logind: state.logind().state(),
+        screen: state.screens().state(),
     }
 }
 

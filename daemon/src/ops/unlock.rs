@@ -102,6 +102,8 @@ pub async fn unlock(
         let shell = shell_of(&asking, &settings).await?;
         asking.state.pins().forgive();
         grant(&asking, &settings, shell)?;
+        // Whoever has typed it sits there.
+        asking.state.do_for_screen(asking.state.screens().typed(before.screens()));
         return opened(&asking, false);
     }
     begin(&asking, &vault, keys, lifetime, before).await
@@ -135,7 +137,7 @@ async fn begin(
         Sealed::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
     before.stands(asking, settings.keyring)?;
-    asking.state.open(keys, limits, &settings, clock::now());
+    asking.state.open(keys, limits, &settings, before.screens(), clock::now());
     asking.state.set_canaries(canaries);
     asking.state.pins().replace(pin);
     asking.state.notifier().set_command(settings.notify.clone());

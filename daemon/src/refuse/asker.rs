@@ -263,7 +263,7 @@ fn by_rule(asker: &Asker) -> Option<String> {
             Some(format!("{} (pid {pid}; {}) ran it, and no rule allows that", named(asker), chain(asker)))
         }
         Uncovered::Program => Some(format!("no rule allows it to {} (pid {pid})", named(asker))),
-        Uncovered::Token | Uncovered::Elsewhere | Uncovered::Launched(_) => None,
+        Uncovered::Token | Uncovered::Elsewhere | Uncovered::Launched(_) | Uncovered::Paused => None,
     }
 }
 
@@ -282,6 +282,10 @@ fn by_grant(asker: &Asker) -> String {
         ),
         Some(Uncovered::Elsewhere) => {
             "it was started by a granted shell, but in another session or terminal. Type: ctl unlock".to_owned()
+        }
+        Some(Uncovered::Paused) => {
+            "what is granted to this terminal rests while the screen is locked. Unlock it, or: glassdome_start"
+                .to_owned()
         }
         Some(Uncovered::Launched(launcher)) => format!(
             "{} ran it, and only what a granted shell runs itself is taken for typed. Type it without {0}",

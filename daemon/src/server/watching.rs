@@ -18,6 +18,7 @@ use crate::state::State;
 struct Told {
     /// When the session ends at the latest, in seconds since the epoch.
     until: Option<u64>,
+    paused: bool,
     soon: bool,
     why: Option<LockReason>,
 }
@@ -74,10 +75,12 @@ impl Connection {
 impl Told {
     fn of(status: &Status<'_>) -> Self {
         let (until, soon) = match status.state {
-            session::State::Unlocked { expires_at, left_s, .. } => (Some(expires_at), left_s <= ENDS_SOON_S),
+            session::State::Unlocked { expires_at, left_s, .. }
+            | session::State::Paused { expires_at, left_s, .. } => (Some(expires_at), left_s <= ENDS_SOON_S),
             session::State::Locked => (None, false),
         };
-        Self { until, soon, why: status.last_lock }
+        let paused = matches!(status.state, session::State::Paused { .. });
+        Self { until, paused, soon, why: status.last_lock }
     }
 
     /// Not by the second that rounding brings.
@@ -86,7 +89,7 @@ impl Told {
             (Some(until), Some(other)) => until.abs_diff(other) > 1,
             (until, other) => until != other,
         };
-        moved || self.soon != other.soon || self.why != other.why
+        moved || self.paused != other.paused || self.soon != other.soon || self.why != other.why
     }
 }
 
@@ -111,12 +114,14 @@ mod tests {
     use super::*;
 
     fn told(until: u64, soon: bool) -> Told {
-        Told { until: Some(until), soon, why: None }
+        Told { until: Some(until), paused: false, soon, why: None }
     }
 
     #[test]
     fn what_is_told_is_a_change_of_the_session_and_no_rounding() {
-        let locked = |why| Told { until: None, soon: false, why: Some(why) };
+        let locked = |why| Told { until: None, paused: false, soon: false, why: Some(why) };
+        let paused = Told { paused: true, ..told(100, false) };
+        assert!(paused.differs(told(100, false)) && !paused.differs(paused));
         assert!(!told(100, false).differs(told(101, false)));
         assert!(told(100, false).differs(told(102, false)));
         assert!(told(100, false).differs(told(100, true)));

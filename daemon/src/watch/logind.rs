@@ -1,10 +1,10 @@
 //! Listens to logind on the system bus while a session is open, and ends it when the machine goes to sleep or its
-//! owner logs out. The machine is held up until the key is wiped: as long as a session is open this keeps one of
+//! owner logs out; and tells when the screen of one of the owner's logins locks and opens. The machine is held up until the key is wiped: as long as a session is open this keeps one of
 //! logind's delay locks, and lets go of it behind the end of the session.
 //!
 //! Names: [org.freedesktop.login1(5)](https://www.freedesktop.org/software/systemd/man/org.freedesktop.login1.html).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use super::bus::{self, Place, Retry};
 use super::service::{BUS, Named, PROPERTIES, Service, Unanswered};
 use crate::clock;
 use crate::logind::{Heed, Login, Logins, Said};
+use crate::screens::{self, Bus, Source};
 use crate::state::State;
 
 const NAME: &str = "org.freedesktop.login1";
@@ -39,7 +40,7 @@ pub async fn watch(state: Rc<State>, bus: Option<Place>) {
     loop {
         // Subscribed to before it is looked whether one is open, so that no end falls in between.
         let mut locks = state.locks();
-        if state.is_open(clock::now()) && state.logind().heed().is_some_and(Heed::is_any) {
+        if state.is_open(clock::now()) && is_heeded(&state) {
             tokio::select! {
                 biased;
                 // The sender lives as long as the state. Nothing is done any more for a session that has ended.
@@ -52,9 +53,15 @@ pub async fn watch(state: Rc<State>, bus: Option<Place>) {
     }
 }
 
+fn is_heeded(state: &State) -> bool {
+    let screen = state.screens().heed().is_some_and(|heed| heed != screens::Heed::Off);
+    screen || state.logind().heed().is_some_and(Heed::is_any)
+}
+
 /// Listens for as long as it is let.
 async fn listen(state: &Rc<State>, bus: Option<&Place>) {
     let Some(bus) = bus else {
+        state.screens().lost(Bus::System);
         state.logind().note(Heard::NoBus);
         return std::future::pending().await;
     };
@@ -69,6 +76,7 @@ async fn listen(state: &Rc<State>, bus: Option<&Place>) {
             tracing::info!("logind is not listened to: {ended}");
         }
         state.logind().note(Heard::NoBus);
+        state.screens().lost(Bus::System);
         sleep(retry.pause(began.elapsed())).await;
     }
 }
@@ -96,7 +104,10 @@ async fn follow(state: &Rc<State>, bus: &Place, connection: &Connection) -> bus:
             Err(error) => return error.into(),
         };
         let heard = match &owner {
-            None => Heard::NoLogind,
+            None => {
+                state.screens().lost(Bus::System);
+                Heard::NoLogind
+            }
             Some(owner) => {
                 let delays = state.logind().heed().is_some_and(|heed| heed.sleep);
                 if !delays {
@@ -133,6 +144,11 @@ fn hear(state: &State, message: &Message) -> bool {
     match (interface, member) {
         (Some(MANAGER), Some("PrepareForSleep")) if begins() => tell(state, Said::Sleep),
         (Some(MANAGER), Some("PrepareForShutdown")) if begins() => tell(state, Said::Shutdown),
+        (Some(SESSION), Some(asked @ ("Lock" | "Unlock"))) => {
+            if let Some(path) = header.path() {
+                state.do_for_screen(state.screens().ask(path.as_str(), asked == "Lock"));
+            }
+        }
         _ => {}
     }
     // From the bus comes who has the name.
@@ -176,15 +192,25 @@ async fn look(state: &State, service: &Service<'_>) -> Result<(), Unanswered> {
     let all: Vec<(String, u32, String, String, OwnedObjectPath)> =
         service.ask(&ROOT, MANAGER, "ListSessions", &()).await?;
     let own = all.into_iter().filter(|(_, uid, ..)| *uid == state.owner()).take(LOGINS);
-    let mut logins = Logins::new();
+    let (mut logins, mut seen) = (Logins::new(), BTreeMap::new());
     for (id, _, _, _, path) in own {
         match service.ask(&path, PROPERTIES, "GetAll", &SESSION).await {
-            Ok(properties) => logins.extend(login(&properties).map(|login| (id, login))),
+            Ok(properties) => {
+                if let Some(login) = login(&properties) {
+                    logins.insert(id, login);
+                    seen.insert(path.to_string(), is_locked(&properties));
+                }
+            }
             // It ended meanwhile.
             Err(Unanswered::Refused) => {}
             Err(error) => return Err(error),
         }
     }
+    for (path, locked) in &seen {
+        state.do_for_screen(state.screens().see(Source::Login(path.clone()), *locked));
+    }
+    state.do_for_screen(state.screens().looked(Bus::System, &seen.into_keys().collect()));
+    // Last: a logout has the last word on why it ends.
     tell(state, Said::Logins(logins));
     Ok(())
 }
@@ -198,6 +224,11 @@ fn login(properties: &HashMap<String, OwnedVariant>) -> Option<Login> {
     let lasts = text("State")? != "closing";
     let desktop = matches!(text("Type"), Some("x11" | "wayland" | "mir"));
     (is_persons && lasts).then_some(Login { desktop })
+}
+
+/// Whether its screen says that it is locked.
+fn is_locked(properties: &HashMap<String, OwnedVariant>) -> bool {
+    properties.get("LockedHint").is_some_and(|value| bool::try_from(&**value).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod integrity;
 pub mod keyring;
 pub mod logind;
 mod no_descriptors;
+pub mod screen;
 mod service;
 pub mod socket;
 pub mod state_file;

@@ -45,7 +45,8 @@ fn look(state: &State, now: Now) -> (Shown, Option<Duration>) {
     let session = state.session();
     let Some(open) = session.open() else { return (Shown::Locked, None) };
     let (left, end) = (open.left(now), open.expires_at(now));
-    let shown = Shown::Unlocked { until: (now.wall + left).as_secs() };
+    let until = (now.wall + left).as_secs();
+    let shown = if open.is_paused() { Shown::Paused { until } } else { Shown::Unlocked { until } };
     (shown, (now.wall + left < end).then(|| next_look(left)))
 }
 

@@ -7,7 +7,7 @@ use glassdome_proto::policy::{
 };
 use glassdome_proto::secrets::{self, Change as Step, Entry, FieldInfo, Found, Info, Stored, Version};
 use glassdome_proto::session::{
-    self, Keyring, Level, LockReason, Logind, Memory, Protection, State, Status, VaultState,
+    self, Keyring, Level, LockReason, Logind, Memory, Protection, Screen, State, Status, VaultState,
 };
 use glassdome_proto::settings::{self, Setting};
 use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Rate, Refusal};
@@ -169,12 +169,16 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
         ..status(State::Locked, Some(LockReason::Suspend), Memory::Secret, VaultState::Present)
     };
     all.push(("of logind", Outcome::Ok(Answer::Session(session::Answer::Status(logind)))));
+    let paused = State::Paused { expires_at: THEN + 28_800, left_s: 28_800, secrets: 14 };
+    let paused =
+        Status { screen: Screen::Locked, ..status(paused, None, Memory::Secret, VaultState::Present) };
+    all.push(("paused", Outcome::Ok(Answer::Session(session::Answer::Status(paused)))));
     all
 }
 
 fn status(state: State, last_lock: Option<LockReason>, memory: Memory, vault: VaultState) -> Status<'static> {
-    let (keyring, logind) = (Keyring::Unwatched, Logind::Unwatched);
-    Status { state, last_lock, pid: 4711, version: text("0.1.0"), memory, vault, keyring, logind }
+    let (keyring, logind, screen) = (Keyring::Unwatched, Logind::Unwatched, Screen::Unwatched);
+    Status { state, last_lock, pid: 4711, version: text("0.1.0"), memory, vault, keyring, logind, screen }
 }
 
 fn session_answers() -> Vec<(&'static str, Answer<'static>)> {

@@ -13,6 +13,8 @@ use rustix::process::Signal;
 pub const SOON: Duration = Duration::from_secs(40);
 const WHOLE_TEST: Duration = Duration::from_secs(600);
 const SECRETS: &str = "org.freedesktop.secrets";
+/// Those who tell of a locked screen.
+pub const SAVERS: [&str; 2] = ["org.freedesktop.ScreenSaver", "org.gnome.ScreenSaver"];
 const PROMPTER: &str = "org.gnome.keyring.SystemPrompter";
 const SERVICE: &str = "org.freedesktop.Secret.Service";
 const ROOT: &str = "/org/freedesktop/secrets";
@@ -47,7 +49,7 @@ impl Bus {
 
     /// One with its socket there.
     pub fn at(world: &World, socket: &Path) -> Self {
-        for name in [SECRETS, PROMPTER] {
+        for name in [SECRETS, PROMPTER, SAVERS[0], SAVERS[1]] {
             let mark = text(&marks(world)).to_owned();
             let service =
                 format!("[D-BUS Service]\nName={name}\nExec=/bin/sh -c \"echo {name} >> {mark}\"\n");

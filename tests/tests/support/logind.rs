@@ -117,6 +117,11 @@ impl<'w> Logind<'w> {
         self.call(&path(id), &format!("{MOCK}.UpdateProperties"), &[SESSION, &to]);
     }
 
+    /// Somebody asks for the screen of a login to be locked, or opened: `Lock` or `Unlock`.
+    pub fn ask(&self, id: &str, what: &str) {
+        self.signal(&path(id), SESSION, what, "", "[]");
+    }
+
     /// Whoever holds up the machine.
     pub fn locks(&self) -> String {
         self.call(ROOT, &format!("{MANAGER}.ListInhibitors"), &[])
