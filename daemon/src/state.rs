@@ -481,3 +481,7 @@ impl State {
         self.stop.notified().await;
     }
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -50,15 +50,15 @@ impl Before {
                 return Err(not_open(seen));
             }
         }
-        self.stands(asking, heed)
+        self.stands(&asking.state, heed)
     }
 
     /// Whether no lock of the keyring has overtaken the password.
     ///
     /// # Errors
     /// The refusal.
-    pub fn stands(self, asking: &Asking, heed: Heed) -> Result<(), Refusal<'static>> {
-        match asking.state.keyring().falls() == self.falls || heed == Heed::Off {
+    pub fn stands(self, state: &State, heed: Heed) -> Result<(), Refusal<'static>> {
+        match state.keyring().falls() == self.falls || heed == Heed::Off {
             true => Ok(()),
             false => Err(refuse::lock_came()),
         }

@@ -15,7 +15,7 @@ mod doctor;
 mod edit;
 mod explain;
 mod handle;
-mod keyring;
+pub(crate) mod keyring;
 mod many;
 mod new_rule;
 mod panic;

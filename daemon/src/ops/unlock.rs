@@ -136,7 +136,7 @@ async fn begin(
     let Sealed { settings, rules, canaries, pin } =
         Sealed::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
-    before.stands(asking, settings.keyring)?;
+    before.stands(&asking.state, settings.keyring)?;
     asking.state.open(keys, limits, &settings, before.screens(), clock::now());
     asking.state.set_canaries(canaries);
     asking.state.pins().replace(pin);
