@@ -42,6 +42,13 @@ pub fn paused() -> Refusal<'static> {
     Refusal::new(Code::Paused, message)
 }
 
+/// A screen locked while the password was tried: the session is open, and paused.
+pub fn paused_meanwhile() -> Refusal<'static> {
+    let message = "paused: a screen locked while the password was tried. Unlock it and try again; if it goes on \
+                   locking by itself: ctl settings set screen off, then glassdome_start --renew";
+    Refusal::new(Code::Paused, message)
+}
+
 /// A lock came while the request was under way.
 pub fn lock_came() -> Refusal<'static> {
     Refusal::new(Code::Locked, "locked: a lock came before the answer. Unlock: glassdome_start")

@@ -3,6 +3,7 @@
 
 mod panic;
 mod pause;
+pub mod sealed;
 
 use std::cell::{Cell, Ref, RefCell};
 use std::path::PathBuf;
@@ -35,8 +36,7 @@ use crate::questions::Questions;
 use crate::refusals::Refusals;
 use crate::refuse;
 use crate::screens::Screens;
-use crate::session::{Input, Limits, Session};
-use crate::settings::Settings;
+use crate::session::{Input, Session};
 use crate::state_file::StateFile;
 use crate::throttle::Backoff;
 use crate::worker::Worker;
@@ -170,17 +170,6 @@ impl State {
             self.step(Input::Check, now);
         }
         self.session.borrow().open().is_some()
-    }
-
-    /// Begins a session, or begins it anew.
-    ///
-    /// `screens` is [`Screens::locks`] from before the password was tried.
-    pub fn open(&self, key: Keys, limits: Limits, settings: &Settings, screens: u64, now: Now) {
-        self.step(Input::Open { key, limits }, now);
-        self.keyring.begin(settings.keyring);
-        self.logind.begin(settings.logind);
-        self.do_for_screen(self.screens.begin(settings.screen, screens));
-        self.opens.send_modify(|count| *count += 1);
     }
 
     /// Ends the session, and everything that is under way.

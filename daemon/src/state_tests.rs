@@ -9,12 +9,15 @@ use glassdome_lockmem::LockedBytes;
 use glassdome_vault::kdf::{self, KdfParams, Kek};
 use proptest::prelude::*;
 
+use super::sealed::Sealed;
 use super::*;
 use crate::keyring::{Collection, Heed as KeyringHeed, Sight};
 use crate::logind::{Heed as LogindHeed, Login, Logins, Said};
 use crate::ops::keyring::Before;
+use crate::policy::rule::Rule;
 use crate::screens::{Heed as ScreenHeed, Source};
-use crate::session::{CEILING, LATE, TICK};
+use crate::session::{CEILING, LATE, Limits, TICK};
+use crate::settings::Settings;
 
 const SAVERS: [&str; 2] = ["a", "b"];
 
@@ -262,8 +265,9 @@ impl Real {
                 }
                 let keys = VAULT.1.unwrap(&VAULT.2).unwrap();
                 let settings = Settings { keyring, logind, screen, ..Settings::default() };
+                let sealed = Sealed { settings, rules: vec![Rule::any()], ..Sealed::default() };
                 let (total, idle) = (Duration::from_secs(total), idle.map(Duration::from_secs));
-                self.state.open(keys, Limits { total, idle }, &settings, before.screens(), now);
+                self.state.open(keys, Limits { total, idle }, sealed, before.screens(), now);
             }
             Step::Lock => self.state.lock(LockReason::Requested),
             Step::Tick => self.state.tick(now),
@@ -312,6 +316,7 @@ proptest! {
             prop_assert_eq!(real.state.is_paused(), model.is_paused());
             // No session, no key, and nothing of what was known to it.
             prop_assert_eq!(real.state.keys().is_some(), model.open.is_some());
+            prop_assert_eq!(real.state.rules().len(), usize::from(model.open.is_some()));
             if let Some(open) = &model.open {
                 prop_assert!(boot < open.begun.boot + CEILING);
             }

@@ -183,8 +183,7 @@ fn a_process_that_runs_can_be_pointed_at() {
     let program = runner(&world, "program");
     let mut terminal = world.terminal("stty -echo; echo $$; exec ./program -n 1 ctl get");
     let pid = terminal.expect("\n").trim().to_owned();
-    let is_it = || fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program);
-    assert!(wait_until(is_it, Duration::from_secs(10)));
+    assert!(wait_until(|| waits_in(&pid, &program), Duration::from_secs(10)));
     let sealed = allow(&world, &["--secrets", "db/*", "--like", &pid]).text();
     assert!(sealed.contains("exe_sha256"), "{sealed}");
     terminal.send("db/a\n");
@@ -197,11 +196,17 @@ fn a_process_that_runs_can_be_pointed_at() {
     // What lies at its path by now is not what it runs.
     let mut terminal = world.terminal("stty -echo; echo $$; exec ./program -n 1 ctl get");
     let pid = terminal.expect("\n").trim().to_owned();
-    let is_it = || fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program);
-    assert!(wait_until(is_it, Duration::from_secs(10)));
+    assert!(wait_until(|| waits_in(&pid, &program), Duration::from_secs(10)));
     fs::remove_file(&program).unwrap();
     let line = allow(&world, &["--secrets", "db/*", "--like", &pid]).refused(2);
     assert!(line.contains("no longer lies where it was started from"), "{line}");
+}
+
+/// Whether a process has executed this program and waits for something: before that, it is still about to change.
+fn waits_in(pid: &str, program: &Path) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let waits = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'));
+    waits && fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program)
 }
 
 /// A program that asks by `ctl` for the names that it reads.
@@ -276,7 +281,7 @@ fn what_is_no_rule_is_refused_and_says_why() {
         line.contains("a rule for it would be a rule for every program. Name the script: --script F"),
         "{line}"
     );
-    let mut staying = world.terminal("stty -echo; echo $$; exec sh");
+    let mut staying = world.terminal("stty -echo; exec sh -c 'echo $$; read -r line; :'");
     let pid = staying.expect("\n").trim().to_owned();
     assert!(allow(&world, &["--secrets", "**", "--like", &pid]).refused(2).contains("every program"));
     assert!(

@@ -8,17 +8,15 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::{Level, LockedBytes};
 use glassdome_proto::session::{self, Lifetime};
 use glassdome_proto::{Answer, Code, Refusal};
-use glassdome_vault::{Error, Keys, PinVerifier, Vault, kdf};
+use glassdome_vault::{Error, Keys, Vault, kdf};
 use tokio::sync::OwnedMutexGuard;
 
 use super::keyring::Before;
 use super::{Asking, panic, password};
 use crate::attest::lineage::Member;
-use crate::canaries::Canaries;
 use crate::grants::Grantable;
-use crate::pins::Pins;
-use crate::policy::rule::Rule;
-use crate::settings::{self, Settings, Unread};
+use crate::settings::Settings;
+use crate::state::sealed::Sealed;
 use crate::throttle::Backoff;
 use crate::watch::integrity;
 use crate::worker;
@@ -133,39 +131,16 @@ async fn begin(
     // A lock that comes meanwhile ends this request, before anything is open.
     let shell = shell_of(asking, &settings).await?;
     // What was sealed meanwhile, too: from here on it is put in force as it comes.
-    let Sealed { settings, rules, canaries, pin } =
-        Sealed::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
+    let sealed = Sealed::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
+    let settings = sealed.settings.clone();
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
     before.stands(&asking.state, settings.keyring)?;
-    asking.state.open(keys, limits, &settings, before.screens(), clock::now());
-    asking.state.set_canaries(canaries);
-    asking.state.pins().replace(pin);
-    asking.state.notifier().set_command(settings.notify.clone());
-    asking.state.set_rules(rules.into_iter().map(Arc::new).collect());
+    asking.state.open(keys, limits, sealed, before.screens(), clock::now());
     grant(asking, &settings, shell)?;
     tokio::task::spawn_local(integrity::check(asking.state.clone()));
     // Prompts are told before whoever typed the password draws the next one.
     tokio::task::yield_now().await;
     opened(asking, true)
-}
-
-/// What a session begins with.
-struct Sealed {
-    settings: Settings,
-    rules: Vec<Rule>,
-    canaries: Canaries,
-    pin: Option<PinVerifier>,
-}
-
-impl Sealed {
-    fn read(vault: &Vault, keys: &Keys) -> Result<Self, Unread> {
-        Ok(Self {
-            settings: Settings::read(vault, keys)?,
-            rules: settings::rules(vault, keys)?,
-            canaries: Canaries::read(vault, keys)?,
-            pin: Pins::read(vault, keys)?,
-        })
-    }
 }
 
 /// The shell in which the password was typed to one of ours, if it was. Where none can be granted the
@@ -192,9 +167,13 @@ async fn shell_of(asking: &Asking, settings: &Settings) -> Result<Option<Grantab
     }
 }
 
-/// What is typed in that shell is served from now on.
+/// What is typed in that shell is served from now on. Nothing is granted where a lock has come meanwhile, which
+/// the next session would find.
 fn grant(asking: &Asking, settings: &Settings, shell: Option<Grantable>) -> Result<(), Refusal<'static>> {
     let Asking { state, stand, .. } = asking;
+    if !state.is_open(clock::now()) {
+        return Err(refuse::lock_came());
+    }
     state.grants().set_mode(settings.terminals);
     let now = clock::now().wall.as_secs();
     let given = shell.map(|shell| state.grants().give(shell, stand.token(), now));
@@ -211,6 +190,10 @@ fn grant(asking: &Asking, settings: &Settings, shell: Option<Grantable>) -> Resu
 
 fn opened(asking: &Asking, opened: bool) -> Result<Answer<'static>, Refusal<'static>> {
     let now = clock::now();
+    // A screen locked while the password was tried, and wins.
+    if asking.state.is_paused() {
+        return Err(refuse::paused_meanwhile());
+    }
     let session = asking.state.session();
     let open = session.open().ok_or_else(refuse::lock_came)?;
     Ok(Answer::Session(session::Answer::Unlocked {
