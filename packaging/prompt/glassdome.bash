@@ -22,7 +22,10 @@ function __glassdome_segment {
     else
         __glassdome_file=/tmp/glassdome-$EUID/daemon.sock.state
     fi
-    [[ -f $__glassdome_file && -O $__glassdome_file ]] && read -r REPLY <"$__glassdome_file" || return 0
+    # Up to a NUL (read would leave those out, and count none of them), a length or the end: the line is far shorter.
+    REPLY=
+    [[ -f $__glassdome_file && -O $__glassdome_file ]] && IFS= read -r -d '' -n 200 REPLY <"$__glassdome_file" ||
+        [[ $REPLY ]] || return 0
     [[ $REPLY == "$__glassdome_line" ]] || __glassdome_take "$REPLY"
     # The process that wrote it: one of that number that started then, and still has memory (proc_pid_stat(5),
     # fields 22 and 23). The daemon's name has no blanks.
@@ -51,15 +54,15 @@ function __glassdome_segment {
     fi
 }
 
-# Takes a line apart; of one that is not as it should be nothing is kept.
+# Takes what was read apart; of what is not as it should be nothing is kept.
 function __glassdome_take {
-    local IFS=' ' pid start rest
+    local - IFS=$' \n'
+    set -f
     __glassdome_line=$1 __glassdome_start=
-    read -r __glassdome_word __glassdome_until pid start rest <"$__glassdome_file" || return 0
-    case $__glassdome_word in unlocked | paused | locked) ;; *) return 0 ;; esac
-    [[ $__glassdome_until && $pid && $start ]] || return 0
-    [[ $__glassdome_until$pid$start != *[!0123456789]* && ${#__glassdome_until} -le 12 ]] || return 0
-    __glassdome_until=$((10#$__glassdome_until)) __glassdome_pid=$pid __glassdome_start=$start
+    set -- $1
+    case ${1-} in unlocked | paused | locked) ;; *) return 0 ;; esac
+    [[ ${2-} && ${3-} && ${4-} && $2$3$4 != *[!0123456789]* && ${#2} -le 12 ]] || return 0
+    __glassdome_word=$1 __glassdome_until=$((10#$2)) __glassdome_pid=$3 __glassdome_start=$4
 }
 
 # Before each prompt. The last command's exit code stays what it is.

@@ -21,7 +21,8 @@ function __glassdome_segment --on-event fish_prompt
         set -f file /tmp/glassdome-$EUID/daemon.sock.state
     end
     test -f $file -a -O $file; or return
-    read -l state until pid start rest <$file; or return
+    # No more of it than such a line may have.
+    read -n 200 -l state until pid start rest <$file; or return
     string match -qr '^(unlocked|paused|locked) [0-9]{1,12} [0-9]+ [0-9]+$' -- "$state $until $pid $start"; or return
     # The process that wrote it: one of that number that started then, and still has memory (proc_pid_stat(5),
     # fields 22 and 23; behind the name, the third is the first).

@@ -11,7 +11,7 @@ typeset -g glassdome_segment= __glassdome_shown=
 # Sets glassdome_segment. What is read is compared and counted with, and never shown.
 function __glassdome_segment {
     emulate -L zsh
-    local file left minutes
+    local file line left minutes
     local -a told running icons=(🔓 ⚠ ⏸ 🔒)
     glassdome_segment=
     if [[ -n ${GLASSDOME_SOCKET-} ]]; then
@@ -24,8 +24,9 @@ function __glassdome_segment {
         file=/tmp/glassdome-$EUID/daemon.sock.state
     fi
     [[ -f $file && -O $file ]] || return 0
-    # zsh reads a file this way by itself. The words: state, until, process, its start.
-    told=($(<$file))
+    # No more of it than such a line may have, and no process for that. The words: state, until, process, its start.
+    read -r -k 200 -u 0 line <$file
+    told=(${=line})
     [[ ${told[1]-} == (unlocked|paused|locked) ]] && (( $#told >= 4 )) &&
         [[ $told[2]$told[3]$told[4] != *[^0123456789]* ]] || return 0
     # The process that wrote it: one of that number that started then, and still has memory (proc_pid_stat(5),

@@ -149,6 +149,33 @@ fn each_shell_draws_the_session_and_falls_for_nothing() {
         drawn("[0]");
     }
     assert!(!world.home("pwned").exists());
+    // So many that whoever read them all would not be back in time.
+    forged("x".repeat(1 << 26));
+    drawn("[0]");
+    fs::write(state_file(&world), "").unwrap();
+    fs::File::options().write(true).open(state_file(&world)).unwrap().set_len(1 << 36).unwrap();
+    drawn("[0]");
+    forged(format!("unlocked {} {pid} {start}\n", in_seconds(7258)));
+    drawn("🔓 2h00 [0]");
+}
+
+/// The daemon may replace the file at any moment: here, while bash takes a line apart.
+#[test]
+fn bash_takes_apart_the_line_that_it_remembers() {
+    let world = world();
+    let prompt = world.ctl(&["shell-init", "bash", "--prompt"]).text();
+    let races = "GLASSDOME_SOCKET=~/sock\n\
+                 mapfile -t -d ' ' -s 21 -n 1 start </proc/$$/stat\n\
+                 says() { echo \"$1 $2 $$ $start\" >~/sock.state; }\n\
+                 eval \"really$(declare -f __glassdome_take)\"\n\
+                 __glassdome_take() { says unlocked 99999999999; really__glassdome_take \"$@\"; }\n\
+                 for i in 1 2; do says locked 0; __glassdome_segment; echo \"$glassdome_segment\"; done\n\
+                 __glassdome_segment; says locked 0; __glassdome_segment; echo \"$glassdome_segment\"\n\
+                 says unlocked 99999999999; __glassdome_segment; echo \"${glassdome_segment:0:1}\"\n";
+    // The icons are chosen as it is loaded.
+    let script = world.file("races.bash", format!("glassdome_ascii=1\n{prompt}\n{races}"));
+    let said = world.program(Path::new("/usr/bin/bash"), &["--norc", script.to_str().unwrap()]).text();
+    assert_eq!(said, "L \nL \nL \nU\n");
 }
 
 #[test]
