@@ -10,6 +10,8 @@ from dbusmock.templates.logind import *  # noqa: F403 what dbusmock looks for in
 from gi.repository import GLib
 
 LOCKS = {}
+# Whether no lock is given, and how often that was so.
+REFUSES = {"now": bool(os.environ["REFUSES"]), "often": 0}
 
 
 def last_record():
@@ -19,6 +21,9 @@ def last_record():
 
 @dbus.service.method(logind.MAIN_IFACE, in_signature="ssss", out_signature="h")
 def Inhibit(_, what, who, why, mode):
+    if REFUSES["now"]:
+        REFUSES["often"] += 1
+        raise dbus.exceptions.DBusException("no", name="org.freedesktop.DBus.Error.AccessDenied")
     ours, theirs = os.pipe2(os.O_CLOEXEC)
     LOCKS[ours] = (what, who, why, mode, os.getuid(), 1)
 
@@ -39,6 +44,13 @@ def Inhibit(_, what, who, why, mode):
 @dbus.service.method(logind.MAIN_IFACE, in_signature="", out_signature="a(ssssuu)")
 def ListInhibitors(_):
     return dbus.Array(LOCKS.values(), signature="(ssssuu)")
+
+
+@dbus.service.method(logind.MAIN_IFACE, in_signature="b", out_signature="u")
+def Refuse(_, now):
+    """Whether it gives no lock from now on. How often it gave none until now."""
+    REFUSES["now"] = bool(now)
+    return dbus.UInt32(REFUSES["often"])
 
 
 @dbus.service.method(logind.MAIN_IFACE, in_signature="", out_signature="u")

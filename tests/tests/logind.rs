@@ -9,6 +9,7 @@ mod askers;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod desktop;
 #[path = "support/logind.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod logind;
 #[path = "support/scripts.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -186,6 +187,35 @@ fn a_bus_that_comes_and_goes_ends_nothing_and_is_joined_again() {
     assert!(logind.locks().contains(HELD));
     logind.sleep(true);
     ends(&world, "suspend");
+}
+
+/// With another logind than the one whose lock the daemon has.
+#[test]
+fn a_logind_that_refuses_to_be_held_up_is_not_asked_all_the_time() {
+    let world = World::new();
+    let _bus = bus(&world);
+    // Nobody has logged in, so that nobody logs out with it.
+    let logind = Logind::start(&world);
+    begin(&world);
+    let warned = || world.daemon_log().matches("the machine is not held up before it sleeps").count();
+    logind.kill();
+    sees(&world, "no-logind");
+    let logind = Logind::start_refusing(&world);
+    let began = Instant::now();
+    sees(&world, "undelayed");
+    for _ in 0..10 {
+        logind.is_looked_at();
+    }
+    let refused = logind.refuse(true);
+    let most = 1 + began.elapsed().as_secs() / 5 + 1;
+    assert!((1..=most).contains(&u64::from(refused)), "{refused} in {:?}", began.elapsed());
+    assert_eq!(warned(), 1, "{}", world.daemon_log());
+    assert_eq!(state(&world).2, "undelayed");
+    is_open(&world);
+    assert!(logind.refuse(false) >= refused);
+    sees(&world, "watched");
+    assert!(logind.locks().contains(HELD), "{}", logind.locks());
+    assert_eq!(warned(), 1, "{}", world.daemon_log());
 }
 
 #[test]

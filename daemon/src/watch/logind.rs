@@ -97,7 +97,7 @@ async fn follow(state: &Rc<State>, bus: &Place, connection: &Connection) -> bus:
         Ok(named) => named,
         Err(error) => return error.into(),
     };
-    let mut delay = None;
+    let mut delay = Delay::default();
     loop {
         let owner = match named.owner(connection).await {
             Ok(owner) => owner,
@@ -110,14 +110,13 @@ async fn follow(state: &Rc<State>, bus: &Place, connection: &Connection) -> bus:
             }
             Some(owner) => {
                 let delays = state.logind().heed().is_some_and(|heed| heed.sleep);
-                if !delays {
-                    delay = None;
-                } else if delay.as_ref().is_none_or(|(of, _)| of != owner) {
-                    // The former is held until there is another.
-                    delay = hold_up(state, bus, owner).await.map(|lock| (owner.clone(), lock)).or(delay);
+                if delays {
+                    delay.take(bus, owner).await;
+                } else {
+                    delay = Delay::default();
                 }
                 match look(state, &Service { connection, owner }).await {
-                    Ok(()) if delays == delay.is_some() => Heard::Watched,
+                    Ok(()) if !delays || delay.is_of(owner) => Heard::Watched,
                     Ok(()) => Heard::Undelayed,
                     Err(Unanswered::Lost(error)) => return error,
                     Err(Unanswered::Silent) => Heard::Silent,
@@ -161,24 +160,43 @@ fn tell(state: &State, said: Said) {
     }
 }
 
-/// Takes a lock that keeps the machine from sleeping for as long as it is open, or as logind's patience lasts.
-async fn hold_up(state: &State, bus: &Place, owner: &OwnedUniqueName) -> Option<OwnedFd> {
-    let taken = async {
-        // A connection of its own, for as long as it takes: the other takes no descriptors from anybody.
-        let connection = bus::join_for_descriptors(bus, ANSWER).await.map_err(Unanswered::Lost)?;
-        let service = Service { connection: &connection, owner };
-        let why = "The key is wiped";
-        service.ask(&ROOT, MANAGER, "Inhibit", &("sleep", "Glassdome", why, "delay")).await
-    };
-    match taken.await {
-        Ok(lock) => Some(lock),
-        Err(error) => {
-            if state.logind().state() != Heard::Undelayed {
-                tracing::warn!("the machine is not held up before it sleeps: {error}");
+/// The lock that keeps the machine from sleeping for as long as it is open, or as logind's patience lasts.
+#[derive(Debug, Default)]
+struct Delay {
+    /// With whose it is.
+    held: Option<(OwnedUniqueName, OwnedFd)>,
+    /// Since the last try came to nothing.
+    refused: Option<Instant>,
+}
+
+impl Delay {
+    fn is_of(&self, owner: &OwnedUniqueName) -> bool {
+        self.held.as_ref().is_some_and(|(of, _)| of == owner)
+    }
+
+    /// Takes that of this owner, unless it is there. A former one's is held until there is another; and who
+    /// refuses is not asked again at each signal.
+    async fn take(&mut self, bus: &Place, owner: &OwnedUniqueName) {
+        if self.is_of(owner) || self.refused.is_some_and(|refused| refused.elapsed() < POLL) {
+            return;
+        }
+        match hold_up(bus, owner).await {
+            Ok(lock) => *self = Self { held: Some((owner.clone(), lock)), refused: None },
+            Err(error) => {
+                if self.refused.replace(Instant::now()).is_none() {
+                    tracing::warn!("the machine is not held up before it sleeps: {error}");
+                }
             }
-            None
         }
     }
+}
+
+async fn hold_up(bus: &Place, owner: &OwnedUniqueName) -> Result<OwnedFd, Unanswered> {
+    // A connection of its own, for as long as it takes: the other takes no descriptors from anybody.
+    let connection = bus::join_for_descriptors(bus, ANSWER).await.map_err(Unanswered::Lost)?;
+    let service = Service { connection: &connection, owner };
+    let why = "The key is wiped";
+    service.ask(&ROOT, MANAGER, "Inhibit", &("sleep", "Glassdome", why, "delay")).await
 }
 
 /// Looks at what logind says if it is asked.

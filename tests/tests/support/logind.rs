@@ -43,6 +43,15 @@ pub struct Logind<'w> {
 impl<'w> Logind<'w> {
     /// Starts it; nobody has logged in.
     pub fn start(world: &'w World) -> Self {
+        Self::started(world, false)
+    }
+
+    /// Starts one that refuses to be held up.
+    pub fn start_refusing(world: &'w World) -> Self {
+        Self::started(world, true)
+    }
+
+    fn started(world: &'w World, refuses: bool) -> Self {
         let template = world.file("logind.py", include_str!("../../python/logind.py"));
         let args = ["-m", "dbusmock", "--system", "--template", text(&template)];
         let process = world
@@ -50,6 +59,7 @@ impl<'w> Logind<'w> {
             .env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", text(&socket(world))))
             .env("AUDIT", world.state().join("glassdome/audit.jsonl"))
             .env("RELEASED", released_file(world))
+            .env("REFUSES", if refuses { "1" } else { "" })
             .within(WHOLE_TEST)
             .start();
         let there = || {
@@ -125,6 +135,14 @@ impl<'w> Logind<'w> {
     /// Whoever holds up the machine.
     pub fn locks(&self) -> String {
         self.call(ROOT, &format!("{MANAGER}.ListInhibitors"), &[])
+    }
+
+    /// Whether it refuses to be held up from now on. How often it did until now.
+    pub fn refuse(&self, now: bool) -> u32 {
+        let often = self.call(ROOT, &format!("{MANAGER}.Refuse"), &[&now.to_string()]);
+        let digits: String =
+            often.trim().trim_start_matches("(uint32 ").chars().filter(char::is_ascii_digit).collect();
+        digits.parse().expect("a number")
     }
 
     /// Sends a descriptor to a program on the bus; what comes of it.
