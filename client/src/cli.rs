@@ -235,7 +235,7 @@ fn ctl_frame() -> Parser {
         .about("Secrets from the unlocked vault, and everything about it")
         .after_help(
             "Unlock first: glassdome_start\n\n\
-             Exit codes: 0 ok, 1 error, 2 usage, 3 locked, 4 denied, 5 not found, 6 no daemon,\n\
+             Exit codes: 0 ok, 1 error, 2 usage, 3 locked or paused, 4 denied, 5 not found, 6 no daemon,\n\
              7 wrong password, 8 throttled, 9 conflict, 10 corrupt, 11 protocol, 12 storage, 13 no input",
         )
         .subcommand_required(true)

@@ -97,10 +97,11 @@ pub struct Screens {
     /// The buses whose first look at a session is over, or has failed.
     known: RefCell<(bool, bool)>,
     locks: Cell<u64>,
+    settling: Cell<bool>,
 }
 
 impl Screens {
-    /// A session has begun, or has begun anew. `locks` is [`Screens::locks`] from before the password was tried.
+    /// A session has begun, has begun anew, or has to do other things with them from now on. `locks` is [`Screens::locks`] from before the password was tried.
     pub fn begin(&self, heed: Heed, locks: u64) -> Verdict {
         self.heed.set(Some(heed));
         self.typed(locks)
@@ -116,16 +117,22 @@ impl Screens {
 
     /// The master password was typed. A screen that has locked since wins.
     pub fn typed(&self, locks: u64) -> Verdict {
-        let mut rests = self.rests.borrow_mut();
         if self.locks.get() == locks {
-            rests.clear();
+            self.rests.borrow_mut().clear();
         }
-        match (self.heed.get(), rests.is_empty()) {
-            (Some(Heed::Pause), true) => Verdict::Resume,
-            (Some(Heed::Pause), false) => Verdict::Pause,
-            (Some(Heed::Lock), false) => Verdict::Lock,
-            _ => Verdict::Nothing,
-        }
+        self.verdict()
+    }
+
+    /// All that locked was seen open. Whether nobody waits yet for it to stay so: whoever is told so waits, and
+    /// tells it by [`Screens::settled`].
+    pub fn settle(&self) -> bool {
+        !self.settling.replace(true)
+    }
+
+    /// It was waited for long enough.
+    pub fn settled(&self) -> Verdict {
+        self.settling.set(false);
+        self.verdict()
     }
 
     /// Counts how often a screen has locked.
@@ -146,9 +153,23 @@ impl Screens {
                 if let (Source::Login(path), Some(true)) = (&source, was) {
                     rests.remove(&Cause::Asked(path.clone()));
                 }
+                // It does not say of which login it is the screen.
+                if let (Source::Saver(_), Some(true)) = (&source, was) {
+                    rests.retain(|cause| !matches!(cause, Cause::Asked(_)));
+                }
                 rests.remove(&Cause::Locked(source));
             }),
         }
+    }
+
+    /// Nobody tells of it any more, or another one does.
+    pub fn left(&self, source: Source) -> Verdict {
+        self.locked.borrow_mut().remove(&source);
+        self.change(|rests| {
+            if rests.remove(&Cause::Locked(source)) {
+                rests.insert(Cause::Gone);
+            }
+        })
     }
 
     /// Somebody asked that the screen of this login be locked, or opened. Of a login that is none of the owner's
@@ -192,6 +213,10 @@ impl Screens {
     /// Nothing is to be seen there. What is seen later was not so when the password was typed.
     pub fn lost(&self, bus: Bus) {
         self.know(bus);
+        // A login outlives logind's bus. Who has a saver's name later may be another one.
+        if bus == Bus::Session {
+            self.locked.borrow_mut().retain(|source, _| source.bus() != bus);
+        }
     }
 
     /// What the session that is open has to do with them.
@@ -228,6 +253,15 @@ impl Screens {
             (Some(Heed::Pause), true, false) => Verdict::Resume,
             (Some(Heed::Lock), _, true) => Verdict::Lock,
             _ => Verdict::Nothing,
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match (self.heed.get(), self.rests.borrow().is_empty()) {
+            (None, _) => Verdict::Nothing,
+            (Some(Heed::Lock), false) => Verdict::Lock,
+            (Some(Heed::Pause), false) => Verdict::Pause,
+            (Some(_), _) => Verdict::Resume,
         }
     }
 

@@ -115,12 +115,77 @@ fn what_locked_while_nobody_looked_is_heeded() {
     assert_eq!(screens.see(login("/1"), true), Verdict::Pause);
 }
 
+#[test]
+fn a_saver_that_leaves_opens_nothing_and_the_next_counts_anew() {
+    let screens = begun(Heed::Pause);
+    assert_eq!(screens.left(GNOME), Verdict::Nothing, "there was none");
+    assert_eq!(screens.see(GNOME, true), Verdict::Pause);
+    assert_eq!(screens.left(GNOME), Verdict::Nothing);
+    assert_eq!(screens.see(GNOME, false), Verdict::Nothing, "another one of that name");
+    assert_eq!(screens.left(GNOME), Verdict::Nothing);
+    assert_eq!(screens.typed(screens.locks()), Verdict::Resume);
+    assert_eq!(screens.see(GNOME, true), Verdict::Pause, "it comes locked");
+    // The same where the bus was lost; there it may be the same one.
+    screens.lost(Bus::Session);
+    assert_eq!(screens.see(GNOME, false), Verdict::Resume);
+    assert_eq!(screens.see(GNOME, true), Verdict::Pause);
+    assert_eq!(screens.typed(screens.locks()), Verdict::Resume);
+    screens.lost(Bus::Session);
+    assert_eq!(screens.see(GNOME, true), Verdict::Pause);
+}
+
+#[test]
+fn what_was_asked_for_is_over_when_a_saver_opens() {
+    let screens = begun(Heed::Pause);
+    assert_eq!(screens.ask("/1", true), Verdict::Pause);
+    assert_eq!(screens.see(GNOME, false), Verdict::Nothing, "not locked yet is not opened");
+    assert_eq!(screens.see(GNOME, true), Verdict::Nothing);
+    assert_eq!(screens.see(GNOME, false), Verdict::Resume);
+    assert_eq!(screens.ask("/1", true), Verdict::Pause, "anew");
+}
+
+#[test]
+fn another_setting_holds_at_once() {
+    for (heed, locks) in [(Heed::Off, true), (Heed::Off, false), (Heed::Lock, true)] {
+        let screens = begun(Heed::Pause);
+        assert_eq!(screens.see(GNOME, true), Verdict::Pause);
+        let locks = screens.locks() - u64::from(!locks);
+        assert_eq!(screens.begin(heed, locks), Verdict::Resume, "{heed:?}");
+    }
+    let screens = begun(Heed::Pause);
+    assert_eq!(screens.see(GNOME, true), Verdict::Pause);
+    assert_eq!(screens.begin(Heed::Lock, 0), Verdict::Lock, "it locked while the password was tried");
+    let screens = begun(Heed::Off);
+    assert_eq!(screens.see(GNOME, true), Verdict::Nothing);
+    assert_eq!(screens.begin(Heed::Pause, screens.locks()), Verdict::Resume, "as it was");
+    assert_eq!(screens.see(GNOME, false), Verdict::Nothing);
+    assert_eq!(screens.see(GNOME, true), Verdict::Pause);
+}
+
+#[test]
+fn one_waits_for_it_to_stay_open() {
+    let screens = begun(Heed::Pause);
+    assert_eq!(screens.see(GNOME, true), Verdict::Pause);
+    assert_eq!(screens.see(GNOME, false), Verdict::Resume);
+    assert!(screens.settle() && !screens.settle());
+    assert_eq!(screens.see(GNOME, true), Verdict::Pause);
+    assert_eq!(screens.settled(), Verdict::Pause);
+    assert_eq!(screens.see(GNOME, false), Verdict::Resume);
+    assert!(screens.settle());
+    assert_eq!(screens.settled(), Verdict::Resume);
+    assert!(screens.settle());
+    screens.end();
+    assert_eq!(screens.settled(), Verdict::Nothing);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     See(Source, bool),
     Ask(&'static str, bool),
     Looked(Bus, Vec<&'static str>),
     Lost(Bus),
+    /// A saver's name has no owner any more, or another.
+    Left,
     /// With the locks that were counted when the password came: now, or before the last step.
     Typed(bool),
     Begin(Heed, bool),
@@ -137,77 +202,143 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (path(), any::<bool>()).prop_map(|(path, lock)| Step::Ask(path, lock)),
         2 => (bus(), prop::collection::vec(path(), 0..3)).prop_map(|(bus, paths)| Step::Looked(bus, paths)),
         1 => bus().prop_map(Step::Lost),
+        1 => Just(Step::Left),
         1 => any::<bool>().prop_map(Step::Typed),
         2 => (heed, any::<bool>()).prop_map(|(heed, late)| Step::Begin(heed, late)),
         1 => Just(Step::End),
     ]
 }
 
+/// Why a session rests, as one would explain it.
+#[derive(Debug, Default)]
+struct Model {
+    heed: Option<Heed>,
+    /// What was seen last of each that is there.
+    last: BTreeMap<Source, bool>,
+    /// What locked since the password was typed, and was not seen open since.
+    shut: BTreeSet<Source>,
+    asked: BTreeSet<&'static str>,
+    gone: bool,
+    /// The buses that were looked at.
+    known: (bool, bool),
+}
+
+impl Model {
+    fn rests(&self) -> bool {
+        !self.shut.is_empty() || !self.asked.is_empty() || self.gone
+    }
+
+    fn know(&mut self, bus: Bus) {
+        match bus {
+            Bus::System => self.known.0 = true,
+            Bus::Session => self.known.1 = true,
+        }
+    }
+
+    fn typed(&mut self, in_time: bool) {
+        if in_time {
+            (self.shut, self.asked, self.gone) = (BTreeSet::new(), BTreeSet::new(), false);
+        }
+    }
+
+    fn leaves(&mut self, source: &Source) {
+        self.last.remove(source);
+        self.gone |= self.shut.remove(source);
+    }
+
+    fn see(&mut self, source: Source, locked: bool) {
+        let known = if source == GNOME { self.known.1 } else { self.known.0 };
+        let was = self.last.insert(source.clone(), locked);
+        if !locked {
+            match &source {
+                Source::Saver(_) if was == Some(true) => self.asked.clear(),
+                Source::Login(path) if was == Some(true) => self.asked.retain(|asked| asked != path),
+                _ => {}
+            }
+            self.shut.remove(&source);
+        } else if was == Some(false) || was.is_none() && known {
+            self.shut.insert(source);
+        }
+    }
+
+    fn looked(&mut self, paths: &BTreeSet<String>) {
+        let ended = |source: &&Source| matches!(source, Source::Login(path) if !paths.contains(path));
+        let ended: Vec<Source> = self.last.keys().chain(&self.shut).filter(ended).cloned().collect();
+        ended.iter().for_each(|source| self.leaves(source));
+        let before = self.asked.len();
+        self.asked.retain(|path| paths.contains(*path));
+        self.gone |= self.asked.len() < before;
+    }
+}
+
 proptest! {
-    /// Driven as the daemon drives it, against what was seen last of each screen.
+    /// Driven as the daemon drives it, against a model.
     #[test]
-    fn nothing_goes_on_while_a_screen_that_locked_was_not_seen_open(
-        steps in prop::collection::vec(step(), 0..80)
-    ) {
-        let screens = Screens::default();
-        let mut session: Option<(Heed, bool)> = None;
-        // What locked since the password was typed, and was not seen open since.
-        let mut shut: BTreeSet<Source> = BTreeSet::new();
-        let mut last: BTreeMap<Source, bool> = BTreeMap::new();
-        let mut before = 0;
+    fn it_rests_when_the_model_says_so(steps in prop::collection::vec(step(), 0..80)) {
+        let (screens, mut model) = (Screens::default(), Model::default());
+        let (mut paused, mut before) = (false, 0);
         for step in steps {
             let count = screens.locks();
             let typed = |late: bool| if late { before } else { count };
+            let ends = matches!(step, Step::End);
             let verdict = match step {
                 Step::See(source, locked) => {
-                    let was = last.insert(source.clone(), locked);
-                    match (was, locked) {
-                        (Some(false), true) => { shut.insert(source.clone()); }
-                        (_, false) => { shut.remove(&source); }
-                        _ => {}
-                    }
+                    model.see(source.clone(), locked);
                     screens.see(source, locked)
                 }
-                Step::Ask(path, lock) => screens.ask(path, lock),
+                Step::Ask(path, lock) => {
+                    match (model.last.contains_key(&login(path)), lock) {
+                        (true, true) => { model.asked.insert(path); }
+                        (true, false) => { model.asked.remove(path); }
+                        (false, _) => {}
+                    }
+                    screens.ask(path, lock)
+                }
                 Step::Looked(bus, paths) => {
                     let paths = logins(&paths);
+                    model.know(bus);
                     if bus == Bus::System {
-                        last.retain(|source, _| !matches!(source, Source::Login(path) if !paths.contains(path)));
+                        model.looked(&paths);
                     }
                     screens.looked(bus, &paths)
                 }
-                Step::Lost(bus) => { screens.lost(bus); Verdict::Nothing }
+                Step::Lost(bus) => {
+                    model.know(bus);
+                    if bus == Bus::Session {
+                        model.last.remove(&GNOME);
+                    }
+                    screens.lost(bus);
+                    Verdict::Nothing
+                }
+                Step::Left => {
+                    model.leaves(&GNOME);
+                    screens.left(GNOME)
+                }
                 Step::Typed(late) => {
-                    if typed(late) == count { shut.clear(); }
+                    model.typed(typed(late) == count);
                     screens.typed(typed(late))
                 }
                 Step::Begin(heed, late) => {
-                    if typed(late) == count { shut.clear(); }
-                    session = Some((heed, false));
+                    model.typed(typed(late) == count);
+                    model.heed = Some(heed);
                     screens.begin(heed, typed(late))
                 }
-                Step::End => {
-                    session = None;
-                    Verdict::Lock
-                }
+                Step::End => Verdict::Lock,
             };
-            match (verdict, &mut session) {
-                (Verdict::Pause, Some((_, paused))) => *paused = true,
-                (Verdict::Resume, Some((_, paused))) => *paused = false,
-                (Verdict::Lock, _) => {
-                    session = None;
+            match verdict {
+                Verdict::Pause => paused = true,
+                Verdict::Resume => paused = false,
+                Verdict::Lock => {
+                    prop_assert!(ends || model.heed == Some(Heed::Lock) && model.rests());
+                    paused = false;
                     screens.end();
-                    shut.clear();
-                    last.clear();
+                    model = Model::default();
                 }
-                _ => {}
+                Verdict::Nothing => {}
             }
             before = count;
-            match session {
-                Some((Heed::Pause, paused)) => prop_assert!(paused || shut.is_empty(), "{shut:?}"),
-                Some((Heed::Lock, _)) => prop_assert!(shut.is_empty(), "{shut:?}"),
-                _ => {}
-            }
+            prop_assert_eq!(paused, model.heed == Some(Heed::Pause) && model.rests());
+            prop_assert!(model.heed != Some(Heed::Lock) || !model.rests());
         }
     }
 }

@@ -19,7 +19,7 @@ mod open_questions;
 mod scripts;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use askers::{PYTHON, Staying, allow, asker, asking, recorded, told, with_password};
 use desktop::{Bus, SAVERS, SOON, bus_call, gdbus, sprung};
@@ -30,6 +30,9 @@ use rustix::process::Signal;
 
 const RESTS: &str =
     "ctl: paused: the screen is locked. Unlock it, or type the master password: glassdome_start";
+
+/// Longer than a screen is open before it goes on.
+const SETTLED: Duration = Duration::from_secs(2);
 
 fn state(world: &World) -> (String, String) {
     let status = world.status();
@@ -243,15 +246,81 @@ fn screen_savers_are_heeded_and_none_is_started() {
         saver.is(false);
         becomes(&world, "unlocked");
         assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
-        // One that ends with the screen locked has not opened it; another in its place can say so.
+        // One that ends with the screen locked has not opened it, nor has another in its place.
         saver.is(true);
         becomes(&world, "paused");
         saver.kill();
-        let saver = Saver::start(&world, name, true);
+        let saver = Saver::start(&world, name, false);
+        saver.is(true);
+        saver.is(false);
+        std::thread::sleep(SETTLED);
         assert_eq!(world.ctl(&["get", "a"]).refused(3), RESTS);
+        // The password does, and what is there by then that locks counts.
+        saver.is(true);
+        saver.kill();
+        assert_eq!(world.unlock(PASSWORD, &[]).code, 0);
+        assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
+        let saver = Saver::start(&world, name, true);
+        becomes(&world, "paused");
         saver.is(false);
         becomes(&world, "unlocked");
         saver.kill();
     }
     assert_eq!(sprung(&world), "", "none was started");
+}
+
+#[test]
+fn a_flood_of_locks_fills_no_log_and_another_setting_ends_it() {
+    let world = World::new();
+    let (_bus, logind) = stage(&world);
+    let sealed = asker(&world, "sealed.py");
+    allow(&world, &["--secrets", "a", "--script", text(&sealed)]).ok();
+    let pauses = || world.audit().iter().filter(|record| record["event"] == "pause").count();
+    let saver = Saver::start(&world, SAVERS[0], false);
+    let began = Instant::now();
+    // Locked, open, locked, open …
+    let flips = "for n in range(100): self.EmitSignal(NAME, 'ActiveChanged', 'b', [n % 2 == 0])"
+        .replace("NAME", &format!("'{}'", saver.name));
+    saver.call("AddMethod", &[saver.name, "Flip", "", "", &flips]);
+    for _ in 0..3 {
+        gdbus(&world, saver.name, &path(saver.name), &format!("{}.Flip", saver.name), &[]);
+    }
+    told(asking(&world, PYTHON, &[text(&sealed)], &["ctl", "get", "a"])).served("1");
+    assert!(wait_until(|| pauses() > 0, SOON), "{}", world.daemon_log());
+    becomes(&world, "unlocked");
+    let (seen, most) = (pauses(), began.elapsed().as_secs() + 1);
+    assert!(seen as u64 <= most, "{seen} pauses in {most} s");
+
+    // Asked of logind, told by the saver alone.
+    logind.ask("c1", "Lock");
+    becomes(&world, "paused");
+    saver.is(true);
+    saver.is(false);
+    becomes(&world, "unlocked");
+
+    // The way out, whoever says that it is locked.
+    saver.is(true);
+    becomes(&world, "paused");
+    let doctor = world.ctl(&["doctor"]).output();
+    assert!(String::from_utf8(doctor.stdout).unwrap().contains("paused: what is granted to terminals"));
+    with_password(&world, &["settings", "set", "screen", "off"]).ok();
+    assert_eq!(state(&world), ("unlocked".into(), "unwatched".into()));
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
+    saver.is(false);
+    saver.is(true);
+    std::thread::sleep(SETTLED);
+    assert_eq!(state(&world).0, "unlocked");
+    // And back: what is locked by then is no hindrance, the next lock is.
+    with_password(&world, &["settings", "set", "screen", "pause"]).ok();
+    assert_eq!(state(&world).0, "unlocked");
+    saver.is(false);
+    sees(&world, "open");
+    saver.is(true);
+    becomes(&world, "paused");
+    with_password(&world, &["settings", "set", "screen", "lock"]).ok();
+    assert_eq!(state(&world).0, "unlocked", "the password was typed");
+    saver.is(false);
+    sees(&world, "open");
+    saver.is(true);
+    becomes(&world, "locked");
 }

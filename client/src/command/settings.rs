@@ -88,7 +88,9 @@ fn set(key: &str, value: &str, password: &PasswordArgs) -> Result<Exit, Error> {
         let request = Request::Set { password, key: key.clone(), value: value.clone() };
         match connection.call(Body::Settings(request))? {
             Answer::Settings(SettingsAnswer::Set(now)) => {
-                notice::done(&format!("{} is {} from the next session on", now.key, now.value));
+                // Of the others a session keeps what it has begun with.
+                let from = if &*now.key == "screen" { "now" } else { "the next session" };
+                notice::done(&format!("{} is {} from {from} on", now.key, now.value));
                 Ok(Exit::Ok)
             }
             _ => Err(Error::Unexpected),

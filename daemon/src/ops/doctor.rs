@@ -46,7 +46,7 @@ pub fn doctor(state: &State) -> Answer<'static> {
         ),
         keyring(state.keyring().state(), state.keyring().heed()),
         sleep_and_logout(state.logind().state(), state.logind().heed()),
-        screen(state.screens().state(), state.screens().heed()),
+        screen(state.is_paused(), state.screens().state(), state.screens().heed()),
         phishing(state.stamp().is_some()),
     ];
     lines.extend(state.state_file().map(state_file));
@@ -261,9 +261,17 @@ fn sleep_and_logout(heard: session::Logind, heed: Option<logind::Heed>) -> Prote
     }
 }
 
-fn screen(seen: session::Screen, heed: Option<screens::Heed>) -> Protection<'static> {
+fn screen(paused: bool, seen: session::Screen, heed: Option<screens::Heed>) -> Protection<'static> {
     use session::Screen;
     let what = "screen";
+    if paused {
+        return line(
+            what,
+            Level::On,
+            "paused: what is granted to terminals and what you answered rests until the screen opens. Or type the \
+             master password: glassdome_start",
+        );
+    }
     match (seen, heed) {
         (_, Some(screens::Heed::Off)) => line(
             what,

@@ -10,7 +10,10 @@ use super::{Asking, Turn, password};
 use crate::gate;
 use crate::policy::Question;
 use crate::refuse;
-use crate::settings::{ALL, Spec, find};
+use crate::settings::{ALL, Settings, Spec, find};
+
+/// The setting that holds at once.
+const SCREEN: &str = "screen";
 
 /// All settings with their values.
 pub fn show(asking: &Asking) -> Result<Answer<'static>, Refusal<'static>> {
@@ -24,7 +27,8 @@ pub fn show(asking: &Asking) -> Result<Answer<'static>, Refusal<'static>> {
     Ok(Answer::Settings(wire::Answer::All(all)))
 }
 
-/// Seals another value of a setting. It holds from the next unlock on.
+/// Seals another value of a setting. It holds from the next unlock on; `screen`, which may be what keeps somebody
+/// out, at once.
 pub async fn set(
     asking: Asking,
     password: LockedBytes,
@@ -38,6 +42,7 @@ pub async fn set(
     if !spec.takes(&value) {
         return Err(refuse::usage(format!("not a value of {}: {}", spec.key, spec.about)));
     }
+    let locks = asking.state.screens().locks();
     let keys = password::verify(&asking, Event::ChangeSetting, password).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     let turn = Turn::take(&asking).await;
@@ -51,6 +56,11 @@ pub async fn set(
     asking.record(Event::ChangeSetting, Outcome::Allowed, None, spec.key)?;
     let failed = |asking: &Asking| asking.record(Event::ChangeSetting, Outcome::Failed, None, spec.key);
     turn.commit(&asking, vault.clone(), change, failed).await?;
+    if spec.key == SCREEN {
+        // Not what was typed: somebody may have sealed another one since.
+        let settings = Settings::read(&vault, &keys).map_err(|error| refuse::unread(&error))?;
+        asking.state.heed_screens(settings.screen, locks);
+    }
     Ok(Answer::Settings(wire::Answer::Set(setting(spec, &vault, &keys)?)))
 }
 

@@ -135,7 +135,7 @@ async fn follow(state: &Rc<State>, bus: &Place, connection: &Connection) -> bus:
 }
 
 /// Does at once what a signal asks for. Whether there may be more to be seen.
-fn hear(state: &State, message: &Message) -> bool {
+fn hear(state: &Rc<State>, message: &Message) -> bool {
     let header = message.header();
     let interface = header.interface().map(|interface| interface.as_str());
     let member = header.member().map(|member| member.as_str());
@@ -145,7 +145,7 @@ fn hear(state: &State, message: &Message) -> bool {
         (Some(MANAGER), Some("PrepareForShutdown")) if begins() => tell(state, Said::Shutdown),
         (Some(SESSION), Some(asked @ ("Lock" | "Unlock"))) => {
             if let Some(path) = header.path() {
-                state.do_for_screen(state.screens().ask(path.as_str(), asked == "Lock"));
+                state.see_screen(state.screens().ask(path.as_str(), asked == "Lock"));
             }
         }
         _ => {}
@@ -200,7 +200,7 @@ async fn hold_up(bus: &Place, owner: &OwnedUniqueName) -> Result<OwnedFd, Unansw
 }
 
 /// Looks at what logind says if it is asked.
-async fn look(state: &State, service: &Service<'_>) -> Result<(), Unanswered> {
+async fn look(state: &Rc<State>, service: &Service<'_>) -> Result<(), Unanswered> {
     if service.property(&ROOT, MANAGER, "PreparingForSleep").await? {
         tell(state, Said::Sleep);
     }
@@ -225,9 +225,9 @@ async fn look(state: &State, service: &Service<'_>) -> Result<(), Unanswered> {
         }
     }
     for (path, locked) in &seen {
-        state.do_for_screen(state.screens().see(Source::Login(path.clone()), *locked));
+        state.see_screen(state.screens().see(Source::Login(path.clone()), *locked));
     }
-    state.do_for_screen(state.screens().looked(Bus::System, &seen.into_keys().collect()));
+    state.see_screen(state.screens().looked(Bus::System, &seen.into_keys().collect()));
     // Last: a logout has the last word on why it ends.
     tell(state, Said::Logins(logins));
     Ok(())

@@ -98,25 +98,29 @@ async fn follow(state: &Rc<State>, connection: &Connection) -> bus::Error {
     let mut all = Vec::new();
     for saver in [&FREEDESKTOP, &GNOME] {
         match name(saver).await {
-            Ok(named) => all.push((saver, named)),
+            Ok(named) => all.push((saver, named, None)),
             Err(error) => return error.into(),
         }
     }
     loop {
-        for (saver, named) in &mut all {
+        for (saver, named, last) in &mut all {
             let owner = match named.owner(connection).await {
                 Ok(owner) => owner,
                 Err(error) => return error.into(),
             };
+            if owner.is_none() || last.is_some() && *last != owner {
+                state.see_screen(state.screens().left(Source::Saver(saver.name)));
+            }
+            last.clone_from(&owner);
             let Some(owner) = owner else { continue };
             match look(&Service { connection, owner: &owner }, saver).await {
-                Ok(locked) => state.do_for_screen(state.screens().see(Source::Saver(saver.name), locked)),
+                Ok(locked) => state.see_screen(state.screens().see(Source::Saver(saver.name), locked)),
                 Err(Unanswered::Lost(error)) => return error,
                 // What was seen of it last stands.
                 Err(Unanswered::Silent | Unanswered::Refused) => {}
             }
         }
-        state.do_for_screen(state.screens().looked(Bus::Session, &BTreeSet::new()));
+        state.see_screen(state.screens().looked(Bus::Session, &BTreeSet::new()));
         sleep(SETTLE).await;
         tokio::select! {
             () = changes.notified() => {}
@@ -126,13 +130,13 @@ async fn follow(state: &Rc<State>, connection: &Connection) -> bus::Error {
     }
 }
 
-fn hear(state: &State, saver: &Saver, message: &Message) {
+fn hear(state: &Rc<State>, saver: &Saver, message: &Message) {
     let header = message.header();
     let member = header.member().map(|member| member.as_str());
     // The bus has no such interface: who has the name is looked at.
     let its = header.interface().map(|interface| interface.as_str()) == Some(saver.name);
     if let (true, Some("ActiveChanged"), Ok(locked)) = (its, member, message.body().deserialize::<bool>()) {
-        state.do_for_screen(state.screens().see(Source::Saver(saver.name), locked));
+        state.see_screen(state.screens().see(Source::Saver(saver.name), locked));
     }
 }
 
