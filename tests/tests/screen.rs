@@ -272,6 +272,7 @@ fn screen_savers_are_heeded_and_none_is_started() {
 #[test]
 fn a_flood_of_locks_fills_no_log_and_another_setting_ends_it() {
     let world = World::new();
+    let _session = Bus::start(&world);
     let (_bus, logind) = stage(&world);
     let sealed = asker(&world, "sealed.py");
     allow(&world, &["--secrets", "a", "--script", text(&sealed)]).ok();
