@@ -101,7 +101,8 @@ pub struct Screens {
 }
 
 impl Screens {
-    /// A session has begun, has begun anew, or has to do other things with them from now on. `locks` is [`Screens::locks`] from before the password was tried.
+    /// A session has begun, has begun anew, or has to do other things with them from now on. `locks` is
+    /// [`Screens::locks`] from before the password was tried.
     pub fn begin(&self, heed: Heed, locks: u64) -> Verdict {
         self.heed.set(Some(heed));
         self.typed(locks)

@@ -1,5 +1,5 @@
-//! What the OS keyring has to say when a session is to begin: a sealed setting may want it open, and one that
-//! locks while the password is being tried wins.
+//! What the OS keyring and the screens have to say when a session is to begin: a sealed setting may want the
+//! keyring open, and what locks while the password is being tried wins.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::state::State;
 /// A daemon that has just started may not have looked yet: whoever wants the keyring open waits so long.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 
-/// How it stood when the password came.
+/// How they stood when the password came.
 #[derive(Debug, Clone, Copy)]
 pub struct Before {
     falls: u64,
@@ -24,7 +24,7 @@ pub struct Before {
 }
 
 impl Before {
-    /// As it stands now. Asks for a look, which is made while the password is tried.
+    /// As they stand now. Asks for a look at the keyring, which is made while the password is tried.
     pub fn of(state: &State) -> Self {
         state.keyring().ask();
         Self { falls: state.keyring().falls(), screens: state.screens().locks() }

@@ -1,5 +1,5 @@
-//! Joins a bus, the session's or the system's, and says how long to wait before the next try where that fails: a bus that is
-//! missing, hangs or restarts in a loop costs next to nothing, and nobody waits for it.
+//! Joins a bus, the session's or the system's, and says how long to wait before the next try where that fails: a
+//! bus that is missing, hangs or restarts in a loop costs next to nothing, and nobody waits for it.
 
 use std::ffi::OsString;
 use std::io;

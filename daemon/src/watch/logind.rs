@@ -1,6 +1,7 @@
 //! Listens to logind on the system bus while a session is open, and ends it when the machine goes to sleep or its
-//! owner logs out; and tells when the screen of one of the owner's logins locks and opens. The machine is held up until the key is wiped: as long as a session is open this keeps one of
-//! logind's delay locks, and lets go of it behind the end of the session.
+//! owner logs out; and tells when the screen of one of the owner's logins locks and opens. The machine is held up
+//! until the key is wiped: as long as a session is open this keeps one of logind's delay locks, and lets go of it
+//! behind the end of the session.
 //!
 //! Names: [org.freedesktop.login1(5)](https://www.freedesktop.org/software/systemd/man/org.freedesktop.login1.html).
 
