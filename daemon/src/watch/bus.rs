@@ -15,6 +15,14 @@ use zbus::{Address, Connection};
 
 use super::no_descriptors;
 
+/// What signals miss is seen after this long: not everybody sends them, and a login that lingers on is told of
+/// by none.
+pub const POLL: Duration = Duration::from_secs(5);
+/// Who has not answered after this long counts as silent.
+pub const ANSWER: Duration = Duration::from_secs(5);
+/// Between two looks, however many signals come.
+pub const SETTLE: Duration = Duration::from_millis(20);
+
 /// The pause before the second try, and that before each from the sixth on.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 

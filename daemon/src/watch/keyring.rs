@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use zbus::names::OwnedUniqueName;
 use zbus::{Connection, ObjectPath, OwnedObjectPath};
 
-use super::bus::{self, Place, Retry};
+use super::bus::{self, ANSWER, POLL, Place, Retry, SETTLE};
 use super::service::{Named, Service, Unanswered};
 use crate::keyring::{Collection, Sight};
 use crate::state::State;
@@ -22,12 +22,6 @@ use crate::state::State;
 const SERVICE: &str = "org.freedesktop.secrets";
 const SERVICE_INTERFACE: &str = "org.freedesktop.Secret.Service";
 const ROOT: &str = "/org/freedesktop/secrets";
-/// What signals miss is seen after this long: not every keyring sends them.
-const POLL: Duration = Duration::from_secs(5);
-/// Who has not answered after this long counts as gone.
-const ANSWER: Duration = Duration::from_secs(5);
-/// Between two looks, however many signals come.
-const SETTLE: Duration = Duration::from_millis(20);
 /// Between two tries to join the bus, however often somebody asks.
 const LEAST: Duration = Duration::from_secs(1);
 

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
-use std::time::Duration;
 
 use glassdome_proto::session::Logind as Heard;
 use tokio::sync::Notify;
@@ -15,9 +14,9 @@ use tokio::time::{Instant, sleep};
 use zbus::names::OwnedUniqueName;
 use zbus::{Connection, Message, ObjectPath, OwnedFd, OwnedObjectPath, OwnedVariant};
 
-use super::bus::{self, Place, Retry};
+use super::bus::{self, ANSWER, POLL, Place, Retry, SETTLE};
 use super::service::{BUS, Named, PROPERTIES, Service, Unanswered};
-use crate::clock;
+use super::while_open::while_open;
 use crate::logind::{Heed, Login, Logins, Said};
 use crate::screens::{self, Bus, Source};
 use crate::state::State;
@@ -26,32 +25,12 @@ const NAME: &str = "org.freedesktop.login1";
 const ROOT: ObjectPath<'static> = ObjectPath::from_static_str_unchecked("/org/freedesktop/login1");
 const MANAGER: &str = "org.freedesktop.login1.Manager";
 const SESSION: &str = "org.freedesktop.login1.Session";
-/// What signals miss is seen after this long: a login that lingers on is told of by none.
-const POLL: Duration = Duration::from_secs(5);
-/// Who has not answered after this long counts as gone.
-const ANSWER: Duration = Duration::from_secs(5);
-/// Between two looks, however many signals come.
-const SETTLE: Duration = Duration::from_millis(20);
 /// So many logins of the owner's are looked at.
 const LOGINS: usize = 64;
 
 /// Listens for as long as the daemon runs, on the system bus at this place.
 pub async fn watch(state: Rc<State>, bus: Option<Place>) {
-    let mut opens = state.opens();
-    loop {
-        // Subscribed to before it is looked whether one is open, so that no end falls in between.
-        let mut locks = state.locks();
-        if state.is_open(clock::now()) && is_heeded(&state) {
-            tokio::select! {
-                biased;
-                // The sender lives as long as the state. Nothing is done any more for a session that has ended.
-                _ = locks.changed() => {}
-                () = listen(&state, bus.as_ref()) => {}
-            }
-        } else {
-            let _ = opens.changed().await;
-        }
-    }
+    while_open(&state, is_heeded, async || listen(&state, bus.as_ref()).await).await;
 }
 
 fn is_heeded(state: &State) -> bool {

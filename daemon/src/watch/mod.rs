@@ -14,3 +14,4 @@ mod service;
 pub mod socket;
 pub mod state_file;
 pub mod vault;
+mod while_open;

@@ -6,25 +6,17 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use zbus::match_rule::Builder;
 use zbus::{Connection, Message, ObjectPath};
 
-use super::bus::{self, Place, Retry};
+use super::bus::{self, ANSWER, POLL, Place, Retry, SETTLE};
 use super::service::{Named, Service, Unanswered};
-use crate::clock;
+use super::while_open::while_open;
 use crate::screens::{Bus, Heed, Source};
 use crate::state::State;
-
-/// What signals miss is seen after this long.
-const POLL: Duration = Duration::from_secs(5);
-/// Who has not answered after this long is not asked again until the next look.
-const ANSWER: Duration = Duration::from_secs(5);
-/// Between two looks, however many signals come.
-const SETTLE: Duration = Duration::from_millis(20);
 
 /// One who tells of the screen. Its interface has the same name as it has.
 struct Saver {
@@ -48,21 +40,8 @@ const GNOME: Saver = Saver {
 
 /// Listens for as long as the daemon runs, on the session bus at this place.
 pub async fn watch(state: Rc<State>, bus: Option<Place>) {
-    let mut opens = state.opens();
-    loop {
-        // Subscribed to before it is looked whether one is open, so that no end falls in between.
-        let mut locks = state.locks();
-        if state.is_open(clock::now()) && state.screens().heed().is_some_and(|heed| heed != Heed::Off) {
-            tokio::select! {
-                biased;
-                // The sender lives as long as the state. Nothing is done any more for a session that has ended.
-                _ = locks.changed() => {}
-                () = listen(&state, bus.as_ref()) => {}
-            }
-        } else {
-            let _ = opens.changed().await;
-        }
-    }
+    let heeds = |state: &State| state.screens().heed().is_some_and(|heed| heed != Heed::Off);
+    while_open(&state, heeds, async || listen(&state, bus.as_ref()).await).await;
 }
 
 /// Listens for as long as it is let.
