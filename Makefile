@@ -41,15 +41,27 @@ help: ## this list
 build: ## the programs: ctl, glassdome_start, glassdomed
 	cargo build --release --locked -p glassdomed -p glassdome-client --bins
 
+# What Python loads cannot be static: the flags of .cargo/config.toml for static programs are replaced here, the
+# choices of cryptography stay.
+WHEELS := $(TARGET_DIR)/wheels
+EXTENSION_FLAGS := --cfg getrandom_backend="linux_getrandom" --cfg poly1305_backend="soft"
+
+.PHONY: wheel
+wheel: ## the Python package, as a wheel for every Python from 3.10 on
+	@scripts/prepare wheel
+	@rm -rf "$(WHEELS)"
+	cd python-bindings && RUSTFLAGS='$(EXTENSION_FLAGS)' "$$(../scripts/prepare --maturin)" build --quiet --release --locked --out "$(WHEELS)"
+	@ls "$(WHEELS)"/*.whl
+
 .PHONY: demo
 demo: build ## the main job from first password to audit log, in a home that is thrown away
 	@scripts/prepare demo
 	python3 scripts/demo.py $(BIN)
 
 .PHONY: test
-test: build ## every test; as root it installs the programs that some of them drive
+test: build wheel ## every test; as root it installs the programs that some of them drive
 	@scripts/prepare test
-	STARTED=$(STARTED) scripts/test $(BIN)
+	STARTED=$(STARTED) scripts/test $(BIN) "$(WHEELS)"
 
 .PHONY: check
 check: fmt headers arrows clippy doc deny static fuzz-briefly demo test ## what CI runs, fast things first
@@ -57,7 +69,14 @@ check: fmt headers arrows clippy doc deny static fuzz-briefly demo test ## what 
 .PHONY: bench
 bench: build ## our speed beside the floor, measured in one run
 	cargo build --release --locked -p glassdome-benches --bins
-	cargo run --release --locked -p glassdome-benches -- $(BIN)
+	@rm -rf "$$(scripts/prepare --bench)"
+	@$(MAKE) --no-print-directory bench-python || echo "LEFT OUT: the rows of the Python package" >&2
+	@python=$$(scripts/prepare --bench)/bin/python; [ -x "$$python" ] || python=; \
+	cargo run --release --locked -p glassdome-benches -- $(BIN) $${python:+--python "$$python"}
+
+.PHONY: bench-python
+bench-python: wheel
+	@scripts/prepare bench
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for SECONDS_EACH seconds
@@ -108,7 +127,7 @@ headers:
 arrows:
 	@tree() { cargo tree --locked -e normal --prefix none -p "$$1" | awk '$$1 ~ /^glassdome-(vault|lockmem)$$/ { print $$1 }' | sort -u | xargs; }; \
 	[ "$$(tree glassdomed)" = "glassdome-lockmem glassdome-vault" ] || { echo "the look itself is broken" >&2; exit 1; }; \
-	found=$$(tree glassdome-client); [ -z "$$found" ] || { echo "the client links $$found" >&2; exit 1; }
+	found=$$(tree glassdome-client; tree glassdome-python); [ -z "$$found" ] || { echo "the client links $$found" >&2; exit 1; }
 
 .PHONY: clippy
 clippy:
@@ -140,4 +159,4 @@ static: build
 .PHONY: fuzz-briefly
 fuzz-briefly:
 	@scripts/prepare fuzz
-	scripts/fuzz 5 frames messages glob_and_names vault_header vault_file
+	scripts/fuzz 5

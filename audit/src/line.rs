@@ -12,6 +12,9 @@ pub enum LineError {
     /// Not JSON, or not a record.
     #[error("not a record of the audit log")]
     Malformed(#[source] serde_json::Error),
+    /// Its seal is not the last of it.
+    #[error("not a record of the audit log: its seal stands elsewhere than at its end")]
+    Misplaced,
 }
 
 /// Appends `record` and a newline to `line`.
@@ -38,17 +41,19 @@ impl WrittenPeer {
     }
 }
 
-/// As [`write()`], with this peer in the place of the record's own.
-///
-/// # Errors
-/// As [`write()`].
-pub fn write_by(record: Record<'_>, peer: &WrittenPeer, line: &mut Vec<u8>) -> Result<(), LineError> {
-    write(&Record { peer: None, ..record }, line)?;
-    // The peer is what a record ends with.
-    line.truncate(line.len() - b"}\n".len());
-    line.extend_from_slice(b",\"peer\":");
-    line.extend_from_slice(&peer.0);
-    line.extend_from_slice(b"}\n");
+/// Appends `record` without the `}` that ends it; with `peer`, that one in the place of its own.
+pub(crate) fn write_open(
+    record: Record<'_>,
+    peer: Option<&WrittenPeer>,
+    line: &mut Vec<u8>,
+) -> Result<(), LineError> {
+    let own = if peer.is_some() { None } else { record.peer };
+    serde_json::to_writer(&mut *line, &Record { peer: own, ..record }).map_err(LineError::Malformed)?;
+    line.pop();
+    if let Some(peer) = peer {
+        line.extend_from_slice(b",\"peer\":");
+        line.extend_from_slice(&peer.0);
+    }
     Ok(())
 }
 
@@ -70,7 +75,7 @@ pub fn time(wall: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Claims, Event, Exe, Judged, Kernel, Outcome, Peer};
+    use crate::{Claims, Event, Exe, Hex, Judged, Kernel, Log, Outcome, Peer};
 
     #[test]
     fn a_record_is_one_line_and_comes_back() {
@@ -80,10 +85,14 @@ mod tests {
             boot_ms: 12,
             event: Event::ChangePassword,
             outcome: Outcome::Denied,
+            session: Some(5),
             secret: Some("a\n\"b\"\u{1b}/ключ".into()),
             by: Some("locked".into()),
             repeated: 0,
             judged: Some(Judged { pid: 9, name: "make".into(), script: Some("/a b\u{1b}".into()) }),
+            log: Some(Log { format: 1, id: Hex([1; 16]), auditor: None, after: None }),
+            key: None,
+            cut: Some(3),
             peer: Some(Peer {
                 kernel: Kernel {
                     pid: Some(1),
@@ -93,6 +102,8 @@ mod tests {
                 },
                 claims: Some(Claims { client: "ctl".into(), version: "0.1.0".into() }),
             }),
+            prev: None,
+            mac: None,
         };
         let mut line = Vec::new();
         write(&record, &mut line).unwrap();
@@ -104,7 +115,8 @@ mod tests {
         assert_eq!(read(text).unwrap(), record);
         let peer = WrittenPeer::of(record.peer.as_ref().unwrap()).unwrap();
         let mut by = b"before".to_vec();
-        write_by(record, &peer, &mut by).unwrap();
+        write_open(record, Some(&peer), &mut by).unwrap();
+        by.extend_from_slice(b"}\n");
         assert_eq!(by, [b"before", line.as_slice()].concat(), "the same, its peer written beforehand");
     }
 

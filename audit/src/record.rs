@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::marks::{Hex, Key, Log};
+
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record<'a> {
@@ -18,6 +20,9 @@ pub struct Record<'a> {
     pub event: Event,
     /// What became of it.
     pub outcome: Outcome,
+    /// The `unlock` record that began the session which is open, by its `seq`; in a session only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<u64>,
     /// Name of the secret, if it is about one.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Cow<'a, str>>,
@@ -27,15 +32,56 @@ pub struct Record<'a> {
     /// Like records that were left out since the last one of this kind.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub repeated: u64,
-    /// Who was judged in the place of the peer, where that is one of our clients: whoever ran it.
+    /// Who was judged, where the peer alone does not tell: whoever ran it, if it is one of our clients;
+    /// itself, if it runs a script.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judged<'a>>,
+    /// Which log this is: the first line of every file, and no other, has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Log>,
+    /// The key of the seals from the next record on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+    /// Bytes of a torn last line that were cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<u64>,
     /// Who asked, if somebody did.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer<'a>>,
+    /// BLAKE3 of the whole line before, without its newline; zeros in the first of a log. Only
+    /// lines that an earlier version wrote have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev: Option<Hex<32>>,
+    /// The seal: [`crate::seal::mac`] of this line before this member. None while there is no auditor's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Hex<16>>,
 }
 
-/// Whoever ran a client of ours, and was judged in its place.
+impl Record<'_> {
+    /// A record that says no more than this.
+    pub fn new(event: Event, outcome: Outcome) -> Self {
+        Self {
+            seq: 0,
+            time: Cow::Borrowed(""),
+            boot_ms: 0,
+            event,
+            outcome,
+            session: None,
+            secret: None,
+            by: None,
+            repeated: 0,
+            judged: None,
+            log: None,
+            key: None,
+            cut: None,
+            peer: None,
+            prev: None,
+            mac: None,
+        }
+    }
+}
+
+/// Who was judged: whoever ran a client of ours, or a peer that runs a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged<'a> {
     /// Process id.
@@ -130,6 +176,30 @@ pub enum Event {
     Pause,
     /// That holds again.
     Resume,
+    /// A file of the log begins.
+    Log,
+    /// The seals go on with a fresh key.
+    Seal,
+    /// A torn last line was cut off.
+    Repair,
+    /// The log, or what lay under a name of its files, was not as it should be: what, is in `by`.
+    Alarm,
+    /// The owner has seen that, and begins with what is there.
+    AcceptLog,
+    /// From now on the seals are for another auditor.
+    Auditor,
+    /// A backup of the vault was begun.
+    Backup,
+    /// The vault was recovered from a backup.
+    Recover,
+    /// The recovery code was made, changed, taken away or used: which, is in `by`.
+    Recovery,
+    /// Old files of the log were deleted.
+    Retire,
+    /// What the predecessor left in the OS keyring was read, to be taken over.
+    TakeOver,
+    /// It was taken away from there.
+    TakeAway,
 }
 
 /// What became of it.
@@ -183,6 +253,18 @@ pub struct Exe<'a> {
     pub ino: u64,
 }
 
+impl Exe<'_> {
+    /// How the program is called: the last part of its path; the whole of one that has none.
+    pub fn name(&self) -> &str {
+        Self::name_in(&self.path)
+    }
+
+    /// The same, of a path that is not the kernel's.
+    pub fn name_in(path: &str) -> &str {
+        path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(path)
+    }
+}
+
 /// What a peer says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims<'a> {
@@ -192,4 +274,16 @@ pub struct Claims<'a> {
     /// Its version.
     #[serde(borrow)]
     pub version: Cow<'a, str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_called_by_the_end_of_their_path() {
+        for (path, name) in [("/usr/bin/ctl", "ctl"), ("ctl", "ctl"), ("/a/", "/a/"), ("", "")] {
+            assert_eq!(Exe { path: path.into(), dev: 1, ino: 2 }.name(), name);
+        }
+    }
 }

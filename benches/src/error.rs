@@ -9,7 +9,8 @@ use std::process::ExitStatus;
 pub(crate) enum Error {
     /// Bad arguments.
     #[error(
-        "usage: glassdome-benches BIN_DIR [--markdown]; BIN_DIR holds ctl, glassdome_start and glassdomed"
+        "usage: glassdome-benches BIN_DIR [--python PYTHON] [--markdown]; BIN_DIR holds ctl, glassdome_start and \
+         glassdomed, PYTHON can import glassdome and keyring"
     )]
     Usage,
     /// A program is missing.

@@ -12,12 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use glassdome_audit::auditor::Auditor;
+use glassdome_audit::seal;
 use glassdome_client::{Connection, Error as ClientError};
 use glassdome_proto::policy::{self, Action, NewRule, PathText, Whom};
 use glassdome_proto::session::{self, Lifetime};
-use glassdome_proto::{Answer, Body, Bytes, Glob, List, Text};
+use glassdome_proto::{Answer, Body, Bytes, Glob, List, Text, settings};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 
@@ -119,7 +122,12 @@ impl Home {
 
     /// A program of ours in this home.
     pub(crate) fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.programs.join(name));
+        self.command(&self.programs.join(name))
+    }
+
+    /// Any program in this home.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.env_clear().env("HOME", self.path());
         command.env("XDG_DATA_HOME", self.path().join("data"));
         command.env("XDG_STATE_HOME", self.path().join("state"));
@@ -183,10 +191,9 @@ impl Home {
         self.allow(Whom::Exe { exe: words(&own)? })
     }
 
-    /// Seals a rule: what this interpreter runs by that script may read values.
-    pub(crate) fn allow_script(&self, script: &Path) -> Result<(), Error> {
-        let interpreter = self.interpreter();
-        self.allow(Whom::Script { script: words(script)?, exe: Some(words(&interpreter)?) })
+    /// Seals a rule: what that interpreter runs by that script may read values.
+    pub(crate) fn allow_script(&self, script: &Path, interpreter: &Path) -> Result<(), Error> {
+        self.allow(Whom::Script { script: words(script)?, exe: Some(words(interpreter)?) })
     }
 
     /// The copy of this program that stands for an interpreter.
@@ -215,6 +222,25 @@ impl Home {
             Answer::Policy(policy::Answer::Allowed(_)) => Ok(()),
             _ => Err(unfit()),
         }
+    }
+
+    /// Has the audit log sealed to an auditor, so that each record costs all that it can.
+    pub(crate) fn seal_the_log(&self) -> Result<(), Error> {
+        let auditor = Auditor::new(Zeroizing::new([7; seal::KEY]));
+        let unfit = || Error::Wrong("the auditor");
+        let password = Bytes::new(PASSWORD.as_bytes()).ok_or_else(unfit)?;
+        let origin = seal::origin(auditor.expose());
+        let origin = Bytes::new(origin.as_slice()).ok_or_else(unfit)?;
+        let request = settings::Request::SetAuditor { password, public: auditor.public(), origin };
+        match self.connect()?.call(Body::Settings(request))? {
+            Answer::Settings(settings::Answer::AuditorSet) => Ok(()),
+            _ => Err(unfit()),
+        }
+    }
+
+    /// A new file where the audit log is; it goes with the home.
+    pub(crate) fn beside_the_log(&self, name: &str) -> Result<File, Error> {
+        File::create(self.path().join("state/glassdome").join(name)).map_err(Error::system("make a file"))
     }
 
     /// Waits until the daemon has nothing left to do: after an unlock it reads the whole vault once.

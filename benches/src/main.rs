@@ -10,14 +10,18 @@
 //! | `seed` | names and values |
 //! | `measure/` | one file a question: what is done, beside what |
 //! | `rounds`, `cores` | taking turns; one core for two processes |
+//! | `dialogue` | a program that answers a line with a line |
+//! | `keyring` | the desktop's keyring, for comparison |
 //! | `wire` | a bare connection, for load without a client library |
 //! | `table`, `machine` | what is printed |
 #![forbid(unsafe_code)]
 
 mod cores;
+mod dialogue;
 mod error;
 mod floors;
 mod home;
+mod keyring;
 mod machine;
 mod measure;
 mod rounds;
@@ -57,7 +61,7 @@ fn run() -> Result<(), Error> {
     if home::is_interpreter()? {
         return measure::script::measured();
     }
-    let (programs, form) = arguments(std::env::args_os().skip(1).map(PathBuf::from))?;
+    let Arguments { programs, python, form } = arguments(std::env::args_os().skip(1).map(PathBuf::from))?;
     if let Some(code) = home::staged(&programs)? {
         return if code.success() { Ok(()) } else { Err(Error::Staged(code)) };
     }
@@ -70,6 +74,7 @@ fn run() -> Result<(), Error> {
     measure::memory::idle(&home, &floors, &mut table)?;
     home.unlock()?;
     home.allow_what_we_start()?;
+    home.seal_the_log()?;
     let mut names = Vec::new();
     for size in SIZES {
         step(started, &format!("{size} secrets"));
@@ -84,10 +89,13 @@ fn run() -> Result<(), Error> {
         measure::store::durably(&home, size, &mut table)?;
         step(started, "unlocking");
         measure::vault::unlock(&home, &params, size, &mut table)?;
-        measure::memory::unlocked(&home, &floors, size, &mut table)?;
+        measure::memory::unlocked(&home, &floors, &names, &mut table)?;
     }
     step(started, "prompts");
     measure::prompt::without_a_process(&home, &mut table)?;
+    measure::record::of_a_get(&home, &mut table)?;
+    step(started, "Python");
+    measure::python::and_get(&home, python.as_deref(), &names, &mut table)?;
     step(started, "connections of scripts");
     measure::script::and_get(&home, &floors, &names, &mut table)?;
     step(started, "many connections");
@@ -106,16 +114,25 @@ fn run() -> Result<(), Error> {
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::system("print"))
 }
 
-fn arguments(args: impl Iterator<Item = PathBuf>) -> Result<(PathBuf, Form), Error> {
-    let (mut programs, mut form) = (None, Form::Text);
-    for arg in args {
+struct Arguments {
+    /// Where our programs are.
+    programs: PathBuf,
+    /// A Python that has the package.
+    python: Option<PathBuf>,
+    form: Form,
+}
+
+fn arguments(mut args: impl Iterator<Item = PathBuf>) -> Result<Arguments, Error> {
+    let (mut programs, mut python, mut form) = (None, None, Form::Text);
+    while let Some(arg) = args.next() {
         match arg.to_str() {
             Some("--markdown") => form = Form::Markdown,
+            Some("--python") => python = Some(args.next().ok_or(Error::Usage)?),
             _ if programs.is_none() => programs = Some(arg),
             _ => return Err(Error::Usage),
         }
     }
-    Ok((programs.ok_or(Error::Usage)?, form))
+    Ok(Arguments { programs: programs.ok_or(Error::Usage)?, python, form })
 }
 
 /// Tells whoever waits how far it is.

@@ -8,6 +8,9 @@ use crate::error::Error;
 /// Something that is timed, one call at a time. It is told how often it was called before.
 pub(crate) type Timed<'a> = &'a mut dyn FnMut(usize) -> Result<(), Error>;
 
+/// Something that times its own calls: a turn of it, in that round, gives how long each took.
+pub(crate) type Turn<'a> = &'a mut dyn FnMut(usize) -> Result<Vec<Duration>, Error>;
+
 /// How long each call took.
 #[derive(Debug, Clone)]
 pub(crate) struct Samples {
@@ -43,6 +46,14 @@ impl Samples {
         ratios.sort_unstable_by(f64::total_cmp);
         ratios[ratios.len() / 2]
     }
+
+    /// How much longer than `floor`: the median over all rounds, as in [`Samples::over`].
+    pub(crate) fn beyond(&self, floor: &Self) -> Duration {
+        let rounds = self.rounds.iter().zip(&floor.rounds);
+        let mut more: Vec<_> = rounds.map(|(ours, floor)| ours.saturating_sub(*floor)).collect();
+        more.sort_unstable();
+        more[more.len() / 2]
+    }
 }
 
 fn at(sorted: &[Duration], share: f64) -> Duration {
@@ -51,25 +62,36 @@ fn at(sorted: &[Duration], share: f64) -> Duration {
     sorted[rank - 1]
 }
 
-/// Times `calls` of each in every round. The first call after another's turn is not counted: it
-/// finds the caches cold.
+/// Times `calls` of each in every round.
 pub(crate) fn take_turns<const N: usize>(
     rounds: usize,
     calls: usize,
     timed: [Timed<'_>; N],
 ) -> Result<[Samples; N], Error> {
-    let mut samples = [const { Samples { all: Vec::new(), rounds: Vec::new() } }; N];
+    let mut turns = timed.map(|timed| move |round| turn(round, calls, timed));
+    by_turns(rounds, turns.each_mut().map(|turn| turn as Turn<'_>))
+}
+
+/// One turn of `calls`. The first call after another's turn is not counted: it finds the caches cold.
+pub(crate) fn turn(round: usize, calls: usize, timed: Timed<'_>) -> Result<Vec<Duration>, Error> {
+    let first = round * (calls + 1);
     let mut times = Vec::with_capacity(calls);
+    timed(first)?;
+    for call in first + 1..=first + calls {
+        let started = Instant::now();
+        timed(call)?;
+        times.push(started.elapsed());
+    }
+    Ok(times)
+}
+
+/// A turn of each in every round.
+pub(crate) fn by_turns<const N: usize>(rounds: usize, turns: [Turn<'_>; N]) -> Result<[Samples; N], Error> {
+    let mut samples = [const { Samples { all: Vec::new(), rounds: Vec::new() } }; N];
     for round in 0..rounds {
         for turn in 0..N {
             let who = (round + turn) % N;
-            timed[who](round * (calls + 1))?;
-            times.clear();
-            for call in 0..calls {
-                let started = Instant::now();
-                timed[who](round * (calls + 1) + call + 1)?;
-                times.push(started.elapsed());
-            }
+            let mut times = turns[who](round)?;
             times.sort_unstable();
             samples[who].rounds.push(at(&times, 0.5));
             samples[who].all.extend(&times);
@@ -101,6 +123,7 @@ mod tests {
         };
         let (floor, ours) = (samples(&[10, 40, 10, 10, 30]), samples(&[20, 80, 20, 90, 60]));
         assert!((ours.over(&floor) - 2.0).abs() < 1e-9);
+        assert_eq!(ours.beyond(&floor), Duration::from_nanos(30));
     }
 
     #[test]

@@ -46,6 +46,13 @@ pub(crate) enum Budget {
     TimesAndTail(f64, f64),
     /// At least this share of the floor's.
     Share(f64),
+    /// So much longer than the floor's median, and at most so much.
+    Longer {
+        /// Measured.
+        is: Duration,
+        /// Allowed.
+        most: Duration,
+    },
     /// So many bytes, and at most so many.
     Bytes {
         /// Measured.
@@ -77,6 +84,12 @@ impl Table {
         }
         let [floor, ours] = cells;
         self.add(Row { what, secrets: secrets.into(), floor: Some(floor), ours, ratios, budget });
+    }
+
+    /// Adds a row of what cannot be measured here.
+    pub(crate) fn left_out(&mut self, what: &'static str, why: &str) {
+        let ours = format!("left out: {why}");
+        self.add(Row { what, secrets: None, floor: None, ours, ratios: Vec::new(), budget: Budget::None });
     }
 
     /// For each thing with a budget that was measured at both sizes: how much dearer the larger one
@@ -136,12 +149,16 @@ impl Table {
 impl Row {
     fn cells(&self) -> [String; 7] {
         let ratios: Vec<_> = self.ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+        let mut ratios = ratios.join(", p99 ");
+        if let Budget::Longer { is, .. } = self.budget {
+            ratios = format!("{ratios}, + {}", time(is));
+        }
         [
             self.what.to_owned(),
             self.secrets.map(thousands).unwrap_or_default(),
             self.floor.clone().unwrap_or_default(),
             self.ours.clone(),
-            ratios.join(", p99 "),
+            ratios,
             self.budget.text(),
             match self.keeps_budget() {
                 None => String::new(),
@@ -156,6 +173,7 @@ impl Row {
             (Budget::Times(most), [median, ..]) => *median <= most,
             (Budget::TimesAndTail(most, most_p99), [median, p99]) => *median <= most && *p99 <= most_p99,
             (Budget::Share(least), [share, ..]) => *share >= least,
+            (Budget::Longer { is, most }, _) => is <= most,
             (Budget::Bytes { is, most }, _) => is <= most,
             _ => return None,
         })
@@ -169,6 +187,7 @@ impl Budget {
             Self::Times(most) => format!("≤ {most}"),
             Self::TimesAndTail(most, p99) => format!("≤ {most}, p99 ≤ {p99}"),
             Self::Share(least) => format!("≥ {least}"),
+            Self::Longer { most, .. } => format!("≤ floor + {}", time(most)),
             Self::Bytes { most, .. } => format!("≤ {}", bytes(most)),
         }
     }
@@ -226,6 +245,8 @@ mod tests {
         assert_eq!(row(&[1.5, 3.1], Budget::TimesAndTail(2.0, 3.0)), Some(false));
         assert_eq!(row(&[0.2], Budget::Share(0.25)), Some(false));
         assert_eq!(row(&[], Budget::Bytes { is: 1, most: 1 }), Some(true));
+        let longer = |is| Budget::Longer { is: Duration::from_millis(is), most: Duration::from_millis(4) };
+        assert_eq!([4, 5].map(|is| row(&[9.0], longer(is))), [Some(true), Some(false)]);
         assert_eq!(row(&[9.0], Budget::None), None);
     }
 }

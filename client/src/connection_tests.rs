@@ -25,12 +25,12 @@ const NONCE: [u8; 32] = [7; 32];
 
 /// A daemon's side of one connection.
 pub(crate) struct Daemon {
-    accepted: UnixStream,
-    wire: UnixStream,
+    pub(crate) accepted: UnixStream,
+    pub(crate) wire: UnixStream,
 }
 
 impl Daemon {
-    fn challenge(accepted: UnixStream, protocol: Range) -> Self {
+    pub(crate) fn challenge(accepted: UnixStream, protocol: Range) -> Self {
         let (wire, theirs) = UnixStream::pair().unwrap();
         let frame = framed(&Challenge { protocol, nonce: NONCE });
         glassdome_sys::send_with_fd(accepted.as_fd(), &frame, theirs.as_fd()).unwrap();
@@ -53,19 +53,39 @@ impl Daemon {
         payload
     }
 
+    /// A request to store a value, and all its parts: its id, and the value.
+    pub(crate) fn receive_value(&mut self) -> (u32, Vec<u8>) {
+        let frame = self.receive();
+        let Request { id, body: Body::Secrets(secrets::Request::Set { total, first, .. }) } =
+            decode(&frame).unwrap()
+        else {
+            panic!("not a set");
+        };
+        let mut received = first.expose().to_vec();
+        while received.len() < total as usize {
+            let frame = self.receive();
+            let Request { id: same, body: Body::More(chunk) } = decode(&frame).unwrap() else {
+                panic!("not a chunk");
+            };
+            assert_eq!(same, id);
+            received.extend_from_slice(chunk.data.expose());
+        }
+        (id, received)
+    }
+
     pub(crate) fn reply(&mut self, id: u32, outcome: Outcome<'_>) {
         // A client that has heard enough may be gone.
         self.wire.write_all(&framed(&Reply { id, outcome })).ok();
     }
 
-    fn value(&mut self, id: u32, total: usize, first: &[u8]) {
+    pub(crate) fn value(&mut self, id: u32, total: usize, first: &[u8]) {
         let first = Bytes::new(first).unwrap();
         let total = u32::try_from(total).unwrap();
         let value = secrets::Answer::Value { version: 1, expires: None, total, first };
         self.reply(id, Outcome::Ok(Answer::Secrets(value)));
     }
 
-    fn more(&mut self, id: u32, data: &[u8]) {
+    pub(crate) fn more(&mut self, id: u32, data: &[u8]) {
         self.reply(id, Outcome::Ok(Answer::More(Chunk { data: Bytes::new(data).unwrap() })));
     }
 }
@@ -82,7 +102,9 @@ pub(crate) fn id_of(frame: &[u8]) -> u32 {
 }
 
 /// Where a daemon listens that serves one connection with `serve`.
-fn listen(serve: impl FnOnce(UnixStream) + Send + 'static) -> (tempfile::TempDir, PathBuf, JoinHandle<()>) {
+pub(crate) fn listen(
+    serve: impl FnOnce(UnixStream) + Send + 'static,
+) -> (tempfile::TempDir, PathBuf, JoinHandle<()>) {
     let above = tempfile::tempdir().unwrap();
     let directory = above.path().join("glassdome");
     std::fs::create_dir(&directory).unwrap();
@@ -152,21 +174,7 @@ fn a_value_of_many_chunks_is_sent_whole() {
     let expected = value.clone();
     let served = move |accepted| {
         let mut daemon = Daemon::greeted(accepted);
-        let frame = daemon.receive();
-        let Request { id, body: Body::Secrets(secrets::Request::Set { total, first, .. }) } =
-            decode(&frame).unwrap()
-        else {
-            panic!("not a set");
-        };
-        let mut received = first.expose().to_vec();
-        while received.len() < total as usize {
-            let frame = daemon.receive();
-            let Request { id: same, body: Body::More(chunk) } = decode(&frame).unwrap() else {
-                panic!("not a chunk");
-            };
-            assert_eq!(same, id);
-            received.extend_from_slice(chunk.data.expose());
-        }
+        let (id, received) = daemon.receive_value();
         assert!(received == expected);
         daemon.reply(id, Outcome::Ok(Answer::Secrets(secrets::Answer::Stored { version: 9 })));
     };

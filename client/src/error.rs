@@ -106,6 +106,14 @@ pub enum Error {
         /// Its line.
         line: String,
     },
+    /// The vault was not recovered.
+    #[error("{line}")]
+    NotRecovered {
+        /// What its exit code means.
+        exit: Exit,
+        /// The line of the program that was to do it.
+        line: String,
+    },
     /// No protocol version in common.
     #[error("{}", match side {
         Side::Client => "the daemon is newer than this program: upgrade the client",
@@ -135,6 +143,12 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// There is something already, and nobody said to replace it.
+    #[error("{} is there already: name another file, or --replace it", path.display())]
+    FileExists {
+        /// What.
+        path: PathBuf,
     },
     /// A password or a value is needed, and there is nothing to take it from.
     #[error("{0}")]
@@ -187,6 +201,9 @@ pub enum Error {
         /// Which.
         signal: rustix::process::Signal,
     },
+    /// Whoever waited did not want to wait any longer ([`crate::Interruption`]).
+    #[error("interrupted: the daemon's answer was not waited for")]
+    BrokenOff,
     /// The person's editor did not end well.
     #[error("the editor {command} ended with {status}: nothing was sealed. Another one: set EDITOR")]
     Editor {
@@ -207,6 +224,17 @@ impl Error {
     /// Whether nobody reads our output any more, as after `ctl list | head -1`: no reason to talk.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The line for a person: the error's own, and where it names no remedy, the remedy.
+    pub fn advice(&self) -> String {
+        let line = self.to_string();
+        match self.code() {
+            Some(Code::Locked | Code::NoVault) if !line.contains("glassdome_start") => {
+                format!("{line}: run glassdome_start")
+            }
+            _ => line,
+        }
     }
 
     /// What the daemon refused with, if it did.
@@ -243,6 +271,14 @@ mod tests {
         let error = Error::from(refusal);
         assert_eq!(error.to_string(), "no [2J way  ");
         assert_eq!(error.code(), Some(Code::Denied));
+    }
+
+    #[test]
+    fn whoever_is_locked_out_is_told_how_to_get_in() {
+        let advice = |code, line| Error::from(Refusal::new(code, line)).advice();
+        assert_eq!(advice(Code::Locked, "locked"), "locked: run glassdome_start");
+        assert_eq!(advice(Code::NoVault, "no vault: run glassdome_start"), "no vault: run glassdome_start");
+        assert_eq!(advice(Code::Denied, "no"), "no");
     }
 
     #[test]

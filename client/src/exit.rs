@@ -119,13 +119,14 @@ impl From<&Error> for Exit {
             | Error::TimedOut => Self::Unreachable,
             Error::Panic => Self::Locked,
             Error::Refused { code, .. } => (*code).into(),
-            Error::DaemonFailed { exit, .. } => *exit,
+            Error::DaemonFailed { exit, .. } | Error::NotRecovered { exit, .. } => *exit,
             Error::Upgrade { .. }
             | Error::Frame(_)
             | Error::Decode(_)
             | Error::Encode(_)
             | Error::Unexpected => Self::Protocol,
             Error::WriteFile { .. } => Self::Storage,
+            Error::FileExists { .. } => Self::Conflict,
             Error::NoInput(_) | Error::Interrupted { .. } => Self::NoInput,
             Error::Run { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Self::NoProgram,
             Error::Run { .. } => Self::CannotRun,
@@ -140,6 +141,7 @@ impl From<&Error> for Exit {
             | Error::SealScript(_)
             | Error::Editor { .. }
             | Error::Private(_)
+            | Error::BrokenOff
             | Error::Exchange(_) => Self::Error,
         }
     }

@@ -8,35 +8,45 @@
 //! |---|---|
 //! | `socket_path` | where the daemon listens |
 //! | `daemon_check` | whether it is ours that listens there |
-//! | `connection`, `wire_buffer` | the handshake; one request, one reply; the wiped buffers of both |
+//! | `greeting` | how a connection begins |
+//! | `exchange`, `wire_buffer` | messages in and out without a wait; the wiped buffers of both |
+//! | `connection` | waiting: one request, one reply |
+//! | `evented` | not waiting: many requests at a time, for an event loop |
+//! | `errand` | what takes more than one message |
+//! | `guest` | a connection in somebody else's process |
 //! | `tap`, `handle` | asking by a handle, and for one |
 //! | `shell_token` | what only the shell knows in which a command was typed |
 //! | `session`, `policy`, `transfer`, `listing`, `bulk`, `gather` | questions of more than one message: state, large values, all pages, many values in and out |
-//! | `start` | starting the daemon that lies beside us |
+//! | `start`, `recover` | starting the daemon that lies beside us; the same program, to recover a vault |
+//! | `storage` | the vault's file, and a backup of it |
 //! | `error`, `exit` | what can go wrong, and the number that scripts see |
 //! | `terminal`, `line_editor`, `descriptor`, `password` | hidden input, wiped input, and where the master password comes from |
 //! | `proof`, `pin` | asking for it, or for the approval PIN, where a command needs more than an open session |
 //! | `import/`, `reference` | files of other programs, and how they name secrets |
-//! | `random_value`, `private_file` | made-up values, and files for values |
+//! | `predecessor/` | what the program left that this one replaces |
+//! | `random_value`, `private_file`, `shown_once` | made-up values, files for values, and what is shown once and kept nowhere |
 //! | `editor` | the person's own editor, and a place for what is edited |
+//! | `audit_log/` | the audit log's files: tail, follow, tally |
 //! | `cli`, `command/` | the command line, and one file a command |
 //! | `text/` | how things look to a person |
 //!
-//! A connection makes its process non-dumpable before it greets, and the daemon believes a process that
-//! hides itself only if it is the `ctl`, `glassdome` or `glassdome_start` installed beside it: the library is
-//! for these programs. Others speak the protocol themselves (`docs/protocol.md`), or call `ctl`.
+//! [`Connection::open`] is for our own programs: it makes its process non-dumpable before it greets, and the daemon
+//! believes a process that hides itself only if it is the `ctl`, `glassdome` or `glassdome_start` installed beside it.
+//! Any other program opens its connections as a [`Guest`]; what a connection can do is the same.
 //!
 //! ```no_run
-//! use glassdome_client::{Connection, Error, SocketPath};
+//! use glassdome_client::{Error, Guest, Wait};
 //! use glassdome_proto::Name;
 //!
 //! fn key() -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
-//!     let mut connection = Connection::open(&SocketPath::find()?.path)?;
+//!     let guest = Guest { client: "my program", version: "1.0", wait: Wait::NOT };
+//!     let mut connection = guest.open()?;
 //!     Ok(connection.get(Name::parse("aws/prod/key")?, None)?.bytes)
 //! }
 //! ```
 #![forbid(unsafe_code)]
 
+mod audit_log;
 mod bulk;
 mod cli;
 mod command;
@@ -46,9 +56,16 @@ mod connection_tests;
 mod daemon_check;
 mod descriptor;
 mod editor;
+mod errand;
 mod error;
+mod evented;
+#[cfg(test)]
+mod evented_tests;
+mod exchange;
 mod exit;
 mod gather;
+mod greeting;
+mod guest;
 mod handle;
 mod import;
 mod line_editor;
@@ -57,14 +74,18 @@ mod pager;
 mod password;
 mod pin;
 mod policy;
+mod predecessor;
 mod private_file;
 mod proof;
 mod random_value;
+mod recover;
 mod reference;
 mod session;
 mod shell_token;
+mod shown_once;
 mod socket_path;
 mod start;
+mod storage;
 mod tap;
 mod terminal;
 mod text;
@@ -72,10 +93,27 @@ mod transfer;
 mod wait;
 mod wire_buffer;
 
+/// For the fuzzer, which is no other program's business: reads `file` as the predecessor's file of secrets, with
+/// `keys`. How many secrets were opened, and how many left out.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn read_predecessor(file: &[u8], keys: &[&[u8]]) -> Option<(usize, usize)> {
+    use predecessor::fernet::Key;
+    let keys: Vec<Key> =
+        keys.iter().flat_map(|key| [Key::parse(key), Key::parse_wrapped(key)]).flatten().collect();
+    let read = predecessor::sealed::open(file, &keys).ok()?.parsed;
+    Some((read.items.len(), read.skipped.len()))
+}
+
 pub use cli::{ctl, glassdome_start};
 pub use connection::{Connection, HANDSHAKE};
 pub use daemon_check::Distrust;
 pub use error::{Error, Side};
+pub use evented::{Evented, Telling, Told};
 pub use exit::Exit;
+pub use guest::{Guest, Interruption, Opening};
+pub use reference::Reference;
+pub use session::Watching;
 pub use socket_path::SocketPath;
 pub use transfer::{Upload, Value};
+pub use wait::Wait;

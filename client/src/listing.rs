@@ -1,11 +1,13 @@
-//! All names that match a glob: asks for page after page until there is none.
+//! What is known of secrets but their values: all names that match a glob, page after page until there is none;
+//! and everything about one.
 
 use std::cmp::Ordering;
 
-use glassdome_proto::secrets::{self, Cursor, Entry};
-use glassdome_proto::{Answer, Body, Glob, Name};
+use glassdome_proto::secrets::{self, Cursor, Entry, FieldInfo, Info};
+use glassdome_proto::{Answer, Body, Field, Glob, List, Name};
 
 use crate::connection::Connection;
+use crate::errand::{Errand, Heard};
 use crate::error::Error;
 
 impl Connection {
@@ -14,21 +16,77 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`].
     pub fn list(&mut self, glob: Option<&Glob>) -> Result<Vec<Entry<'static>>, Error> {
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let request = secrets::Request::List { glob: glob.cloned(), after };
-            let Answer::Secrets(secrets::Answer::Page { entries, next }) =
-                self.call(Body::Secrets(request))?
-            else {
-                return Err(Error::Unexpected);
-            };
-            all.extend(entries.into_vec().into_iter().map(into_owned));
-            let Some(next) = moved_on(after, next)? else { break };
-            after = Some(next);
+        self.run(&mut Listing::of(glob.cloned()))
+    }
+
+    /// Everything about a secret but its value. It borrows from a buffer that is wiped by the next call.
+    ///
+    /// # Errors
+    /// As [`Connection::call`]; a refusal as `NotFound` when there is no such secret.
+    pub fn info(&mut self, name: Name<'_>) -> Result<Info<'_>, Error> {
+        told(self.call(Body::Secrets(secrets::Request::Info { name }))?)
+    }
+}
+
+/// All names that match, as far as they are known.
+pub(crate) struct Listing {
+    glob: Option<Glob>,
+    after: Option<Cursor>,
+    all: Vec<Entry<'static>>,
+}
+
+impl Listing {
+    pub(crate) fn of(glob: Option<Glob>) -> Self {
+        Self { glob, after: None, all: Vec::new() }
+    }
+}
+
+impl Errand for Listing {
+    type Told = Vec<Entry<'static>>;
+
+    fn ask(&self) -> Result<Body<'_>, Error> {
+        Ok(Body::Secrets(secrets::Request::List { glob: self.glob.clone(), after: self.after }))
+    }
+
+    fn hear(&mut self, answer: Answer<'_>) -> Result<Heard<Self::Told>, Error> {
+        let Answer::Secrets(secrets::Answer::Page { entries, next }) = answer else {
+            return Err(Error::Unexpected);
+        };
+        self.all.extend(entries.into_vec().into_iter().map(into_owned));
+        self.after = moved_on(self.after, next)?;
+        if self.after.is_some() {
+            return Ok(Heard::Page);
         }
-        all.sort_unstable_by(by_name);
-        Ok(all)
+        self.all.sort_unstable_by(by_name);
+        Ok(Heard::All(std::mem::take(&mut self.all)))
+    }
+}
+
+/// What is known about a secret, for whoever is told later.
+pub(crate) struct About<'a> {
+    pub(crate) name: Name<'a>,
+}
+
+impl Errand for About<'_> {
+    type Told = Info<'static>;
+
+    fn ask(&self) -> Result<Body<'_>, Error> {
+        Ok(Body::Secrets(secrets::Request::Info { name: self.name.by_ref() }))
+    }
+
+    fn hear(&mut self, answer: Answer<'_>) -> Result<Heard<Self::Told>, Error> {
+        let Info { entry, created, fields, versions } = told(answer)?;
+        let field = |FieldInfo { name, size }| FieldInfo { name: Field::into_owned(name), size };
+        let fields =
+            List::new(fields.into_vec().into_iter().map(field).collect()).ok_or(Error::Unexpected)?;
+        Ok(Heard::All(Info { entry: into_owned(entry), created, fields, versions }))
+    }
+}
+
+fn told(answer: Answer<'_>) -> Result<Info<'_>, Error> {
+    match answer {
+        Answer::Secrets(secrets::Answer::Info(about)) => Ok(about),
+        _ => Err(Error::Unexpected),
     }
 }
 

@@ -5,6 +5,9 @@ use crate::error::Error;
 use crate::terminal::{Size, Terminal};
 use crate::text::rows::{rows, width};
 
+/// Asks whether that is enough, and offers nothing else.
+pub(crate) const ENOUGH: &str = "-- Enter: more, [q] enough ";
+
 /// Shows rows, and asks whenever the next one would push the first one off the screen.
 pub(crate) struct Pager<'t> {
     terminal: &'t Terminal,

@@ -2,15 +2,14 @@
 //! link.
 
 use std::fs::File;
-use std::io;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fsync, open, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::descriptor::write_all;
 use crate::error::Error;
+use crate::random_value::fill;
 
 /// Makes `path` a file of ours with `bytes` in it; a regular file that was there is replaced.
 ///
@@ -18,6 +17,19 @@ use crate::error::Error;
 /// [`Error::Usage`] when something else is there, [`Error::WriteFile`] when the disk refuses: then
 /// what was there is still there.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_private_by(path, |file| {
+        write_all(file, bytes).map_err(|source| Error::WriteFile { path: path.to_owned(), source })
+    })
+}
+
+/// As [`write_private`], for more than is in memory at once: `write` writes it.
+///
+/// # Errors
+/// As [`write_private`], and what `write` says; then, too, what was there is still there.
+pub(crate) fn write_private_by<T>(
+    path: &Path,
+    write: impl FnOnce(&File) -> Result<T, Error>,
+) -> Result<T, Error> {
     let failed = |error: Errno| Error::WriteFile { path: path.to_owned(), source: error.into() };
     let Some(name) = path.file_name() else {
         return Err(Error::Usage(format!("{} does not name a file", path.display())));
@@ -39,25 +51,21 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = temporary_name()?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = openat(&directory, &temporary, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
-    let written = write_and_name(&directory, File::from(file), &temporary, name.as_ref(), bytes);
-    written.map_err(|source| {
+    let file = File::from(file);
+    let written = write(&file).and_then(|written| {
+        let named = fsync(&file).and_then(|()| renameat(&directory, &temporary, &directory, name));
+        let kept = named.and_then(|()| match fsync(&directory) {
+            // fsync(2): a file system that has no such thing for a directory.
+            Err(Errno::INVAL) => Ok(()),
+            synced => synced,
+        });
+        kept.map_err(failed)?;
+        Ok(written)
+    });
+    written.inspect_err(|_| {
         // Best effort: the error that is told is the one that left it behind.
         unlinkat(&directory, &temporary, AtFlags::empty()).ok();
-        Error::WriteFile { path: path.to_owned(), source }
     })
-}
-
-fn write_and_name(
-    directory: &impl rustix::fd::AsFd,
-    file: File,
-    temporary: &str,
-    name: &Path,
-    bytes: &[u8],
-) -> io::Result<()> {
-    write_all(&file, bytes)?;
-    fsync(&file)?;
-    renameat(directory, temporary, directory, name)?;
-    Ok(())
 }
 
 fn temporary_name() -> Result<String, Error> {
@@ -70,7 +78,7 @@ fn temporary_name() -> Result<String, Error> {
 /// [`Error::Random`].
 pub(crate) fn random_name() -> Result<String, Error> {
     let mut random = [0u8; 8];
-    getrandom(&mut random[..], GetRandomFlags::empty()).map_err(|error| Error::Random(error.into()))?;
+    fill(&mut random)?;
     Ok(format!("{:016x}", u64::from_le_bytes(random)))
 }
 
@@ -97,6 +105,22 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two\n");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(names(directory.path()), ["out"]);
+    }
+
+    #[test]
+    fn what_fails_half_way_leaves_what_was_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
+        write_private(&path, b"old").unwrap();
+        let failed = write_private_by(&path, |file| {
+            write_all(file, b"half").unwrap();
+            Err::<(), _>(Error::Output(std::io::ErrorKind::Other.into()))
+        });
+        assert!(matches!(failed, Err(Error::Output(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(directory.path()), ["f"]);
+        assert!(write_private_by(&path, |file| Ok(write_all(file, b"new").is_ok())).unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
     }
 
     #[test]

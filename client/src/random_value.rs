@@ -15,6 +15,16 @@ pub(crate) const MIN_LEN: u16 = 20;
 /// Most characters.
 pub(crate) const MAX_LEN: u16 = 4096;
 
+/// Fills `bytes`, which are few, with random ones.
+///
+/// # Errors
+/// [`Error::Random`] when the kernel gives none.
+pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), Error> {
+    // Up to 256 come at once, or not at all: getrandom(2).
+    let got = getrandom(&mut *bytes, GetRandomFlags::empty()).map_err(|error| Error::Random(error.into()))?;
+    if got == bytes.len() { Ok(()) } else { Err(Error::Unexpected) }
+}
+
 /// `len` characters, each equally likely and independent of the others.
 ///
 /// # Errors
@@ -24,10 +34,9 @@ pub(crate) fn random_value(len: u16) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut value = Zeroizing::new(Vec::with_capacity(len));
     let mut random = Zeroizing::new([0u8; 64]);
     while value.len() < len {
-        let got = getrandom(&mut random[..], GetRandomFlags::empty())
-            .map_err(|error| Error::Random(error.into()))?;
+        fill(random.as_mut_slice())?;
         let missing = len - value.len();
-        value.extend(random[..got].iter().filter_map(|&byte| character(byte)).take(missing));
+        value.extend(random.iter().filter_map(|&byte| character(byte)).take(missing));
     }
     Ok(value)
 }

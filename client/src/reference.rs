@@ -8,9 +8,11 @@ pub(crate) const SCHEME: &str = "glassdome://";
 
 /// A secret, or one field of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reference {
-    pub(crate) name: Name<'static>,
-    pub(crate) field: Option<Field<'static>>,
+pub struct Reference {
+    /// Which secret.
+    pub name: Name<'static>,
+    /// Which field; the main value if none.
+    pub field: Option<Field<'static>>,
 }
 
 impl Reference {
@@ -19,7 +21,7 @@ impl Reference {
     ///
     /// # Errors
     /// [`NameError`] says which rule name or field breaks.
-    pub(crate) fn typed(text: &str) -> Result<Self, NameError> {
+    pub fn typed(text: &str) -> Result<Self, NameError> {
         let (name, field) = match text.rsplit_once('#') {
             Some((name, "")) => (name, None),
             Some((name, field)) => (name, Some(field)),

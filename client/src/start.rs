@@ -42,7 +42,11 @@ pub(crate) fn connect_or_start(socket: &Path) -> Result<Connection, Error> {
     }
 }
 
-fn beside_this_program() -> Result<PathBuf, Error> {
+/// The daemon's program, which lies where ours does.
+///
+/// # Errors
+/// [`Error::NoProgram`], [`Error::StartDaemon`].
+pub(crate) fn beside_this_program() -> Result<PathBuf, Error> {
     let own = std::fs::read_link("/proc/self/exe").map_err(Error::StartDaemon)?;
     let program = own.with_file_name("glassdomed");
     if program.is_file() { Ok(program) } else { Err(Error::NoProgram { path: program }) }
@@ -57,7 +61,7 @@ fn start(program: &Path) -> Result<(), Error> {
     let deadline = Instant::now() + START;
     match read_until(&mut ready, READY.len(), deadline) {
         Ok(line) if line == READY => Ok(()),
-        Ok(_) => Err(failure(&mut child, complaint, deadline)),
+        Ok(_) => Err(failure(&mut child, complaint)),
         Err(error) => {
             end(&mut child);
             Err(if error.kind() == io::ErrorKind::TimedOut {
@@ -70,7 +74,8 @@ fn start(program: &Path) -> Result<(), Error> {
 }
 
 /// What the daemon says about its own end.
-fn failure(child: &mut Child, mut complaint: PipeReader, deadline: Instant) -> Error {
+pub(crate) fn failure(child: &mut Child, mut complaint: PipeReader) -> Error {
+    let deadline = Instant::now() + START;
     let text = read_until(&mut complaint, COMPLAINT, deadline).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().next().unwrap_or("it ended without a word. See its log");
@@ -139,7 +144,13 @@ mod tests {
         let program = directory.path().join("glassdomed");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
-        start(&program)
+        loop {
+            match start(&program) {
+                // A process that another test has just forked holds the script open until it executes.
+                Err(Error::StartDaemon(error)) if error.kind() == io::ErrorKind::ExecutableFileBusy => {}
+                started => return started,
+            }
+        }
     }
 
     #[test]

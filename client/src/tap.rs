@@ -1,7 +1,7 @@
 //! The tap of a handle (`GLASSDOME_FD`): with it, whoever was started by `ctl run --grant` asks for the secrets
 //! that it was given, and for no others.
 
-use std::env::var;
+use std::env::var_os;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,14 +27,14 @@ impl Tap {
     /// [`Error::Usage`] if there is none behind the number: whoever was given a handle asks by it or not at
     /// all.
     pub(crate) fn given() -> Result<Option<Self>, Error> {
-        let Ok(number) = var(VARIABLE) else { return Ok(None) };
+        let Some(number) = var_os(VARIABLE) else { return Ok(None) };
         let lost = || {
             Error::Usage(format!(
                 "{VARIABLE} names no handle that came along: whoever started this must pass that descriptor on \
                  (in Python: pass_fds), or unset the variable"
             ))
         };
-        let number = number.parse().map_err(|_| lost())?;
+        let number = number.to_str().and_then(|number| number.parse().ok()).ok_or_else(lost)?;
         let tap = inherited(number).map_err(|_| lost())?;
         match socket_type(&tap) {
             Ok(SocketType::SEQPACKET) => Ok(Some(Self(tap))),

@@ -1,11 +1,12 @@
-//! Values up to 1 MiB on their way in and out: the first part travels in the request or the answer
+//! One value, in, out or away. Up to 1 MiB on the way in and out: the first part travels in the request or the answer
 //! itself, the rest in chunks under the same id.
 
 use glassdome_proto::secrets::{self, Expect};
 use glassdome_proto::{Answer, Body, Bytes, Chunk, Field, Name, limits};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::connection::Connection;
+use crate::errand::{Errand, Heard};
 use crate::error::Error;
 
 /// A value that was asked for.
@@ -41,29 +42,7 @@ impl Connection {
     /// As [`Connection::call`]; [`Error::Unexpected`] when the daemon announces more than a value
     /// may have, or sends more than it announced.
     pub fn get(&mut self, name: Name<'_>, field: Option<Field<'_>>) -> Result<Value, Error> {
-        let id = self.begin(Body::Secrets(secrets::Request::Get { name, field }))?;
-        let Answer::Secrets(secrets::Answer::Value { version, expires, total, first }) = self.answer(id)?
-        else {
-            return Err(Error::Unexpected);
-        };
-        let total = usize::try_from(total).unwrap_or(usize::MAX);
-        if total > limits::VALUE {
-            return Err(Error::Unexpected);
-        }
-        // Its capacity is what will be in it: it never moves, so no copy stays behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(total));
-        append(&mut bytes, first.expose(), total)?;
-        while bytes.len() < total {
-            let Answer::More(chunk) = self.answer(id)? else {
-                return Err(Error::Unexpected);
-            };
-            if chunk.data.expose().is_empty() {
-                return Err(Error::Unexpected);
-            }
-            append(&mut bytes, chunk.data.expose(), total)?;
-        }
-        self.forget();
-        Ok(Value { bytes, version, expires })
+        self.run(&mut Fetch::new(name, field))
     }
 
     /// Stores a value and returns the version that it became.
@@ -71,40 +50,120 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`]; [`Error::TooLong`] for a value over [`limits::VALUE`].
     pub fn set(&mut self, upload: Upload<'_>) -> Result<u64, Error> {
-        let Upload { name, field, expires, expect, canary, value } = upload;
-        let too_long = || Error::TooLong { what: "a value", max: limits::VALUE };
-        if value.len() > limits::VALUE {
-            return Err(too_long());
-        }
-        let total = u32::try_from(value.len()).map_err(|_| too_long())?;
-        let (first, rest) = value.split_at(value.len().min(limits::CHUNK));
-        let first = Bytes::new(first).ok_or_else(too_long)?;
-        let request = secrets::Request::Set { name, field, expires, expect, canary, total, first };
-        let id = self.begin(Body::Secrets(request))?;
-        if !rest.is_empty() {
-            // From here on, input means that the daemon has something to say about this value.
-            self.pass_over_token()?;
-        }
-        for part in rest.chunks(limits::CHUNK) {
-            // A refusal may come before the last chunk: then nobody waits for the rest.
-            if self.has_input()? {
-                break;
+        let value = upload.value;
+        self.run(&mut Store { upload, value })
+    }
+
+    /// Takes a secret away; its last versions are kept unless it is purged.
+    ///
+    /// # Errors
+    /// As [`Connection::call`]; a refusal as `NotFound` when there is no such secret.
+    pub fn remove(&mut self, name: Name<'_>, purge: bool) -> Result<(), Error> {
+        self.run(&mut Remove { name, purge })
+    }
+}
+
+/// A value on its way here.
+pub(crate) struct Fetch<'a> {
+    name: Name<'a>,
+    field: Option<Field<'a>>,
+    /// What has come of it, and how much there will be.
+    value: Option<(Value, usize)>,
+}
+
+impl<'a> Fetch<'a> {
+    pub(crate) fn new(name: Name<'a>, field: Option<Field<'a>>) -> Self {
+        Self { name, field, value: None }
+    }
+}
+
+impl Errand for Fetch<'_> {
+    type Told = Value;
+
+    fn ask(&self) -> Result<Body<'_>, Error> {
+        let field = self.field.as_ref().map(Field::by_ref);
+        Ok(Body::Secrets(secrets::Request::Get { name: self.name.by_ref(), field }))
+    }
+
+    fn hear(&mut self, answer: Answer<'_>) -> Result<Heard<Value>, Error> {
+        let (mut value, total, part) = match (self.value.take(), answer) {
+            (None, Answer::Secrets(secrets::Answer::Value { version, expires, total, first })) => {
+                let total = usize::try_from(total).unwrap_or(usize::MAX);
+                if total > limits::VALUE {
+                    return Err(Error::Unexpected);
+                }
+                // Its capacity is what will be in it: it never moves, so no copy stays behind.
+                let bytes = Zeroizing::new(Vec::with_capacity(total));
+                (Value { bytes, version, expires }, total, first)
             }
-            let data = Bytes::new(part).ok_or_else(too_long)?;
-            self.send(id, Body::More(Chunk { data }))?;
+            (Some((value, total)), Answer::More(chunk)) if !chunk.data.expose().is_empty() => {
+                (value, total, chunk.data)
+            }
+            _ => return Err(Error::Unexpected),
+        };
+        if value.bytes.len() + part.expose().len() > total {
+            return Err(Error::Unexpected);
         }
-        match self.answer(id)? {
-            Answer::Secrets(secrets::Answer::Stored { version }) => Ok(version),
+        value.bytes.extend_from_slice(part.expose());
+        if value.bytes.len() == total {
+            return Ok(Heard::All(value));
+        }
+        self.value = Some((value, total));
+        Ok(Heard::Part)
+    }
+}
+
+/// A value on its way there; `V` has its bytes.
+pub(crate) struct Store<'a, V> {
+    pub(crate) upload: Upload<'a>,
+    pub(crate) value: V,
+}
+
+impl<V: AsRef<[u8]>> Errand for Store<'_, V> {
+    type Told = u64;
+
+    fn ask(&self) -> Result<Body<'_>, Error> {
+        let Upload { name, field, expires, expect, canary, .. } = &self.upload;
+        let (expires, expect, canary) = (*expires, *expect, *canary);
+        let (name, field) = (name.by_ref(), field.as_ref().map(Field::by_ref));
+        let value = self.value.as_ref();
+        let too_long = || Error::TooLong { what: "a value", max: limits::VALUE };
+        let total = u32::try_from(value.len()).ok().filter(|_| value.len() <= limits::VALUE);
+        let total = total.ok_or_else(too_long)?;
+        let first = Bytes::new(&value[..value.len().min(limits::CHUNK)]).ok_or_else(too_long)?;
+        Ok(Body::Secrets(secrets::Request::Set { name, field, expires, expect, canary, total, first }))
+    }
+
+    fn part(&self, number: usize) -> Option<Body<'_>> {
+        let part = self.value.as_ref().chunks(limits::CHUNK).nth(number + 1)?;
+        Bytes::new(part).map(|data| Body::More(Chunk { data }))
+    }
+
+    fn hear(&mut self, answer: Answer<'_>) -> Result<Heard<u64>, Error> {
+        match answer {
+            Answer::Secrets(secrets::Answer::Stored { version }) => Ok(Heard::All(version)),
             _ => Err(Error::Unexpected),
         }
     }
 }
 
-fn append(bytes: &mut Vec<u8>, part: &[u8], total: usize) -> Result<(), Error> {
-    if bytes.len() + part.len() > total {
-        bytes.zeroize();
-        return Err(Error::Unexpected);
+/// A secret that is to go.
+pub(crate) struct Remove<'a> {
+    pub(crate) name: Name<'a>,
+    pub(crate) purge: bool,
+}
+
+impl Errand for Remove<'_> {
+    type Told = ();
+
+    fn ask(&self) -> Result<Body<'_>, Error> {
+        Ok(Body::Secrets(secrets::Request::Remove { name: self.name.by_ref(), purge: self.purge }))
     }
-    bytes.extend_from_slice(part);
-    Ok(())
+
+    fn hear(&mut self, answer: Answer<'_>) -> Result<Heard<()>, Error> {
+        match answer {
+            Answer::Secrets(secrets::Answer::Removed) => Ok(Heard::All(())),
+            _ => Err(Error::Unexpected),
+        }
+    }
 }

@@ -32,6 +32,24 @@ impl Wait {
     /// Not at all: what nothing speaks about is refused at once.
     pub const NOT: Self = Self { at_most: Duration::ZERO, told: |_, _| {} };
 
+    /// For how long people are waited for who said nothing else: what the environment says
+    /// (`GLASSDOME_WAIT`), or a minute.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] of a variable that is no span of time, or a longer one than [`limits::WAIT`].
+    pub fn usual() -> Result<Duration, Error> {
+        match std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
+            Some(value) => parse(VARIABLE, &value.to_string_lossy()),
+            None => Ok(DEFAULT),
+        }
+    }
+
+    /// The line for the person who is waited for.
+    pub fn line(question: u32, left: Duration) -> String {
+        let left = left.as_millis().div_ceil(1000);
+        format!("waiting for you: type 'ctl approve {question}' in an unlocked terminal ({left} s)")
+    }
+
     /// As the daemon is told it.
     pub(crate) fn seconds(self) -> u16 {
         u16::try_from(self.at_most.as_secs()).unwrap_or(limits::WAIT).min(limits::WAIT)
@@ -56,13 +74,11 @@ pub(crate) struct WaitArgs {
 impl WaitArgs {
     /// What was typed, or what the environment says, or a minute.
     pub(crate) fn wait(&self) -> Result<Wait, Error> {
-        let variable = std::env::var(VARIABLE).ok().filter(|value| !value.is_empty());
-        let at_most = match (self.wait.as_deref(), variable.as_deref()) {
-            (Some(typed), _) => parse("--wait", typed)?,
-            (None, Some(value)) => parse(VARIABLE, value)?,
-            (None, None) => DEFAULT,
+        let at_most = match self.wait.as_deref() {
+            Some(typed) => parse("--wait", typed)?,
+            None => Wait::usual()?,
         };
-        Ok(Wait { at_most, told: tell })
+        Ok(Wait { at_most, told: |question, left| notice::say(&Wait::line(question, left)) })
     }
 
     /// Whether the command is to answer its own question.
@@ -100,13 +116,6 @@ fn parse(whose: &str, text: &str) -> Result<Duration, Error> {
         Error::Usage(format!("{whose} is a span of time up to {}, or 0", span::write(limits::WAIT.into())))
     })?;
     Ok(Duration::from_secs(seconds.into()))
-}
-
-fn tell(question: u32, left: Duration) {
-    let left = left.as_millis().div_ceil(1000);
-    notice::say(&format!(
-        "waiting for you: type 'ctl approve {question}' in an unlocked terminal ({left} s)"
-    ));
 }
 
 #[cfg(test)]

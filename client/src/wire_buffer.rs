@@ -1,5 +1,5 @@
-//! A buffer for frames: of one size for life, so that no copy of a secret is left behind by growth,
-//! and wiped as far as it was used, so that wiping costs what was said and not what could be said.
+//! A buffer for frames: small until a large one comes, and what it grows out of is wiped; and wiped as far as it
+//! was used, so that wiping costs what was said and not what could be said.
 
 use glassdome_proto::{HEADER_LEN, limits};
 use zeroize::Zeroize;
@@ -8,9 +8,12 @@ use zeroize::Zeroize;
 pub(crate) const CAPACITY: usize = 2 * HEADER_LEN + limits::FRAME + GREETING;
 /// Room for a greeting: nonce, versions and the client's name.
 const GREETING: usize = 256;
-/// What is asked of the allocator. From 128 KiB on the C library has the kernel map it
-/// (`M_MMAP_THRESHOLD`, mallopt(3)): zero already, and a page of it exists once it is used. Less than
-/// that would be cleared byte by byte: 27 page faults more in the shortest command.
+/// What it begins with: nearly all that is ever said fits.
+const SMALL: usize = 2 * 1024;
+const _: () = assert!(SMALL > HEADER_LEN + GREETING);
+/// What is asked of the allocator for a large one. From 128 KiB on the C library has the kernel map it
+/// (`M_MMAP_THRESHOLD`, mallopt(3)): zero already, and a page of it exists once it is used. Less than that would be
+/// cleared byte by byte.
 const ALLOCATED: usize = 128 * 1024;
 const _: () = assert!(CAPACITY <= ALLOCATED);
 
@@ -27,9 +30,26 @@ pub(crate) struct WireBuffer {
 
 impl WireBuffer {
     pub(crate) fn new() -> Self {
-        let mut bytes = vec![0; ALLOCATED];
-        bytes.truncate(CAPACITY);
-        Self { bytes, start: 0, end: 0, touched: 0 }
+        Self { bytes: vec![0; SMALL], start: 0, end: 0, touched: 0 }
+    }
+
+    /// Makes room for the largest frame behind what is filled; whether there is more than before.
+    pub(crate) fn grow(&mut self) -> bool {
+        if self.bytes.len() == CAPACITY {
+            return false;
+        }
+        let mut larger = vec![0; ALLOCATED];
+        larger.truncate(CAPACITY);
+        larger[..self.end].copy_from_slice(&self.bytes[..self.end]);
+        self.bytes.zeroize();
+        self.bytes = larger;
+        self.touched = self.end;
+        true
+    }
+
+    /// Whether a frame of so many bytes, which begins with what is filled, can be held.
+    pub(crate) fn holds(&self, frame: usize) -> bool {
+        self.start + frame <= self.bytes.len()
     }
 
     /// Bytes that were put in and not taken.
@@ -113,9 +133,22 @@ mod tests {
         assert!(buffer.bytes[100..].iter().all(|&byte| byte == 0));
         buffer.wipe();
         assert!(buffer.bytes.iter().all(|&byte| byte == 0));
-        buffer.room()[5000] = 7;
+        buffer.room()[1500] = 7;
         buffer.spoil();
         buffer.wipe();
         assert!(buffer.bytes.iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn it_grows_once_and_keeps_what_it_holds() {
+        let mut buffer = WireBuffer::new();
+        put(&mut buffer, b"abcdef");
+        buffer.take(2);
+        assert!(buffer.holds(SMALL - 2) && !buffer.holds(SMALL - 1));
+        assert!(buffer.grow() && !buffer.grow());
+        assert!(buffer.holds(HEADER_LEN + limits::FRAME));
+        assert_eq!(buffer.filled(), b"cdef");
+        assert_eq!(buffer.room().len(), CAPACITY - 6);
+        assert!(buffer.bytes[6..].iter().all(|&byte| byte == 0));
     }
 }

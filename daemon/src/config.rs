@@ -33,6 +33,8 @@ pub struct Config {
     pub level: LevelFilter,
     /// Whether prompts are to have a file to read.
     pub state_file: bool,
+    /// Whether records go to the system's journal, too.
+    pub journald: bool,
     /// What of the desktop is watched.
     pub desktop: Desktop,
 }
@@ -56,6 +58,8 @@ struct Text {
     log: Option<Level>,
     #[serde(default)]
     state_file: bool,
+    #[serde(default)]
+    journald: bool,
     keyring: Option<Collection>,
 }
 
@@ -135,6 +139,7 @@ impl Config {
             level: text.level(),
             desktop: Desktop { bus, system_bus, keyring: text.keyring.map(|collection| collection.0) },
             state_file: text.state_file,
+            journald: text.journald,
         })
     }
 }
@@ -218,10 +223,12 @@ mod tests {
             assert_eq!(text.keyring.unwrap().0.as_str(), path);
         }
         assert!(toml::from_str::<Text>("state_file = true").unwrap().state_file);
-        assert!(!Text::default().state_file);
+        assert!(toml::from_str::<Text>("journald = true").unwrap().journald);
+        assert!(!Text::default().state_file && !Text::default().journald);
         for bad in [
             "lgo = \"debug\"",
             "state_file = \"yes\"",
+            "journald = \"/tmp/socket\"",
             "log = \"loud\"",
             "log = 3",
             "ceiling = \"8h\"",

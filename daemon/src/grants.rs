@@ -200,11 +200,11 @@ impl Grants {
         self.last.get()
     }
 
-    /// The grant that covers a command.
+    /// The grant that covers a command; `boot` is the time since the machine started.
     ///
     /// # Errors
     /// [`Uncovered`]: what is missing.
-    pub fn covering(&self, client: &Member, token: Option<&Token>) -> Result<u32, Uncovered> {
+    pub fn covering(&self, client: &Member, token: Option<&Token>, boot: Duration) -> Result<u32, Uncovered> {
         if self.mode.get() == Terminals::None {
             return Err(Uncovered::Off);
         }
@@ -215,7 +215,7 @@ impl Grants {
         for _ in 0..lineage::DEPTH {
             let Some(member) = at else { break };
             let here = (member.stat.session, member.stat.tty) == (client.stat.session, client.stat.tty);
-            for grant in list.iter().filter(|grant| grant.reaches(&member)) {
+            for grant in list.iter().filter(|grant| grant.reaches(&member, boot)) {
                 match (here, grant.takes(token), &launcher) {
                     (true, true, None) if self.rests.get() => return Err(Uncovered::Paused),
                     (true, true, None) => return Ok(grant.id),
@@ -274,17 +274,16 @@ impl Grants {
 
 impl Grant {
     /// Whether what this process runs is run by whom was granted.
-    fn reaches(&self, member: &Member) -> bool {
-        if !self.shell.alive() {
-            return false;
-        }
+    fn reaches(&self, member: &Member, boot: Duration) -> bool {
         // Of the multiplexer's children only those are panes that lead a session on a terminal.
         let is_pane = member.stat.session == member.stat.pid && member.stat.tty != 0 && !member.stat.forked;
-        self.shell.is(&member.stat)
+        let is_it = self.shell.is(&member.stat)
             || is_pane
                 && self.multiplexer.as_ref().is_some_and(|held| {
                     held.alive() && member.parent().is_some_and(|parent| held.is(&parent.stat))
-                })
+                });
+        // Last: alive now, it was the shell in all of that.
+        is_it && self.shell.alive_now(boot)
     }
 
     fn takes(&self, token: Option<&Token>) -> bool {
@@ -365,23 +364,26 @@ mod tests {
     fn what_the_shell_runs_is_covered_and_nothing_else() {
         let grants = Grants::default();
         let (child, client) = typed();
-        assert_eq!(grants.covering(&client, None), Err(Uncovered::NotGranted), "control");
+        assert_eq!(grants.covering(&client, None, Duration::ZERO), Err(Uncovered::NotGranted), "control");
         let id = give(&grants, &client, None, Terminals::Own).unwrap();
-        assert_eq!(grants.covering(&client, None), Ok(id));
+        assert_eq!(grants.covering(&client, None, Duration::ZERO), Ok(id));
         assert!(grants.holds(id, Duration::ZERO));
         let shown = grants.shown();
         assert_eq!((shown[0].pid, shown[0].since), (std::process::id().cast_signed(), 7));
 
         // What that child runs has an executed program between it and the shell.
         let (runner, grandchild) = run_by(Command::new("sh").args(["-c", "sleep 100; :"]));
-        assert_eq!(grants.covering(&grandchild, None), Err(Uncovered::NotGranted));
+        assert_eq!(grants.covering(&grandchild, None, Duration::ZERO), Err(Uncovered::NotGranted));
         end_both(runner, &grandchild);
         let (runner, grandchild) = run_by(Command::new("timeout").args(["100", "sleep", "100"]));
-        assert_eq!(grants.covering(&grandchild, None), Err(Uncovered::Launched("timeout".into())));
+        assert_eq!(
+            grants.covering(&grandchild, None, Duration::ZERO),
+            Err(Uncovered::Launched("timeout".into()))
+        );
         end_both(runner, &grandchild);
 
         assert!(grants.revoke(id) && !grants.revoke(id));
-        assert_eq!(grants.covering(&client, None), Err(Uncovered::NotGranted));
+        assert_eq!(grants.covering(&client, None, Duration::ZERO), Err(Uncovered::NotGranted));
         end(child);
     }
 
@@ -390,12 +392,12 @@ mod tests {
         let grants = Grants::default();
         let (child, client) = typed();
         let id = give(&grants, &client, Some(token("the shell's own")), Terminals::Own).unwrap();
-        assert_eq!(grants.covering(&client, Some(&token("the shell's own"))), Ok(id));
-        assert_eq!(grants.covering(&client, Some(&token("another"))), Err(Uncovered::Token));
-        assert_eq!(grants.covering(&client, None), Err(Uncovered::Token));
+        assert_eq!(grants.covering(&client, Some(&token("the shell's own")), Duration::ZERO), Ok(id));
+        assert_eq!(grants.covering(&client, Some(&token("another")), Duration::ZERO), Err(Uncovered::Token));
+        assert_eq!(grants.covering(&client, None, Duration::ZERO), Err(Uncovered::Token));
         // Nothing but the password changes it.
         let next = give(&grants, &client, None, Terminals::Own).unwrap();
-        assert_eq!(grants.covering(&client, None), Ok(next));
+        assert_eq!(grants.covering(&client, None, Duration::ZERO), Ok(next));
         assert_eq!(grants.shown().len(), 1, "the former is replaced");
         end(child);
     }
@@ -407,11 +409,11 @@ mod tests {
         let id = give(&grants, &client, None, Terminals::Own).unwrap();
         assert!(grants.rest(true) && !grants.rest(true));
         assert!(!grants.holds(id, Duration::ZERO));
-        assert_eq!(grants.covering(&client, None), Err(Uncovered::Paused));
+        assert_eq!(grants.covering(&client, None, Duration::ZERO), Err(Uncovered::Paused));
         assert_eq!(grants.shown().len(), 1);
         assert!(grants.rest(false));
         assert!(grants.holds(id, Duration::ZERO));
-        assert_eq!(grants.covering(&client, None), Ok(id));
+        assert_eq!(grants.covering(&client, None, Duration::ZERO), Ok(id));
         end(child);
     }
 
@@ -421,7 +423,7 @@ mod tests {
         let (child, mut client) = typed();
         give(&grants, &client, None, Terminals::Own).unwrap();
         client.stat.session = client.stat.pid;
-        assert_eq!(grants.covering(&client, None), Err(Uncovered::Elsewhere));
+        assert_eq!(grants.covering(&client, None, Duration::ZERO), Err(Uncovered::Elsewhere));
         assert!(matches!(give(&grants, &client, None, Terminals::Own), Err(Ungranted::Elsewhere { .. })));
         end(child);
     }
@@ -434,7 +436,7 @@ mod tests {
         assert!(grants.holds(id, Duration::ZERO), "control");
         assert!(matches!(give(&grants, &client, None, Terminals::None), Err(Ungranted::Off)));
         assert!(!grants.holds(id, Duration::ZERO));
-        assert_eq!(grants.covering(&client, None), Err(Uncovered::Off));
+        assert_eq!(grants.covering(&client, None, Duration::ZERO), Err(Uncovered::Off));
         end(child);
     }
 }

@@ -9,6 +9,8 @@ use std::cell::{Cell, Ref, RefCell};
 use glassdome_proto::session::{self as wire};
 use tokio::sync::Notify;
 
+use crate::watch::keyring::Reach;
+
 /// What was seen at a look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Sight {
@@ -80,6 +82,7 @@ pub struct Keyring {
     falls: Cell<u64>,
     seen: Notify,
     asked: Notify,
+    reach: RefCell<Option<Reach>>,
 }
 
 impl Keyring {
@@ -134,6 +137,16 @@ impl Keyring {
         while *self.sight() == Sight::Unwatched {
             self.seen.notified().await;
         }
+    }
+
+    /// It can be called now, or not any more.
+    pub fn reach(&self, reach: Option<Reach>) {
+        self.reach.replace(reach);
+    }
+
+    /// Who can be called.
+    pub fn reached(&self) -> Option<Reach> {
+        self.reach.borrow().clone()
     }
 
     /// As the wire has it.

@@ -21,7 +21,9 @@
 //! | [`canaries`] | which secrets are bait | the vault |
 //! | [`gate`] | asks them, and hands on a permit, the only way to a key | – |
 //! | [`ops`] | what each message does | the vault |
+//! | [`backups`] | which backups are under way | snapshots of the vault |
 //! | [`journal`] | the record | the log's file |
+//! | [`journald`] | what the system's journal gets of it | journald's socket |
 //! | [`notify`] | what the person is told by a command of theirs | a socket to the helper that runs it |
 //! | [`keyring`] | whether what was seen of the OS keyring ends the session | nothing: pure |
 //! | [`mod@state_file`] | what prompts are told without asking | a file beside the socket |
@@ -36,16 +38,19 @@
 
 pub mod answers;
 pub mod attest;
+pub mod backups;
 pub mod caller;
 pub mod canaries;
 pub mod clock;
 pub mod config;
 pub mod found;
 pub mod gate;
+pub mod granted;
 pub mod grants;
 pub mod handles;
 pub mod harden;
 pub mod journal;
+pub mod journald;
 pub mod keyring;
 pub mod logind;
 pub mod looks;
@@ -56,6 +61,7 @@ pub mod options;
 pub mod pins;
 pub mod policy;
 pub mod questions;
+pub mod recover;
 pub mod refusals;
 pub mod refuse;
 pub mod run;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use glassdome_proto::pin::PinState;
 use glassdome_proto::session::LockReason;
 use glassdome_proto::{Code, Refusal};
-use glassdome_vault::Error;
+use glassdome_vault::{Damage, Error};
 
 use crate::attest::Unattested;
 use crate::attest::program::Unreadable;
@@ -52,6 +52,13 @@ pub fn paused_meanwhile() -> Refusal<'static> {
 /// A lock came while the request was under way.
 pub fn lock_came() -> Refusal<'static> {
     Refusal::new(Code::Locked, "locked: a lock came before the answer. Unlock: glassdome_start")
+}
+
+/// The keyring locked, or went away, while the password was tried.
+pub fn keyring_fell() -> Refusal<'static> {
+    let message = "locked: the keyring locked or went away before the answer. Unlock: glassdome_start. If it does so \
+                   each time: ctl settings set keyring off";
+    Refusal::new(Code::Locked, message)
 }
 
 /// What may be had changed between a person's yes and the request.
@@ -158,12 +165,17 @@ pub fn secret(error: &Error, name: &str) -> Refusal<'static> {
 pub fn vault(error: &Error) -> Refusal<'static> {
     let (code, text) = match error {
         Error::WrongPassword => (Code::WrongPassword, "wrong password".to_owned()),
+        Error::Corrupt(Damage::Backup) => {
+            (Code::Corrupt, "the backup is cut or damaged: nothing was changed. Take another one".to_owned())
+        }
         Error::Corrupt(damage) => {
-            (Code::Corrupt, format!("the vault is damaged: {damage}. Put back a copy of the vault file"))
+            let mend = "Recover it from a backup: ctl storage recover FILE";
+            (Code::Corrupt, format!("the vault is damaged: {damage}. {mend}"))
         }
         Error::WeakenedKdf => (
             Code::Corrupt,
-            "the vault's key derivation was weakened: it was tampered with. Put back a copy of the vault file"
+            "the vault's key derivation was weakened: it was tampered with. Recover it from a backup: ctl storage \
+             recover FILE"
                 .to_owned(),
         ),
         Error::NewerVersion { found } => {
@@ -172,12 +184,16 @@ pub fn vault(error: &Error) -> Refusal<'static> {
         Error::Storage(source) => {
             (Code::Storage, format!("the disk refused ({source}): nothing was changed. Make room or mend it"))
         }
+        Error::InPlace(source) => {
+            (Code::Storage, format!("{error} ({source}). Mend it; then see whether all is there: glassdome_start"))
+        }
         Error::Memory(source) => (Code::Error, source.to_string()),
         Error::Conflict => (Code::Conflict, "the vault changed meanwhile. Try again".to_owned()),
         Error::InUse => (Code::Conflict, "another process has the vault open. Stop it: ctl stop".to_owned()),
         Error::Exists => (Code::Conflict, "it exists already".to_owned()),
         Error::NotFound | Error::NoSuchVersion => (Code::NotFound, error.to_string()),
         Error::Name | Error::TooLarge | Error::Empty => (Code::Usage, error.to_string()),
+        Error::NotABackup => (Code::Usage, error.to_string()),
         Error::NotAFile => (Code::Storage, "the vault's path is not a regular file".to_owned()),
         Error::RedoNotAFile => (Code::Storage, format!("{error}: nothing was changed. Take it away")),
         Error::Stale { .. } | Error::Random(_) | Error::Kdf(_) => (Code::Error, error.to_string()),
@@ -185,7 +201,9 @@ pub fn vault(error: &Error) -> Refusal<'static> {
     Refusal::new(code, text)
 }
 
-/// The log could not be written: the session is over with it.
+/// The log could not be written: the session is over with it, which [`State::unlogged`] sees to.
+///
+/// [`State::unlogged`]: crate::state::State::unlogged
 pub fn unlogged(error: &Unwritable) -> Refusal<'static> {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     Refusal::new(

@@ -21,9 +21,12 @@ use tokio::task::{LocalSet, spawn_local};
 use crate::config::{Config, ConfigError, Desktop};
 use crate::found::Found;
 use crate::journal::{Entry, Journal, Who};
+use crate::journald::{self, Journald};
 use crate::notify::helper::Helper;
 use crate::options::{self, HELP, Options};
+use crate::recover::{self, Recovery};
 use crate::server::{self, Listener, Unbindable};
+use crate::settings::Unread;
 use crate::state::State;
 use crate::state_file::StateFile;
 use crate::throttle::Backoff;
@@ -59,9 +62,35 @@ pub enum Error {
     /// Another daemon has this vault.
     #[error("another daemon serves the vault in {0}. Stop it: ctl stop")]
     VaultInUse(String),
+    /// A backup cannot be read.
+    #[error("cannot read the backup {path}: {}", match source {
+        vault::Error::Storage(source) => source.to_string(),
+        other => other.to_string(),
+    })]
+    Backup {
+        /// Its path.
+        path: String,
+        /// Why.
+        #[source]
+        source: vault::Error,
+    },
+    /// The vault that another is to take the place of cannot be looked at.
+    #[error(
+        "cannot look at the vault that is there, {path} ({source}): nothing was changed. Mend that, or move it away"
+    )]
+    Former {
+        /// Its path.
+        path: String,
+        /// Why.
+        #[source]
+        source: vault::Error,
+    },
     /// The vault.
     #[error("{}", refuse::vault(.0).message)]
     Vault(#[source] vault::Error),
+    /// What is sealed in it.
+    #[error("{}", refuse::unread(.0).message)]
+    Unread(#[source] Unread),
     /// The socket.
     #[error(transparent)]
     Socket(#[from] Unbindable),
@@ -83,12 +112,14 @@ impl Error {
     /// The same codes as `ctl` exits with (`docs/commands.md`).
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Backup { .. } => 2,
             Self::VaultInUse(_) | Self::Socket(Unbindable::Running { .. }) => 9,
-            Self::Vault(error) => match error {
-                vault::Error::Storage(_) => 12,
+            Self::Unread(_) => 11,
+            Self::Vault(error) | Self::Former { source: error, .. } => match error {
+                vault::Error::Storage(_) | vault::Error::InPlace(_) | vault::Error::RedoNotAFile => 12,
                 vault::Error::NewerVersion { .. } => 11,
-                vault::Error::InUse => 9,
+                vault::Error::InUse | vault::Error::Exists => 9,
+                vault::Error::WrongPassword => 7,
                 _ => 10,
             },
             Self::Journal { .. } | Self::File { .. } => 12,
@@ -103,7 +134,8 @@ pub fn main() -> ExitCode {
     // Before anything else, so that there is no way to start without.
     let begun = harden::harden().and_then(|()| Stamp::take()).map_err(Error::Harden);
     let asked = begun.and_then(|stamp| {
-        let options = options::parse(std::env::args().skip(1)).map_err(Error::Usage)?;
+        let options = options::parse(std::env::args_os().skip(1))
+            .map_err(|arg| Error::Usage(arg.to_string_lossy().into_owned()))?;
         Ok((options, stamp))
     });
     let ended = match asked {
@@ -112,7 +144,8 @@ pub fn main() -> ExitCode {
             writeln!(io::stdout(), "glassdomed {}", env!("CARGO_PKG_VERSION")).map_err(Error::Io)
         }
         Ok((Options::Notifier, _)) => notify::helper::serve().map_err(Error::Io),
-        Ok((options, stamp)) => run(options, stamp),
+        Ok((Options::Recover(recovery), stamp)) => recover_alone(&recovery, stamp),
+        Ok((options, stamp)) => run(&options, stamp),
         Err(error) => Err(error),
     };
     match ended {
@@ -125,7 +158,19 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(options: Options, stamp: Option<Stamp>) -> Result<(), Error> {
+/// Recovers the vault. A daemon may have it until it is told to put it in its place.
+fn recover_alone(recovery: &Recovery, stamp: Option<Stamp>) -> Result<(), Error> {
+    stamp.map_or(Ok(()), Stamp::give_up).map_err(Error::Harden)?;
+    let config = Config::resolve()?;
+    private_dir(config.vault.parent().unwrap_or(Path::new("/")))?;
+    private_dir(config.audit.parent().unwrap_or(Path::new("/")))?;
+    for file in [&config.vault, &config.audit] {
+        private_file(file)?;
+    }
+    recover::recover(recovery, &config)
+}
+
+fn run(options: &Options, stamp: Option<Stamp>) -> Result<(), Error> {
     // One thread does nearly everything: what the others have freed is to be of use to it.
     share_one_heap();
     attest::supported().map_err(Error::Kernel)?;
@@ -142,6 +187,10 @@ fn run(options: Options, stamp: Option<Stamp>) -> Result<(), Error> {
         _ => None,
     };
     start_log(&config, diagnostics.as_ref())?;
+    // Of whoever was killed while it made a vault. It is in nobody's way, and swept again next time.
+    if let Err(error) = vault::sweep(&config.vault) {
+        tracing::warn!("what is left of a vault that was being made could not be removed: {error}");
+    }
     let listener = Listener::bind(&config.socket, stamp)?;
     // The socket shows it from now on. With it in hand, the daemon could look at none of its peers.
     stamp.map_or(Ok(()), Stamp::give_up).map_err(Error::Harden)?;
@@ -160,7 +209,6 @@ fn run(options: Options, stamp: Option<Stamp>) -> Result<(), Error> {
     // A task of its own: what is waited for here is polled again whenever any task runs.
     let serving = async { spawn_local(serve(state.clone(), listener, config.desktop, diagnostics)).await };
     LocalSet::new().block_on(&runtime, serving).unwrap_or_else(|ended| resume_unwind(ended.into_panic()))?;
-    state.journal().file().sync_data()?;
     // A peer that hangs whoever looks at it must not hang the end.
     runtime.shutdown_background();
     Ok(())
@@ -168,7 +216,10 @@ fn run(options: Options, stamp: Option<Stamp>) -> Result<(), Error> {
 
 /// The vault's directory, ours alone, and locked against a second daemon for as long as this is
 /// held, whether or not there is a vault yet.
-fn hold_vault(vault: &Path) -> Result<OwnedFd, Error> {
+///
+/// # Errors
+/// [`Error::Directory`], [`Error::VaultInUse`], [`Error::Io`].
+pub fn hold_vault(vault: &Path) -> Result<OwnedFd, Error> {
     let path = vault.parent().unwrap_or(Path::new("/"));
     let dir = private_dir(path)?;
     match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
@@ -179,7 +230,10 @@ fn hold_vault(vault: &Path) -> Result<OwnedFd, Error> {
 }
 
 /// A file of ours that is there is ours alone, or nothing is done with it.
-fn private_file(path: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::File`], [`Error::Io`].
+pub fn private_file(path: &Path) -> Result<(), Error> {
     let there = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         there => there?,
@@ -206,7 +260,8 @@ fn find(config: &Config, stamp: Option<Stamp>, helper: Option<Helper>) -> Result
         Some(vault) => (vault.throttle().map_err(Error::Vault)?, vault.panic().map_err(Error::Vault)?),
         None => (vault::Throttle::default(), None),
     };
-    let journal = Journal::open(&config.audit)
+    let journald = config.journald.then(|| Journald::at(Path::new(journald::SOCKET))).transpose()?;
+    let journal = Journal::open(&config.audit, journald, clock::now())
         .map_err(|source| Error::Journal { path: config.audit.display().to_string(), source })?;
     let memory = match glassdome_lockmem::probe() {
         Ok(level) => Some(level),
@@ -247,6 +302,8 @@ async fn serve(
     spawn_local(watch::state_file::watch(state.clone()));
     spawn_local(watch::logind::watch(state.clone(), desktop.system_bus));
     spawn_local(watch::vault::watch(state.clone()));
+    spawn_local(watch::backups::watch(state.clone()));
+    spawn_local(watch::memory::watch(state.clone()));
     let notifying = state.clone();
     spawn_local(async move { notifying.notifier().listen().await });
     if let Some(log) = background {
@@ -268,6 +325,7 @@ async fn serve(
     // The watch that does it otherwise may be in the middle of it, or not have begun.
     watch::vault::settle(&state).await;
     note(&state, Event::Stop);
+    state.settle_log().await;
     tracing::info!("ended");
     Ok(())
 }

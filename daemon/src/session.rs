@@ -138,6 +138,15 @@ impl<K> Session<K> {
         Self { state: State::Locked { last: Some(reason) }, locks: self.locks + 1 }
     }
 
+    /// Why it will end with this input, if it will: what [`Session::step`] will say.
+    pub fn would_end(&self, input: &Input<K>, now: Now) -> Option<LockReason> {
+        let State::Unlocked(open) = &self.state else { return None };
+        match input {
+            Input::Lock(reason) => Some(open.over(now).unwrap_or(*reason)),
+            _ => open.over(now),
+        }
+    }
+
     /// Whether it is as it was: a look at the time would end nothing.
     pub fn holds(&self, now: Now) -> bool {
         match &self.state {

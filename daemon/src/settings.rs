@@ -1,6 +1,8 @@
 //! The sealed settings: what could weaken security lives in the vault and changes only with the
 //! master password. Each setting is one line of [`ALL`]; its text form is what is stored.
 
+mod auditor;
+
 use std::time::Duration;
 
 use glassdome_lockmem::Level;
@@ -8,6 +10,7 @@ use glassdome_proto::span;
 use glassdome_vault::{Error, Keys, Vault};
 
 use crate::grants::Terminals;
+use crate::journal::keep;
 use crate::keyring::Heed;
 use crate::logind;
 use crate::notify::Command;
@@ -15,6 +18,8 @@ use crate::policy::rule::Rule;
 use crate::policy::text;
 use crate::screens;
 use crate::session::{CEILING, Limits};
+
+pub use auditor::{Auditor, SETTING as AUDITOR};
 
 /// What is sealed in a vault, read at unlock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +40,8 @@ pub struct Settings {
     pub logind: logind::Heed,
     /// What a locked screen does to it.
     pub screen: screens::Heed,
+    /// How many bytes of the audit log are kept; `None`: all.
+    pub audit_keep: Option<u64>,
 }
 
 /// A setting's key, what it is without being set, what it does, and how its text is read.
@@ -49,7 +56,7 @@ pub struct Spec {
 }
 
 /// All settings.
-pub const ALL: [Spec; 9] = [
+pub const ALL: [Spec; 10] = [
     Spec {
         key: "ceiling",
         default: "8h",
@@ -147,6 +154,16 @@ pub const ALL: [Spec; 9] = [
             Some(())
         },
     },
+    Spec {
+        key: "audit-keep",
+        default: "1GiB",
+        about: "how much of the audit log is kept, such as 200MiB; off keeps all. The oldest full files of 16 MiB go, \
+                and the log says so",
+        apply: |settings, text| {
+            settings.audit_keep = keep::parse(text)?;
+            Some(())
+        },
+    },
 ];
 
 fn locks(text: &str) -> Option<bool> {
@@ -192,6 +209,7 @@ impl Default for Settings {
             keyring: Heed::default(),
             logind: logind::Heed::default(),
             screen: screens::Heed::default(),
+            audit_keep: Some(1 << 30),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::clock::{self, Now};
 use crate::grants::{Token, Uncovered};
 use crate::handles::Handle;
 use crate::journal::{Entry, Who};
-use crate::policy::decided::Decided;
+use crate::policy::decided::Settled;
 use crate::policy::rule::{Origin, Rule};
 use crate::policy::{By, Decision, Question, Standing, Verdict, decide};
 use crate::refuse;
@@ -61,21 +61,22 @@ impl Proven {
 struct Known {
     /// What was in force when it was found out.
     generation: u64,
-    standing: Standing,
+    settled: Rc<Settled>,
     asker: Rc<Asker>,
-    /// What was decided since; `None` where decisions do not last.
-    decided: Option<RefCell<Decided>>,
 }
 
 impl Known {
-    fn new(generation: u64, standing: Standing, asker: Asker) -> Self {
-        let decided = standing.lasts().then(RefCell::default);
-        Self { generation, standing, asker: Rc::new(asker), decided }
+    fn new(generation: u64, settled: Rc<Settled>, asker: Asker) -> Self {
+        Self { generation, settled, asker: Rc::new(asker) }
+    }
+
+    fn standing(&self) -> &Standing {
+        &self.settled.standing
     }
 
     fn holds(&self, state: &State, now: Now) -> bool {
         self.generation == state.generation()
-            && self.standing.grant.is_none_or(|id| state.grants().holds(id, now.boot))
+            && self.standing().grant.is_none_or(|id| state.grants().holds(id, now.boot))
     }
 }
 
@@ -137,10 +138,13 @@ impl Stand {
         self.token.borrow().clone()
     }
 
-    /// Whoever is judged, where that is not the peer itself.
+    /// Whoever is judged, where the peer alone does not tell: it is another process, or runs a script.
     pub fn judged(&self) -> Option<Rc<Asker>> {
         let known = self.known.borrow();
-        known.as_ref().map(|known| known.asker.clone()).filter(|asker| !asker.itself && asker.pid > 0)
+        known
+            .as_ref()
+            .map(|known| known.asker.clone())
+            .filter(|asker| asker.pid > 0 && (!asker.itself || asker.script.is_some()))
     }
 
     /// From now on, until the session ends or the PIN is another one, it answers for the person.
@@ -158,14 +162,14 @@ impl Stand {
         let known = self.known.borrow();
         let Some(known) = &*known else { return (Standing::default(), Rc::default()) };
         let now = clock::now();
-        let grant = known.standing.grant.filter(|id| state.grants().holds(*id, now.boot));
+        let grant = known.standing().grant.filter(|id| state.grants().holds(*id, now.boot));
         // Sealed rules come and go with the generation only; answers have their own time.
         let same = known.generation == state.generation();
         let holds = |rule: &&Arc<Rule>| {
             (same && rule.origin == Origin::Sealed || state.has_rule(rule))
                 && rule.process.as_ref().is_none_or(|process| process.0.alive_at(now.boot))
         };
-        let rules = known.standing.rules.iter().filter(holds).cloned().collect();
+        let rules = known.standing().rules.iter().filter(holds).cloned().collect();
         let standing = Standing { grant, rules, cleared: None };
         (standing.at(now.wall.as_secs()), known.asker.clone())
     }
@@ -183,7 +187,7 @@ impl Stand {
             Origin::Sealed => same || state.has_rule(rule),
         };
         let grant = (known.asker.uncovered == Some(Uncovered::Paused)).then_some(0);
-        let rules = known.standing.rules.iter().filter(holds).cloned().collect();
+        let rules = known.standing().rules.iter().filter(holds).cloned().collect();
         let standing = Standing { grant, rules, cleared: None }.at(now.wall.as_secs());
         matches!(decide(&standing, question), Verdict::Allow(_))
     }
@@ -193,7 +197,7 @@ impl Stand {
     pub fn allows_at_once(&self, state: &State, question: Question<'_>, now: Now) -> Option<By> {
         let known = self.known.borrow();
         let known = known.as_ref().filter(|known| self.handle.is_none() && known.holds(state, now))?;
-        match known.decided.as_ref()?.borrow_mut().decide(&known.standing, question) {
+        match known.settled.decide(question)? {
             Verdict::Allow(by) => Some(by),
             Verdict::Ask(_) | Verdict::Deny(_) => None,
         }
@@ -255,8 +259,8 @@ async fn find_out_now(
     generation: u64,
 ) -> Result<(), Refusal<'static>> {
     match look(state, peer, stand).await {
-        Ok((standing, asker)) => {
-            *stand.known.borrow_mut() = Some(Known::new(generation, standing, asker));
+        Ok((settled, asker)) => {
+            *stand.known.borrow_mut() = Some(Known::new(generation, settled, asker));
             Ok(())
         }
         // Whoever holds a tap may hide what it is. Then every rule that keeps something back may be about it.
@@ -264,7 +268,8 @@ async fn find_out_now(
             let keeps_back = |rule: &&Arc<Rule>| rule.decision != Decision::Allow;
             let rules = state.rules().iter().filter(keeps_back).cloned().collect();
             let standing = Standing { rules, ..Standing::default() };
-            *stand.known.borrow_mut() = Some(Known::new(generation, standing, Asker::default()));
+            let settled = Rc::new(Settled::new(standing));
+            *stand.known.borrow_mut() = Some(Known::new(generation, settled, Asker::default()));
             Ok(())
         }
         Err(Unjudged { word, refusal }) => {
@@ -275,7 +280,7 @@ async fn find_out_now(
     }
 }
 
-async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing, Asker), Unjudged> {
+async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Rc<Settled>, Asker), Unjudged> {
     let kernel = &peer.evidence().kernel;
     let pid = kernel.pid;
     if peer.ours().is_none()
@@ -288,15 +293,16 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Standing
         let exe = Some(exe.path.clone());
         let asker =
             Asker { pid, name, exe, seen: true, itself: true, uncovered, evidence, ..Asker::default() };
-        return Ok((Standing { rules, ..Standing::default() }, asker));
+        return Ok((Rc::new(Settled::new(Standing { rules, ..Standing::default() })), asker));
     }
-    let client = Member::of(pid).map_err(|_| Unattested::Gone { pid })?;
+    let client = peer.member()?;
     let found = if peer.ours().is_some() {
         judge_caller(state, &client, stand.token().as_ref()).await?
     } else {
         let expected = kernel.exe.as_ref().map(|exe| (exe.dev, exe.ino));
         let unit = unit_of(&client);
-        judge(state, client, unit, expected, Came::Itself).await?
+        let (standing, asker) = judge(state, client, unit, expected, Came::Itself).await?;
+        (Rc::new(Settled::new(standing)), asker)
     };
     peer.still()?;
     Ok(found)
@@ -310,16 +316,12 @@ pub async fn judge_caller(
     state: &Rc<State>,
     client: &Member,
     token: Option<&Token>,
-) -> Result<(Standing, Asker), Unjudged> {
-    let (grant, uncovered) = match state.grants().covering(client, token) {
+) -> Result<(Rc<Settled>, Asker), Unjudged> {
+    let (grant, uncovered) = match state.grants().covering(client, token, clock::now().boot) {
         Ok(id) => {
-            let rules = state.rules();
-            let keeps_back = |rule: &&Arc<Rule>| rule.decision != Decision::Allow;
-            let strict: Vec<Arc<Rule>> = rules.iter().filter(keeps_back).cloned().collect();
             // A grant widens nothing that a rule keeps back; few rules do, and fewer name a program.
-            if strict.iter().all(|rule| rule.is_about_anyone()) {
-                let standing = Standing { grant: Some(id), rules: strict, cleared: None };
-                return Ok((standing, Asker::default()));
+            if let Some(settled) = state.granted().settled(id, &state.rules()) {
+                return Ok((settled, Asker::default()));
             }
             (Some(id), None)
         }
@@ -328,7 +330,7 @@ pub async fn judge_caller(
     let Some(member) = lineage::ran(client) else {
         let (pid, name) = (client.stat.pid, client.stat.name.clone());
         let asker = Asker { pid, name, uncovered, ..Asker::default() };
-        return Ok((Standing::default(), asker));
+        return Ok((Rc::new(Settled::new(Standing::default())), asker));
     };
     let pid = member.stat.pid;
     // Whoever holds it by a debugger is who acts in it.
@@ -342,7 +344,7 @@ pub async fn judge_caller(
     let (standing, asker) = judge(state, member, unit_of(client), None, Came::Ran(uncovered)).await?;
     // What keeps back could not be compared with a program that cannot be told.
     let grant = grant.filter(|_| asker.seen);
-    Ok((Standing { grant, ..standing }, asker))
+    Ok((Rc::new(Settled::new(Standing { grant, ..standing })), asker))
 }
 
 /// How whoever is judged came to ask.

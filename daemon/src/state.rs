@@ -1,6 +1,7 @@
 //! What the rooms share: the session, the vault, the log. Everything here happens on one thread, so
 //! a step is never seen half done; what waits for a disk goes to [`Worker`] without a key.
 
+pub mod log;
 mod panic;
 mod pause;
 pub mod sealed;
@@ -10,21 +11,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::Level;
 use glassdome_proto::Refusal;
 use glassdome_proto::session::{LockReason, VaultState};
-use glassdome_vault::{Keys, Vault};
+use glassdome_vault::{Change, Keys, Vault};
 use tokio::sync::{Mutex, Notify, watch};
 
 use crate::answers::Answers;
 use crate::attest::matching::Files;
+use crate::backups::Backups;
 use crate::canaries::Canaries;
 use crate::clock::{self, Now};
 use crate::found::Found;
+use crate::granted::Granted;
 use crate::grants::Grants;
 use crate::handles::Handles;
-use crate::journal::{Entry, Journal, Recorded, Who};
+use crate::journal::Journal;
 use crate::keyring::Keyring;
 use crate::logind::Logind;
 use crate::looks::Looks;
@@ -62,6 +64,8 @@ pub struct State {
     damaged: Cell<bool>,
     panic: Cell<Option<Panic>>,
     journal: Journal,
+    /// What the vault is to remember of the session that has ended.
+    parting: RefCell<Option<Change>>,
     locks: watch::Sender<u64>,
     opens: watch::Sender<u64>,
     changed: Notify,
@@ -71,6 +75,7 @@ pub struct State {
     rule_files: RefCell<Files>,
     rates: Rates,
     grants: Grants,
+    granted: Granted,
     handles: Handles,
     questions: Questions,
     answers: Answers,
@@ -82,6 +87,7 @@ pub struct State {
     logind: Logind,
     screens: Screens,
     canaries: RefCell<Canaries>,
+    backups: Backups,
     generation: watch::Sender<u64>,
     looks: Looks,
     looks_on_request: Looks,
@@ -92,6 +98,8 @@ pub struct State {
     pub store: Worker,
     /// Held while a change is drafted and until it is on disk: one at a time.
     pub changing: Arc<Mutex<()>>,
+    /// Held while the log is brought to the disk, or compared with what the vault remembers.
+    settling: Mutex<()>,
     /// Held while a panic is brought to the disk, or taken from it.
     pub panicking: Arc<Mutex<()>>,
     /// Held while a password is tried, with the pauses between tries: one at a time.
@@ -111,6 +119,7 @@ impl State {
             damaged: Cell::new(false),
             panic: Cell::new(found.panic.map(|since| Panic { since, on_disk: true })),
             journal: found.journal,
+            parting: RefCell::default(),
             locks: watch::Sender::new(0),
             opens: watch::Sender::new(0),
             changed: Notify::new(),
@@ -120,6 +129,7 @@ impl State {
             rule_files: RefCell::new(Files::none(Instant::now())),
             rates: Rates::default(),
             grants: Grants::default(),
+            granted: Granted::default(),
             handles: Handles::default(),
             questions: Questions::default(),
             answers: Answers::default(),
@@ -131,6 +141,7 @@ impl State {
             logind: Logind::default(),
             screens: Screens::default(),
             canaries: RefCell::default(),
+            backups: Backups::default(),
             generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
             looks_on_request: Looks::new(LOOKS_ON_REQUEST),
@@ -138,6 +149,7 @@ impl State {
             checking: Cell::new(false),
             store: found.store,
             changing: Arc::default(),
+            settling: Mutex::default(),
             panicking: Arc::default(),
             guessing: Arc::new(Mutex::new(found.backoff)),
         }
@@ -192,6 +204,7 @@ impl State {
     }
 
     fn step(&self, input: Input<Keys>, now: Now) {
+        let parting = self.part(&input, now);
         let ended = {
             let mut session = self.session.borrow_mut();
             let (next, ended) = std::mem::take(&mut *session).step(input, now);
@@ -217,13 +230,7 @@ impl State {
             self.set_canaries(Canaries::default());
             self.set_rules(Vec::new());
             tracing::info!("locked: {}", reason.describe());
-            let by = Some(reason.name());
-            let entry =
-                Entry { event: Event::Lock, outcome: Outcome::Allowed, secret: None, by, peer: Who::Nobody };
-            // The key is gone already: a log that fails now has nothing left to protect.
-            if let Err(error) = self.journal.record(entry, now) {
-                tracing::error!("the lock could not be recorded: {error}");
-            }
+            self.parted(parting, reason, now);
         }
     }
 
@@ -306,6 +313,11 @@ impl State {
         &self.grants
     }
 
+    /// What speaks for whoever they cover.
+    pub fn granted(&self) -> &Granted {
+        &self.granted
+    }
+
     /// The handles.
     pub fn handles(&self) -> &Handles {
         &self.handles
@@ -356,6 +368,11 @@ impl State {
         &self.pins
     }
 
+    /// The backups that are under way.
+    pub fn backups(&self) -> &Backups {
+        &self.backups
+    }
+
     /// The secrets that are bait, of an open session.
     pub fn canaries(&self) -> Ref<'_, Canaries> {
         self.canaries.borrow()
@@ -380,6 +397,7 @@ impl State {
     pub fn policy_changed(&self) {
         let answers = self.answers.all(clock::now().boot).into_iter().map(|answer| answer.rule.clone());
         *self.rules.borrow_mut() = self.sealed.borrow().iter().cloned().chain(answers).collect();
+        self.granted.clear();
         self.generation.send_modify(|count| *count += 1);
     }
 
@@ -437,25 +455,6 @@ impl State {
             (false, Some(_)) => VaultState::Present,
             (false, None) => VaultState::Absent,
         }
-    }
-
-    // The log.
-
-    /// Records an event. One that cannot be recorded ends the session.
-    ///
-    /// # Errors
-    /// The refusal to send instead of any answer.
-    pub fn record(&self, entry: Entry<'_>) -> Result<Recorded, Refusal<'static>> {
-        self.journal.record(entry, clock::now()).map_err(|error| {
-            tracing::error!("{error}: {:?}", std::error::Error::source(&error));
-            self.lock(LockReason::Unlogged);
-            refuse::unlogged(&error)
-        })
-    }
-
-    /// The log, for whoever brings it to the disk.
-    pub fn journal(&self) -> &Journal {
-        &self.journal
     }
 
     // The end.

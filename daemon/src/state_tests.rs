@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use glassdome_lockmem::LockedBytes;
+use glassdome_vault::SlotKind;
 use glassdome_vault::kdf::{self, KdfParams, Kek};
 use proptest::prelude::*;
 
@@ -223,7 +224,7 @@ struct Real {
 /// Argon2id takes its time: one vault for all.
 static VAULT: LazyLock<(tempfile::TempDir, Vault, Kek)> = LazyLock::new(|| {
     let dir = tempfile::tempdir().unwrap();
-    let input = Vault::new_kdf_input(KdfParams::FLOOR).unwrap();
+    let input = Vault::new_kdf_input(SlotKind::Password, KdfParams::FLOOR).unwrap();
     let kek = kdf::derive(&input, &LockedBytes::zeroed(8).unwrap()).unwrap();
     let (vault, _) = Vault::create(&dir.path().join("vault"), &input, &kek, 1).unwrap();
     (dir, vault, kek)
@@ -238,7 +239,7 @@ impl Real {
             memory: None,
             vault: None,
             vault_path: dir.path().join("vault"),
-            journal: Journal::open(&dir.path().join("audit.jsonl")).unwrap(),
+            journal: Journal::open(&dir.path().join("audit.jsonl"), None, clock::now()).unwrap(),
             store: Worker::start("disk").unwrap(),
             backoff: Backoff::default(),
             panic: None,
@@ -322,6 +323,28 @@ proptest! {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_brought_to_the_disk_ends_the_session() {
+    let (mut real, now) = (Real::new(), clock::now());
+    let (keyring, logind, screen) = (KeyringHeed::Off, LogindHeed::default(), ScreenHeed::Off);
+    let opens = Step::Opens { total: 1000, idle: None, keyring, logind, screen };
+    for step in [Step::Typed, opens.clone()] {
+        real.step(step, now);
+    }
+    real.state.settle_log().await;
+    assert!(real.state.is_open(now), "control");
+    real.state.journal().fail_next_sync();
+    real.state.settle_log().await;
+    assert!(!real.state.is_open(now) && real.state.keys().is_none());
+    assert_eq!(real.state.session().last_lock(), Some(LockReason::Unlogged));
+    // The next one may hold.
+    for step in [Step::Typed, opens] {
+        real.step(step, now);
+    }
+    real.state.settle_log().await;
+    assert!(real.state.is_open(now));
 }
 
 fn shifted(time: Duration, seconds: i64) -> Duration {

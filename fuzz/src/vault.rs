@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use glassdome_lockmem::LockedBytes;
 use glassdome_vault::kdf::{self, KdfParams};
-use glassdome_vault::{CheckStep, Edit, Error, Found, Keys, Vault};
+use glassdome_vault::{CheckStep, Edit, Error, Found, Keys, Recovered, SlotKind, Vault};
 
 const NOW: u64 = 1_700_000_000;
 /// Rows of the background check at a time, and how often at most: far more than the file has.
@@ -21,6 +21,8 @@ const STEPS: u32 = 100;
 pub struct Honest {
     /// The file, closed.
     pub file: Vec<u8>,
+    /// A backup of it.
+    pub backup: Vec<u8>,
     keys: Mutex<Keys>,
     /// Where an altered file goes.
     pub path: PathBuf,
@@ -49,13 +51,27 @@ pub fn honest() -> &'static Honest {
         }
         let file = fs::read(&path).expect("an honest vault is read");
         let keys = unlock(&path).expect("an honest vault of this format: else remove it");
-        Honest { file, keys: Mutex::new(keys), path }
+        let backup = backup(&path).expect("an honest vault is backed up");
+        Honest { file, backup, keys: Mutex::new(keys), path }
     })
+}
+
+fn backup(path: &Path) -> Result<Vec<u8>, Error> {
+    let Found::Present(vault) = Vault::open(path)? else { return Err(Error::NotFound) };
+    let (mut backup, mut all, mut part) = (vault.backup()?, Vec::new(), [0; 4096]);
+    loop {
+        let read = backup.read(&mut part)?;
+        all.extend_from_slice(&part[..read]);
+        if read < part.len() {
+            return Ok(all);
+        }
+    }
 }
 
 fn unlock(path: &Path) -> Result<Keys, Error> {
     let Found::Present(vault) = Vault::open(path)? else { return Err(Error::NotFound) };
-    vault.unwrap(&kdf::derive(&vault.kdf_input()?, &password()?)?)
+    let input = vault.kdf_input(SlotKind::Password)?.ok_or(Error::NotFound)?;
+    vault.unwrap(&kdf::derive(&input, &password()?)?)
 }
 
 fn password() -> Result<LockedBytes, Error> {
@@ -63,7 +79,7 @@ fn password() -> Result<LockedBytes, Error> {
 }
 
 fn fill(path: &Path) -> Result<(), Error> {
-    let input = Vault::new_kdf_input(KdfParams::FLOOR)?;
+    let input = Vault::new_kdf_input(SlotKind::Password, KdfParams::FLOOR)?;
     let kek = kdf::derive(&input, &password()?)?;
     let (vault, keys) = Vault::create(path, &input, &kek, NOW)?;
     for (name, values) in SECRETS {
@@ -74,6 +90,20 @@ fn fill(path: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Makes a vault out of `backup`, and does with it what a recovery does.
+pub fn recover(backup: &[u8]) {
+    let honest = honest();
+    let place = honest.path.with_extension("recovered");
+    if let Ok(recovered) = Recovered::build(backup, &place) {
+        let keys = honest.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        ignored(recovered.vault().slots());
+        if recovered.check(&keys).is_ok() {
+            unlocked(recovered.vault(), &keys);
+        }
+    }
+    assert!(!place.exists(), "nothing was to be put there");
 }
 
 /// Puts `file` where a vault lies and does with it what a daemon does: without the keys, then with
@@ -108,8 +138,8 @@ pub fn open_as_it_lies() {
 }
 
 fn locked(vault: &Vault) {
-    if let Ok(input) = vault.kdf_input() {
-        let params = input.params();
+    for slot in vault.slots().into_iter().flatten() {
+        let params = slot.params;
         assert!(KdfParams::new(params.m_kib(), params.t(), params.p()).is_ok(), "out of bounds");
     }
     ignored(vault.throttle());

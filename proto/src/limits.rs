@@ -33,6 +33,8 @@ pub const SETTING: usize = 64;
 pub const SETTING_VALUE: usize = 512;
 /// Settings in one answer.
 pub const SETTINGS: usize = 32;
+/// Key slots in one answer.
+pub const SLOTS: usize = 16;
 /// Path of a file, in bytes.
 pub const PATH: usize = 1024;
 /// Name of a rule.
@@ -105,6 +107,12 @@ pub const BATCH: usize = 256;
 pub const MANY: usize = 64;
 /// Lines of the daemon's report on its own protections.
 pub const PROTECTIONS: usize = 32;
+/// Items of the predecessor in one answer.
+pub const LEFTOVERS: usize = 64;
+/// The name of one of them, in bytes: no longer one can be a secret's.
+pub const LEFTOVER_NAME: usize = NAME;
+/// Where the keyring has it, in bytes; a page of the longest still fits a frame.
+pub const LEFTOVER_PATH: usize = 256;
 /// Requests in flight on one connection.
 pub const IN_FLIGHT: usize = 64;
 /// Connections of one owner; the next is told that it is throttled.

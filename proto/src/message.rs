@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Refusal, limits, policy, secrets, session, settings};
+use crate::{Bytes, Refusal, limits, policy, secrets, session, settings, storage};
 
 /// From the client. Replies carry the same id and may come in another order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub enum Body<'a> {
     /// Rules, grants, and who is who.
     #[serde(borrow)]
     Policy(policy::Request<'a>),
+    /// The vault's file.
+    Storage(storage::Request),
 }
 
 /// From the daemon.
@@ -81,6 +83,9 @@ pub enum Answer<'a> {
     /// Of a [`Body::Policy`].
     #[serde(borrow)]
     Policy(policy::Answer<'a>),
+    /// Of a [`Body::Storage`].
+    #[serde(borrow)]
+    Storage(storage::Answer<'a>),
 }
 
 /// Part of a value that is larger than a frame.

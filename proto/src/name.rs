@@ -81,6 +81,11 @@ impl<'a> Name<'a> {
     pub fn into_owned(self) -> Name<'static> {
         Name(Cow::Owned(self.0.into_owned()))
     }
+
+    /// The same name, lent.
+    pub fn by_ref(&self) -> Name<'_> {
+        Name(Cow::Borrowed(&self.0))
+    }
 }
 
 impl<'a> Field<'a> {
@@ -105,6 +110,11 @@ impl<'a> Field<'a> {
     /// The same name, free of the buffer it came in.
     pub fn into_owned(self) -> Field<'static> {
         Field(Cow::Owned(self.0.into_owned()))
+    }
+
+    /// The same name, lent.
+    pub fn by_ref(&self) -> Field<'_> {
+        Field(Cow::Borrowed(&self.0))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::leftovers::{Fate, Found, ItemPath, Mark};
 use crate::pin::{Pin, PinState, Proof};
 use crate::{Bytes, List, Text, limits};
 
@@ -94,6 +95,27 @@ pub enum Request<'a> {
     /// The state, and again whenever the session begins, is renewed, is about to end, or ends: each in an answer
     /// of its own to this request, until the connection ends. One at a time on a connection.
     Watch,
+    /// Find what the predecessor left in the OS keyring, a page. Answered to any process of the owner, which could
+    /// look itself.
+    Leftovers {
+        /// The last one that is known already.
+        #[serde(borrow)]
+        after: Option<ItemPath<'a>>,
+    },
+    /// What one of these items holds.
+    Leftover {
+        /// Which.
+        #[serde(borrow)]
+        item: ItemPath<'a>,
+    },
+    /// Take one of these items out of the keyring, if it still holds what it held.
+    RemoveLeftover {
+        /// Which.
+        #[serde(borrow)]
+        item: ItemPath<'a>,
+        /// Of what it held.
+        mark: Mark,
+    },
 }
 
 /// From here on a session is called about to end, in seconds.
@@ -140,6 +162,18 @@ pub enum Answer<'a> {
     PinState(PinState),
     /// To [`Request::SetPin`].
     PinSet,
+    /// To [`Request::Leftovers`].
+    Leftovers(#[serde(borrow)] Found<'a>),
+    /// To [`Request::Leftover`].
+    Leftover {
+        /// Of what it holds.
+        mark: Mark,
+        /// What the keyring holds there; `None` if that is longer than a message.
+        #[serde(borrow)]
+        value: Option<Bytes<'a, { limits::CHUNK }>>,
+    },
+    /// To [`Request::RemoveLeftover`].
+    LeftoverRemoved(Fate),
 }
 
 /// The daemon's state. Says nothing secret, and counts nothing while locked.
@@ -164,6 +198,8 @@ pub struct Status<'a> {
     pub logind: Logind,
     /// The owner's screens.
     pub screen: Screen,
+    /// The audit log.
+    pub audit: Audit,
 }
 
 /// Whether there is a session.
@@ -392,6 +428,31 @@ impl Screen {
             Self::Unseen => "unseen",
             Self::Open => "open",
             Self::Locked => "locked",
+        }
+    }
+}
+
+/// The audit log, as far as it is known to hold together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Audit {
+    /// No session of this run of the daemon has compared it with what the vault remembers.
+    Unmet,
+    /// It goes on from what the vault remembers; there is no auditor's key, and so no seals.
+    Chained,
+    /// As [`Audit::Chained`], and its records are sealed for an auditor.
+    Sealed,
+    /// A log did not verify, or what lay under a name of its files was not its own, and nobody has accepted that.
+    Alarm,
+}
+
+impl Audit {
+    /// The word that programs see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unmet => "unmet",
+            Self::Chained => "chained",
+            Self::Sealed => "sealed",
+            Self::Alarm => "alarm",
         }
     }
 }

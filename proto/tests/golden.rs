@@ -13,7 +13,7 @@ use std::fmt::Debug;
 use std::fs;
 
 use glassdome_proto::pin::PinState;
-use glassdome_proto::session::{Keyring, Level, LockReason, Logind, Memory, Screen, VaultState};
+use glassdome_proto::session::{Audit, Keyring, Level, LockReason, Logind, Memory, Screen, VaultState};
 use glassdome_proto::{
     Challenge, Code, HEADER_LEN, Hello, Reply, Request, decode, encode, limits, payload_len,
 };
@@ -174,6 +174,7 @@ fn numbers_on_the_wire_stay() {
         Logind::Watched,
     ]);
     numbered(&[Screen::Unwatched, Screen::Unseen, Screen::Open, Screen::Locked]);
+    numbered(&[Audit::Unmet, Audit::Chained, Audit::Sealed, Audit::Alarm]);
     numbered(&[Level::On, Level::Degraded, Level::Off]);
     numbered(&[PinState::Unknown, PinState::Unset, PinState::Set, PinState::Spent]);
     numbered(&[

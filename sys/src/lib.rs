@@ -6,14 +6,15 @@
 //! | who connected? | [`peer_creds`], [`peer_pidfd`], [`pidfd_info`] |
 //! | does it still live, and as the same program? | [`pidfd_alive`], [`AddressSpace`] |
 //! | who sent these bytes? | [`pass_credentials`], [`recv`] |
-//! | how does a descriptor travel, and how is it kept out? | [`send_with_fd`], [`recv_with_fd`], [`refuse_descriptors`], [`close_on_exec`] |
+//! | how does a descriptor travel, and how is it kept out? | [`send_with_fd`], [`recv_with_fd`], [`try_recv_with_fd`], [`refuse_descriptors`], [`close_on_exec`] |
 //! | how is a process started and kept to itself? | [`spawn_detached`], [`harden_process`], [`set_no_new_privs`], [`raise_nofile`] |
 //! | is the program at the other end an installed one? | [`Stamp`] |
 //! | what must be put right before a signal ends us? | [`HeldSignals`] |
-//! | how much memory do threads keep? | [`share_one_heap`] |
+//! | how much memory is kept for nothing? | [`share_one_heap`], [`let_go_of_code`] |
 //! | is this directory ours alone? | [`private_dir()`] |
 
 mod address_space;
+mod code;
 mod creds;
 mod descriptor;
 mod detached;
@@ -30,13 +31,14 @@ mod stamp;
 mod testing;
 
 pub use address_space::AddressSpace;
+pub use code::let_go_of_code;
 pub use creds::{Creds, peer_creds};
 pub use descriptor::close_on_exec;
 pub use detached::spawn_detached;
 pub use harden::{harden_process, raise_nofile, set_no_new_privs};
 pub use heap::share_one_heap;
 pub use held_signals::HeldSignals;
-pub use message::{Received, recv, recv_with_fd, send_with_fd};
+pub use message::{Received, recv, recv_with_fd, send_with_fd, try_recv_with_fd};
 pub use pidfd::{PidInfo, peer_pidfd, pidfd_alive, pidfd_info};
 pub use private_dir::{DirError, private_dir};
 pub use socket::{pass_credentials, refuse_descriptors, stream_pair};

@@ -29,7 +29,7 @@ pub struct Received {
 /// # Errors
 /// What recvmsg(2) says: `WouldBlock` on an empty non-blocking socket, and such. `Interrupted` is retried.
 pub fn recv(sock: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<Received> {
-    let message = receive(sock, buf, CREDS_SPACE)?;
+    let message = receive(sock, buf, CREDS_SPACE, 0)?;
     let Message { len, creds, truncated_control, .. } = message;
     Ok(Received { len, creds, truncated_control })
 }
@@ -39,7 +39,16 @@ pub fn recv(sock: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<Received> {
 /// # Errors
 /// As [`recv`].
 pub fn recv_with_fd(sock: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
-    let message = receive(sock, buf, CREDS_SPACE + RIGHTS_LEN)?;
+    let message = receive(sock, buf, CREDS_SPACE + RIGHTS_LEN, 0)?;
+    Ok((message.len, message.descriptor))
+}
+
+/// As [`recv_with_fd`], of what is there already, also from a socket that blocks.
+///
+/// # Errors
+/// As [`recv`]; `WouldBlock` if nothing is there.
+pub fn try_recv_with_fd(sock: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+    let message = receive(sock, buf, CREDS_SPACE + RIGHTS_LEN, libc::MSG_DONTWAIT)?;
     Ok((message.len, message.descriptor))
 }
 
@@ -83,7 +92,7 @@ struct Message {
 #[repr(C, align(8))]
 struct Control([u8; CREDS_SPACE + RIGHTS_LEN]);
 
-fn receive(sock: BorrowedFd<'_>, buf: &mut [u8], room: usize) -> io::Result<Message> {
+fn receive(sock: BorrowedFd<'_>, buf: &mut [u8], room: usize, flags: c_int) -> io::Result<Message> {
     let mut control = Control([0; CREDS_SPACE + RIGHTS_LEN]);
     let mut part = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
     // SAFETY: `msghdr` is a plain C struct, for which all zeros is valid (padding on some targets makes it unnameable).
@@ -94,7 +103,7 @@ fn receive(sock: BorrowedFd<'_>, buf: &mut [u8], room: usize) -> io::Result<Mess
         header.msg_control = control.0[..room].as_mut_ptr().cast();
         header.msg_controllen = room as _;
         // SAFETY: the header points to `buf` and `control`, which live here and are as long as it says.
-        let len = unsafe { libc::recvmsg(sock.as_raw_fd(), &mut header, libc::MSG_CMSG_CLOEXEC) };
+        let len = unsafe { libc::recvmsg(sock.as_raw_fd(), &mut header, libc::MSG_CMSG_CLOEXEC | flags) };
         match usize::try_from(len) {
             Ok(len) => break len,
             Err(_) => match io::Error::last_os_error() {

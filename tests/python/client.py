@@ -29,6 +29,7 @@ MEMORY = ["none", "locked", "secret"]
 KEYRING = ["unwatched", "no-bus", "no-keyring", "no-collection", "silent", "locked", "unlocked"]
 LOGIND = ["unwatched", "no-bus", "no-logind", "silent", "undelayed", "watched"]
 SCREEN = ["unwatched", "unseen", "open", "locked"]
+AUDIT = ["unmet", "chained", "sealed", "alarm"]
 VAULT = ["absent", "present", "damaged"]
 
 
@@ -218,6 +219,7 @@ class Connection:
         status |= {"memory": MEMORY[reader.varint()], "vault": VAULT[reader.varint()]}
         status |= {"keyring": KEYRING[reader.varint()], "logind": LOGIND[reader.varint()]}
         status["screen"] = SCREEN[reader.varint()]
+        status["audit"] = AUDIT[reader.varint()]
         reader.end()
         return status
 

@@ -1,7 +1,7 @@
 """Reads a vault from its sealed rows and the password, written from docs/vault-format.md alone.
 
-    decrypt_vault.py [--keys] < rows     (rows: JSON lines of table, key, row; the password is the
-                                          first line)
+    decrypt_vault.py [--keys] [--recovery] < rows     (rows: JSON lines of table, key, row; the first
+                                                       line is the password, or the recovery code)
 
 Prints a JSON object: `secrets` (name to value, fields, version, times), `history`, `settings`. With
 --keys also the master key and its sub-keys: what no memory of the daemon may hold. Bytes are hex.
@@ -39,29 +39,42 @@ def unseal(key, sealed, vault, table, entry, version):
     return decrypt(both[:32], nonce, ciphertext, place)
 
 
-def password_key(rows, password):
-    """The master key out of the first password slot."""
+def recovery_code(typed):
+    """The code as it is derived from, if its check fits."""
+    alphabet = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    code = typed.upper().replace(b"-", b"").replace(b" ", b"").translate(bytes.maketrans(b"OIL", b"011"))
+    values = [alphabet.index(symbol) for symbol in code]
+    number = 0
+    for value in values[:26]:
+        number = number * 32 + value
+    if len(values) != 28 or number % 1021 != values[26] * 32 + values[27]:
+        raise ValueError("no recovery code")
+    return code
+
+
+def slot_key(rows, wanted, password):
+    """The master key out of the slot of that kind."""
     vault = rows["header"][b"vault"][4:20]
     for slot, row in rows["slots"].items():
         kind, memory, passes, lanes, length = struct.unpack_from("<BIIIB", row)
-        if kind != 1:
+        if kind != wanted:
             continue
         if not (64 * 1024 <= memory <= 4 * 1024 * 1024 and 3 <= passes <= 64 and 1 <= lanes <= 64):
             raise ValueError("tampered: the key derivation was weakened")
         salt, sealed = row[14:14 + length], row[14 + length:]
         key = hash_secret_raw(password, salt, passes, memory, lanes, 32, Type.ID, version=0x13)
         return key, unseal(key, sealed, vault, "slots", slot, 0)
-    raise ValueError("no password slot")
+    raise ValueError("no such slot")
 
 
 class Vault:
     """The rows, and the keys to them."""
 
-    def __init__(self, rows, password):
+    def __init__(self, rows, kind, password):
         self.rows, self.id = rows, rows["header"][b"vault"][4:20]
         if struct.unpack_from("<I", rows["header"][b"vault"])[0] != 1:
             raise ValueError("a newer format")
-        self.kek, self.master = password_key(rows, password)
+        self.kek, self.master = slot_key(rows, kind, password)
         self.keys = {name: derive(f"glassdome v1 {name}", self.master) for name in CONTEXTS}
 
     def open(self, table, entry, row, key="records"):
@@ -146,7 +159,10 @@ def main():
     for line in filter(None, lines):
         row = json.loads(line)
         rows[row["table"]][bytes.fromhex(row["key"])] = bytes.fromhex(row["row"])
-    vault = Vault(rows, password)
+    if "--recovery" in sys.argv:
+        vault = Vault(rows, 2, recovery_code(password))
+    else:
+        vault = Vault(rows, 1, password)
     vault.check_sums()
     found = {"secrets": vault.secrets(), "history": vault.history(), "settings": vault.settings()}
     if "--keys" in sys.argv:

@@ -2,7 +2,8 @@
 //! ordinary users, and hands to kill, confine and watch them with.
 //!
 //! Tests know the programs from outside only: what is typed, what is printed, exit codes, files and
-//! bytes on the socket. The harness therefore depends on none of the other crates.
+//! bytes on the socket. The harness therefore depends on none of the other crates, but for the file of
+//! a vault that costs little to open.
 //!
 //! | file | holds |
 //! |---|---|
@@ -12,8 +13,10 @@
 //! | `terminal` | a program at a terminal that the test types on |
 //! | `tmux` | shells in panes that the test types in |
 //! | `daemon_process` | the daemon of a home as a process: its pid, signals, its end |
+//! | `vault_file` | the vault that most tests open |
 //! | `user` | the two ordinary users, and what needs root |
 //! | `programs` | where the programs lie so that those users can run them, stamped or not |
+//! | `wheel` | a Python that has the Python package |
 //! | `confine` | limits that a program is started under |
 //! | `wait` | waiting for what happens by itself |
 #![deny(unsafe_code)]
@@ -26,7 +29,9 @@ mod terminal;
 mod tmux;
 mod typist;
 mod user;
+mod vault_file;
 mod wait;
+mod wheel;
 mod world;
 
 pub use confine::Confine;
@@ -38,4 +43,5 @@ pub use tmux::{Pane, Tmux, Typed};
 pub use typist::type_orders;
 pub use user::{User, left_out_without_root};
 pub use wait::wait_until;
+pub use wheel::python_with_package;
 pub use world::{PASSWORD, World, text};

@@ -69,8 +69,12 @@ fn shared(built: &Path, names: &[&str]) -> PathBuf {
     copied(built, names).expect("the programs can be copied into the temporary directory")
 }
 
-/// A copy of exactly these files, shared by all test programs that test them.
-fn copied(built: &Path, names: &[&str]) -> io::Result<PathBuf> {
+/// Where copies lie that all test programs share.
+pub(crate) fn shared_directory() -> PathBuf {
+    all_copies().expect("there is a temporary directory")
+}
+
+fn all_copies() -> io::Result<PathBuf> {
     let all = env::temp_dir().join(format!("glassdome-tests-{}", geteuid().as_raw()));
     match DirBuilder::new().mode(0o755).create(&all) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -81,7 +85,13 @@ fn copied(built: &Path, names: &[&str]) -> io::Result<PathBuf> {
     // Whatever the umask made of it: others must pass.
     fs::set_permissions(&all, Permissions::from_mode(0o755))?;
     remove_stale(&all)?;
-    let copy = all.join(fingerprint(built, names)?);
+    Ok(all)
+}
+
+/// A copy of exactly these files, shared by all test programs that test them.
+fn copied(built: &Path, names: &[&str]) -> io::Result<PathBuf> {
+    let all = all_copies()?;
+    let copy = all.join(fingerprint(built, names));
     if copy.is_dir() {
         return Ok(copy);
     }
@@ -100,13 +110,14 @@ fn copied(built: &Path, names: &[&str]) -> io::Result<PathBuf> {
     Ok(copy)
 }
 
-fn fingerprint(built: &Path, names: &[&str]) -> io::Result<String> {
+/// What tells one build of these files from another.
+pub(crate) fn fingerprint(built: &Path, names: &[&str]) -> String {
     let mut hasher = DefaultHasher::new();
     for name in names {
-        let file = fs::metadata(built.join(name))?;
+        let file = fs::metadata(built.join(name)).expect("it was built");
         (built, file.ino(), file.len(), file.mtime(), file.mtime_nsec()).hash(&mut hasher);
     }
-    Ok(format!("{:016x}", hasher.finish()))
+    format!("{:016x}", hasher.finish())
 }
 
 fn remove_stale(all: &Path) -> io::Result<()> {

@@ -15,6 +15,7 @@ use crate::run::{Out, Run};
 use crate::terminal::Pty;
 use crate::typist::Typist;
 use crate::user::User;
+use crate::vault_file::vault_file;
 
 /// A master password that is strong enough.
 pub const PASSWORD: &str = "seven otters juggle plums";
@@ -44,9 +45,22 @@ impl World {
         Self { top, typist: Arc::new(Typist::new()), mounts: Mutex::new(Vec::new()) }
     }
 
+    /// A home with a vault, sealed with [`PASSWORD`], that was never opened.
+    pub fn with_vault() -> Self {
+        let world = Self::new();
+        let directory = world.data().join("glassdome");
+        DirBuilder::new().mode(0o700).create(&directory).expect("a directory can be made");
+        fs::write(world.vault(), vault_file()).expect("the directory takes a file");
+        fs::set_permissions(world.vault(), Permissions::from_mode(0o600)).expect("it is ours");
+        for path in [directory, world.vault()] {
+            User::A.own(&path).expect("it can be given away");
+        }
+        world
+    }
+
     /// A home with an open vault, sealed with [`PASSWORD`].
     pub fn unlocked() -> Self {
-        let world = Self::new();
+        let world = Self::with_vault();
         world.start(PASSWORD);
         world
     }

@@ -258,6 +258,7 @@ fn settings_completions_and_doctor() {
             ("screen", "pause", true),
             ("sleep", "lock", true),
             ("logout", "lock", true),
+            ("audit-keep", "1GiB", true),
         ]
         .map(|(key, value, default)| (key.to_owned(), value.to_owned(), default))
         .to_vec()

@@ -143,7 +143,7 @@ fn code_10_for_a_damaged_vault() {
         ("empty", Vec::new()),
     ] {
         let line = restart(&bytes).refused(10);
-        assert!(line.contains("copy of the vault"), "{what}: {line}");
+        assert!(line.contains("ctl storage recover FILE"), "{what}: {line}");
         assert_eq!(fs::read(world.vault()).unwrap(), bytes, "{what}: left as it was");
     }
     assert_eq!(restart(&whole).code, 0);

@@ -277,6 +277,8 @@ fn a_tap_that_did_not_come_along_is_named() {
     assert!(line.refused(2).contains("GLASSDOME_FD"));
     world.ctl(&["get", "shop/a"]).env("GLASSDOME_FD", "0").refused(2);
     world.ctl(&["get", "shop/a"]).env("GLASSDOME_FD", "x").refused(2);
+    let no_text = world.shell(r"GLASSDOME_FD=$(printf '\377') ctl get shop/a; exit $?");
+    assert!(no_text.refused(2).contains("GLASSDOME_FD"));
 }
 
 /// A client of the tap in another language; each request is a way to use it.

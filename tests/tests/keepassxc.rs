@@ -69,7 +69,7 @@ fn is(world: &World, session: &str, keyring: &str) {
 
 #[test]
 fn a_database_that_locks_ends_the_session_and_so_does_its_end() {
-    let world = World::new();
+    let world = World::with_vault();
     let _bus = Bus::start(&world);
     let keepassxc = keepassxc(&world);
     world.start(PASSWORD);

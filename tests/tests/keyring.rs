@@ -60,7 +60,7 @@ fn doctor(world: &World) -> String {
 
 /// A world with an open keyring, an open vault that has seen it, and a secret.
 fn stage() -> (World, Bus, Keyring) {
-    let world = World::new();
+    let world = World::with_vault();
     let bus = Bus::start(&world);
     let keyring = Keyring::open(&world);
     world.start(PASSWORD);
@@ -248,7 +248,7 @@ fn a_bus_that_goes_ends_the_session_and_is_joined_again() {
 
 #[test]
 fn a_bus_that_says_nothing_or_hangs_up_holds_up_nobody() {
-    let world = World::new();
+    let world = World::with_vault();
     let socket = UnixListener::bind(world.runtime().join("bus")).unwrap();
     User::A.own(&world.runtime().join("bus")).unwrap();
     world.start(PASSWORD);

@@ -90,7 +90,7 @@ fn is_released(world: &World, count: usize, by: &str) {
 
 #[test]
 fn the_machine_sleeps_when_the_key_is_wiped_and_not_before() {
-    let world = World::new();
+    let world = World::with_vault();
     let (_bus, logind) = stage(&world);
     world.set("a", "1");
     assert!(logind.locks().contains(HELD), "{}", logind.locks());
@@ -135,7 +135,7 @@ fn the_machine_sleeps_when_the_key_is_wiped_and_not_before() {
 
 #[test]
 fn a_logout_ends_it() {
-    let world = World::new();
+    let world = World::with_vault();
     let (_bus, logind) = stage(&world);
     logind.log_in("c3", CONSOLE);
     logind.is_looked_at();
@@ -165,7 +165,7 @@ fn a_logout_ends_it() {
 
 #[test]
 fn a_bus_that_comes_and_goes_ends_nothing_and_is_joined_again() {
-    let world = World::new();
+    let world = World::with_vault();
     start(&world);
     world.set("a", "1");
     sees(&world, "no-bus");
@@ -192,7 +192,7 @@ fn a_bus_that_comes_and_goes_ends_nothing_and_is_joined_again() {
 /// With another logind than the one whose lock the daemon has.
 #[test]
 fn a_logind_that_refuses_to_be_held_up_is_not_asked_all_the_time() {
-    let world = World::new();
+    let world = World::with_vault();
     let _bus = bus(&world);
     // Nobody has logged in, so that nobody logs out with it.
     let logind = Logind::start(&world);
@@ -220,7 +220,7 @@ fn a_logind_that_refuses_to_be_held_up_is_not_asked_all_the_time() {
 
 #[test]
 fn a_bus_that_says_nothing_holds_up_nobody() {
-    let world = World::new();
+    let world = World::with_vault();
     let socket = logind::socket(&world);
     let _silent = UnixListener::bind(&socket).unwrap();
     User::A.own(&socket).unwrap();

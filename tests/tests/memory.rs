@@ -52,7 +52,7 @@ impl Secrets {
     }
 
     fn add_keys(&mut self, world: &World, password: &str, which: &str) {
-        let vault = decrypt::decrypt(world, password, true);
+        let vault = decrypt::decrypt(world, password, &["--keys"]);
         for (name, key) in vault["keys"].as_object().expect("the reader names the keys") {
             let key = key.as_str().expect("a key is hex");
             let byte = |at| u8::from_str_radix(&key[at..at + 2], 16).expect("a key is hex");

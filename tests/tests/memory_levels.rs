@@ -2,7 +2,7 @@
 //! not grant it: said plainly, never less than what is sealed, and never a dead daemon.
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
-use glassdome_tests::{Confine, Out, PASSWORD, World};
+use glassdome_tests::{Confine, Out, PASSWORD, World, text};
 
 fn unlock_confined(world: &World, confine: Confine) -> Out {
     let args = ["--password-stdin", "--accept-weak"];
@@ -86,4 +86,23 @@ fn without_lockable_memory_no_session_opens_and_the_daemon_lives() {
     let world = World::new();
     unlock_confined(&world, Confine::NoLockedMemory).refused(1);
     assert!(!world.vault().exists());
+}
+
+#[test]
+fn without_lockable_memory_no_log_is_sealed() {
+    let world = World::unlocked();
+    let key = world.home("auditor.key");
+    let new_key = ["audit", "new-key", "--password-stdin", "--key-file", text(&key)];
+    world.ctl(&new_key).stdin(format!("{PASSWORD}\n")).ok();
+    let daemon = world.daemon().expect("a daemon runs");
+    world.ctl(&["stop"]).ok();
+    daemon.wait_for_end();
+    let log = || std::fs::read(world.state().join("glassdome/audit.jsonl")).unwrap();
+    let before = log();
+    let line = unlock_confined(&world, Confine::NoLockedMemory).refused(12);
+    assert!(line.contains("cannot open the audit log") && line.contains("ulimit -l"), "{line}");
+    assert!(world.daemon().is_none() && log() == before, "nothing is recorded without a seal");
+    world.start(PASSWORD);
+    assert_eq!(world.status()["audit"]["state"], "sealed", "control");
+    world.ctl(&["audit", "verify", "--key-file", text(&key)]).ok();
 }

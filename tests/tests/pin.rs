@@ -385,7 +385,7 @@ fn a_loop_keeps_nobody_from_the_prompt() {
 fn the_file_holds_nothing_to_guess_from() {
     let world = stage();
     let sealed = |world: &World| {
-        let vault = decrypt::decrypt(world, PASSWORD, false);
+        let vault = decrypt::decrypt(world, PASSWORD, &[]);
         vault["settings"]["approval-pin"].as_str().expect("it is a setting").to_owned()
     };
     let first = sealed(&world);
@@ -404,7 +404,7 @@ fn the_file_holds_nothing_to_guess_from() {
     }
     assert!(!file.windows(PIN.len()).any(|window| window == PIN.as_bytes()));
     with_password(&world, &["pin", "remove"]).ok();
-    assert_eq!(decrypt::decrypt(&world, PASSWORD, false)["settings"]["approval-pin"], Value::Null);
+    assert_eq!(decrypt::decrypt(&world, PASSWORD, &[])["settings"]["approval-pin"], Value::Null);
     assert!(by_pin(&world, "get db/a", PIN).refused(4).contains("no approval PIN"));
     // Neither is it listed, nor set like one of the others.
     assert!(!world.ctl(&["settings"]).text().contains("approval-pin"));

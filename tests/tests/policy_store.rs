@@ -168,7 +168,14 @@ fn rules_that_come_by_the_changes_beside_the_vault_open_nothing() {
 fn rules_of_yesterday_open_nothing_and_those_of_a_whole_file_are_a_limit() {
     let (world, script) = stage();
     let before = Closed::new(&world);
-    let (policy, set, file) = (before.sealed("policy"), before.sealed("set"), before.honest.clone());
+    let [policy, anchor, set] = ["policy", "audit-anchor", "set"].map(|key| before.sealed(key));
+    let file = before.honest.clone();
+    // Where the log stood then goes with them: the log goes on from there, too.
+    let yesterday = |closed: &Closed<'_>| {
+        for (key, row) in [("policy", &policy), ("audit-anchor", &anchor), ("set", &set)] {
+            closed.graft(&["put", "sealed", &hex(key), row]);
+        }
+    };
     before.opens();
     with_password(&world, &["policy", "rm", "deploy"]).ok();
     allow(&world, &["--secrets", "db/*", "--script", text(&script), "--expires", "90d", "--id", "new"]).ok();
@@ -180,14 +187,14 @@ fn rules_of_yesterday_open_nothing_and_those_of_a_whole_file_are_a_limit() {
     };
     assert_eq!(ids(&world), ["new"]);
     let closed = Closed::new(&world);
-    closed.graft(&["put", "sealed", &hex("policy"), &policy]).graft(&["put", "sealed", &hex("set"), &set]);
+    yesterday(&closed);
     closed.opens();
     assert_eq!(ids(&world), ["deploy"], "which SECURITY.md says is not noticed");
     closed.put_back();
     closed.opens();
     world.set("one", "more");
     let closed = Closed::new(&world);
-    closed.graft(&["put", "sealed", &hex("policy"), &policy]).graft(&["put", "sealed", &hex("set"), &set]);
+    yesterday(&closed);
     closed.opens();
     let noticed = || world.status()["vault"]["state"] == "damaged";
     assert!(wait_until(noticed, Duration::from_secs(20)), "{}", world.status());

@@ -50,7 +50,7 @@ const SHELLS: [Shell; 3] = [
 ];
 
 fn world() -> World {
-    let world = World::new();
+    let world = World::with_vault();
     world.configure("state_file = true\n");
     for Shell { startup, content, .. } in SHELLS {
         let path = world.top().join(startup);

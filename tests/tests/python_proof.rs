@@ -1,6 +1,6 @@
 //! That the pages are exact: a program in another language, written from docs/vault-format.md alone,
-//! reads a vault that the real programs made, and another, written from docs/protocol.md alone,
-//! speaks to the real daemon.
+//! reads a vault that the real programs made; another, from docs/audit.md, checks their log; and a third,
+//! from docs/protocol.md, speaks to the real daemon.
 
 #[path = "support/decrypt.rs"]
 mod decrypt;
@@ -11,8 +11,9 @@ mod tools;
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Output};
 
-use glassdome_tests::{PASSWORD, World};
+use glassdome_tests::{PASSWORD, World, text};
 use serde_json::{Value, json};
 
 fn hex(bytes: &[u8]) -> String {
@@ -31,7 +32,9 @@ fn binary(len: usize) -> Vec<u8> {
 
 #[test]
 fn python_reads_a_vault_from_the_page_and_the_password() {
-    let world = World::unlocked();
+    // Made by the real daemon, with what it takes to be right for this machine.
+    let world = World::new();
+    world.start(PASSWORD);
     let values: [(&str, Vec<u8>); 6] = [
         ("plain", b"correct horse".to_vec()),
         ("empty", Vec::new()),
@@ -49,7 +52,7 @@ fn python_reads_a_vault_from_the_page_and_the_password() {
     world.ctl(&["rm", "gone"]).ok();
     world.ctl(&["settings", "set", "idle", "2h", "--password-stdin"]).stdin(format!("{PASSWORD}\n")).ok();
 
-    let vault = decrypt::decrypt(&world, PASSWORD, false);
+    let vault = decrypt::decrypt(&world, PASSWORD, &[]);
     let secrets = vault["secrets"].as_object().expect("secrets by name");
     assert_eq!(secrets.len(), values.len(), "the removed one is not among them");
     for (name, value) in &values[1..] {
@@ -66,6 +69,59 @@ fn python_reads_a_vault_from_the_page_and_the_password() {
     assert_eq!(former("plain", 1), hex(b"correct horse"));
     assert_eq!(former("gone", 1), hex(b"was here"));
     assert_eq!(vault["settings"]["idle"], hex(b"2h"), "{}", vault["settings"]);
+}
+
+#[test]
+fn python_checks_a_log_from_the_page_and_the_auditors_key() {
+    // Two files, three runs' worth of keys: the auditor's first, one after a kill, and one for a session.
+    let world = World::unlocked();
+    let key = world.home("auditor-key");
+    let made = ["audit", "new-key", "--key-file", text(&key), "--password-stdin"];
+    world.ctl(&made).stdin(format!("{PASSWORD}\n")).ok();
+    world.set("データ/ключ", "1");
+    world.daemon().expect("a daemon runs").kill();
+    world.start(PASSWORD);
+    world.ctl(&["get", "データ/ключ"]).ok();
+    world.ctl(&["lock"]).ok();
+    let daemon = world.daemon().expect("a daemon runs");
+    world.ctl(&["stop"]).ok();
+    daemon.wait_for_end();
+
+    let directory = world.state().join("glassdome");
+    let full = directory.join("audit-000000000001.jsonl");
+    let read = |active: &Path| -> Output {
+        let mut python = Command::new(decrypt::interpreter());
+        python.arg(scripts::scripts(&world).join("read_audit_log.py")).arg(&key);
+        python
+            .arg(directory.join("audit.link"))
+            .args([&full, active])
+            .output()
+            .expect("the interpreter starts")
+    };
+    let active = directory.join("audit.jsonl");
+    let found = read(&active);
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+    let found: Value = serde_json::from_slice(&found.stdout).expect("it prints JSON");
+    assert_eq!(found["linked"], json!(["origin", "link", "running"]));
+    let ours = world.ctl(&["audit", "verify", "--key-file", text(&key), "--json"]).ok();
+    let ours: Value = serde_json::from_slice(&ours).expect("it prints JSON");
+    assert_eq!((&found["records"], &found["sealed"]), (&ours["records"], &ours["seals"]["checked"]));
+    assert_eq!(found["link"], found["records"], "left behind the last record");
+    let end = format!("{}:{}", found["records"], found["hash"].as_str().expect("it is hex"));
+    assert_eq!(ours["checked_to"], end);
+
+    // It is a check: of one word, and of one digit of a seal.
+    let log = fs::read_to_string(&active).expect("it is text");
+    let mac = log.rfind("\"mac\":\"").expect("the last record has a seal") + 7;
+    let digit = if log.as_bytes()[mac] == b'0' { "1" } else { "0" };
+    let sealed = [&log[..mac], digit, &log[mac + 1..]].concat();
+    let worded = log.replacen("\"event\":\"set\"", "\"event\":\"get\"", 1);
+    for (changed, why) in [(sealed, "does not fit"), (worded, "does not fit")] {
+        assert_ne!(changed, log);
+        let refused = read(&world.file("changed.jsonl", changed));
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && told.contains(why), "{told}");
+    }
 }
 
 #[test]

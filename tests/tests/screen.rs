@@ -68,7 +68,7 @@ fn stage(world: &World) -> (Bus, Logind<'_>) {
 
 #[test]
 fn what_was_granted_rests_and_what_is_sealed_goes_on() {
-    let world = World::new();
+    let world = World::with_vault();
     let (_bus, logind) = stage(&world);
     let (sealed, asked, other) =
         (asker(&world, "sealed.py"), asker(&world, "asked.py"), asker(&world, "other.py"));
@@ -119,7 +119,7 @@ fn what_was_granted_rests_and_what_is_sealed_goes_on() {
 
 #[test]
 fn the_password_ends_a_pause_and_nothing_that_is_gone_does() {
-    let world = World::new();
+    let world = World::with_vault();
     let (bus, logind) = stage(&world);
     with_password(&world, &["settings", "set", "logout", "off"]).ok();
     world.ctl(&["lock"]).ok();
@@ -155,7 +155,7 @@ fn the_password_ends_a_pause_and_nothing_that_is_gone_does() {
 
 #[test]
 fn what_is_sealed_decides_what_a_locked_screen_does() {
-    let world = World::new();
+    let world = World::with_vault();
     let (_bus, logind) = stage(&world);
     set(&world, "lock");
     // Whoever unlocks in front of a locked screen does so knowing it.
@@ -232,7 +232,7 @@ fn path(name: &str) -> String {
 
 #[test]
 fn screen_savers_are_heeded_and_none_is_started() {
-    let world = World::new();
+    let world = World::with_vault();
     start(&world);
     world.set("a", "1");
     assert_eq!(state(&world).1, "unseen");
@@ -271,7 +271,7 @@ fn screen_savers_are_heeded_and_none_is_started() {
 
 #[test]
 fn a_flood_of_locks_fills_no_log_and_another_setting_ends_it() {
-    let world = World::new();
+    let world = World::with_vault();
     let _session = Bus::start(&world);
     let (_bus, logind) = stage(&world);
     let sealed = asker(&world, "sealed.py");

@@ -58,7 +58,7 @@ impl<F: StorageBackend> StorageBackend for Checked<F> {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let leaf = self.leaves(|leaves| offset >= PAGE && leaves.has(pages(offset, 0).start))?;
         self.file.read(offset, out)?;
-        if leaf && !matches!(Node::read(out, Shape::BYTES), Some(Node::Leaf(_))) {
+        if leaf && !Node::is_leaf(out, Shape::BYTES) {
             return Err(unsound());
         }
         Ok(())

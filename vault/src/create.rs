@@ -4,13 +4,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::half_made::{Draft, directory_of};
 use crate::header::{self, Header};
 use crate::kdf::{KdfInput, Kek};
 use crate::keys::Keys;
 use crate::state::{self, State};
-use crate::store::{Op, Store, Table};
+use crate::store::{NewRow, Store, Table};
 use crate::{Error, slot};
 
 /// Makes a vault file that `kek` opens.
@@ -19,57 +20,48 @@ pub(crate) fn create(path: &Path, input: &KdfInput, kek: &Kek, now: u64) -> Resu
         return Err(Error::Exists);
     }
     let rows = first_rows(input, kek, now)?;
-    let draft = Draft::beside(path)?;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft.0)
-        .map_err(Error::Storage)?;
-    let synced = file.try_clone().map_err(Error::Storage)?;
-    Store::create(file, rows)?;
-    synced.sync_all().map_err(Error::Storage)?;
-    fs::hard_link(&draft.0, path).map_err(|error| match error.kind() {
+    let mut rows = rows.into_iter();
+    let draft = build_beside(path, || Ok(rows.next()))?;
+    fs::hard_link(draft.path(), path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Error::Exists,
         _ => Error::Storage(error),
     })?;
     drop(draft);
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(Error::Storage)
+    sync_directory_of(path)
+}
+
+/// Builds a vault file of the rows that `next` gives, on the disk and beside `path`.
+pub(crate) fn build_beside(
+    path: &Path,
+    next: impl FnMut() -> Result<Option<NewRow>, Error>,
+) -> Result<Draft, Error> {
+    let draft = Draft::beside(path)?;
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create_new(true).mode(0o600).open(draft.path());
+    let file = file.map_err(Error::Storage)?;
+    let synced = file.try_clone().map_err(Error::Storage)?;
+    Store::create(file, next)?;
+    synced.sync_all().map_err(Error::Storage)?;
+    Ok(draft)
+}
+
+/// Brings the names in the directory of `path` to the disk.
+pub(crate) fn sync_directory_of(path: &Path) -> Result<(), Error> {
+    File::open(directory_of(path)).and_then(|directory| directory.sync_all()).map_err(Error::Storage)
 }
 
 /// The rows of a vault without secrets.
-fn first_rows(input: &KdfInput, kek: &Kek, now: u64) -> Result<Vec<Op>, Error> {
+fn first_rows(input: &KdfInput, kek: &Kek, now: u64) -> Result<Vec<NewRow>, Error> {
     let keys = Keys::random()?;
     let header = Header::new(now)?;
-    let mut rows: Vec<Op> = vec![
-        (Table::Header, header::KEY.to_vec(), Some(header.to_row())),
-        (Table::Slots, vec![input.slot()], Some(slot::wrap(&header.id, &keys, input, kek)?)),
+    let mut rows: Vec<NewRow> = vec![
+        (Table::Header, header::KEY.to_vec(), header.to_row()),
+        (Table::Slots, vec![input.slot()], slot::wrap(&header.id, &keys, input, kek)?),
     ];
     let mut state = State { generation: 1, ..State::default() };
     for (table, key, row) in &rows {
-        let row = row.as_deref().expect("a new vault deletes nothing");
         state.control.add(keys.set(), *table, key, row);
     }
-    rows.push((Table::Sealed, state::KEY.to_vec(), Some(state.to_row(&header.id, &keys)?)));
+    rows.push((Table::Sealed, state::KEY.to_vec(), state.to_row(&header.id, &keys)?));
     Ok(rows)
-}
-
-/// The file beside, gone when dropped.
-struct Draft(PathBuf);
-
-impl Draft {
-    fn beside(path: &Path) -> Result<Self, Error> {
-        let mut name = path.file_name().ok_or(Error::NotAFile)?.to_owned();
-        name.push(format!(".{:016x}.new", getrandom::u64()?));
-        Ok(Self(path.with_file_name(name)))
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // It may not have been made yet; and if it stays, it is a second name of a whole vault, or garbage.
-        let _ = fs::remove_file(&self.0);
-    }
 }

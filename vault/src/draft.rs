@@ -14,6 +14,7 @@ use crate::info::{Info, VersionKind};
 use crate::kdf::{KdfInput, Kek};
 use crate::keys::Keys;
 use crate::record::{Opened, Record};
+use crate::slot::SlotKind;
 use crate::state::{self, State};
 use crate::store::{Op, Reader, Row, Table};
 use crate::traceless::traceless;
@@ -149,10 +150,18 @@ impl<'k> Draft<'k> {
         Ok(())
     }
 
-    /// Lets `kek` open the vault instead of what opened the same slot before.
+    /// Lets `kek` open the vault instead of what opened the slot of that kind before.
     pub(crate) fn rewrap(&mut self, input: &KdfInput, kek: &Kek) -> Result<(), Error> {
         let row = slot::wrap(&self.vault, self.keys, input, kek)?;
         self.write(Table::Slots, vec![input.slot()], Some(row));
+        Ok(())
+    }
+
+    /// Takes the slot of that kind away.
+    pub(crate) fn remove_slot(&mut self, kind: SlotKind) -> Result<(), Error> {
+        let inputs = slot::inputs(&self.base)?;
+        let found = inputs.iter().find(|input| input.kind() == kind).ok_or(Error::NotFound)?;
+        self.write(Table::Slots, vec![found.slot()], None);
         Ok(())
     }
 

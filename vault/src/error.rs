@@ -45,6 +45,12 @@ pub enum Error {
     /// The path leads to something that is not a regular file.
     #[error("not a regular file")]
     NotAFile,
+    /// What was given as a backup is the file of a vault.
+    #[error(
+        "that is a vault's file, not a backup: ctl storage backup makes one. To use the file as it is, put it in the \
+         vault's place: docs/recovery.md"
+    )]
+    NotABackup,
     /// What lies beside the vault in the place of its records of changes is not a regular file.
     #[error("vault.redo beside the vault is not a regular file")]
     RedoNotAFile,
@@ -69,6 +75,9 @@ pub enum Error {
     /// The file could not be read or written.
     #[error("the vault file could not be read or written")]
     Storage(#[source] io::Error),
+    /// A recovered vault is in its place, and what was there has another name; but the disk may not have that yet.
+    #[error("the vault is in its place, and the disk refused what comes behind that")]
+    InPlace(#[source] io::Error),
 }
 
 /// What is damaged.
@@ -96,6 +105,9 @@ pub enum Damage {
     /// The throttle state cannot be read.
     #[error("the throttle state cannot be read")]
     Throttle,
+    /// A backup is cut, or not as it was written.
+    #[error("the backup is cut or damaged")]
+    Backup,
     /// Whether there is a panic cannot be read.
     #[error("whether there is a panic cannot be read")]
     Panic,

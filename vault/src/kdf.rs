@@ -9,6 +9,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use glassdome_lockmem::{LockedBytes, Scratch, scrub_stack};
 
 use crate::Error;
+use crate::slot::SlotKind;
 
 /// The least memory, in KiB: 64 MiB.
 pub const MIN_M_KIB: u32 = 64 * 1024;
@@ -79,22 +80,23 @@ impl KdfParams {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KdfInput {
     slot: u8,
+    kind: SlotKind,
     params: KdfParams,
     salt: Vec<u8>,
 }
 
 impl KdfInput {
     /// An input with a new random salt.
-    pub(crate) fn fresh(slot: u8, params: KdfParams) -> Result<Self, Error> {
+    pub(crate) fn fresh(slot: u8, kind: SlotKind, params: KdfParams) -> Result<Self, Error> {
         let mut salt = vec![0; SALT];
         getrandom::fill(&mut salt)?;
-        Ok(Self { slot, params, salt })
+        Ok(Self { slot, kind, params, salt })
     }
 
     /// An input as a slot has it.
-    pub(crate) fn read(slot: u8, params: KdfParams, salt: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn read(slot: u8, kind: SlotKind, params: KdfParams, salt: &[u8]) -> Result<Self, Error> {
         if (SALT..=MAX_SALT).contains(&salt.len()) {
-            Ok(Self { slot, params, salt: salt.to_vec() })
+            Ok(Self { slot, kind, params, salt: salt.to_vec() })
         } else {
             Err(Error::WeakenedKdf)
         }
@@ -104,6 +106,12 @@ impl KdfInput {
     #[must_use]
     pub fn params(&self) -> KdfParams {
         self.params
+    }
+
+    /// What opens the slot.
+    #[must_use]
+    pub fn kind(&self) -> SlotKind {
+        self.kind
     }
 
     pub(crate) fn slot(&self) -> u8 {
@@ -138,7 +146,8 @@ impl fmt::Debug for Kek {
     }
 }
 
-/// Derives the slot's key from the password. Takes the time and the memory that the parameters say.
+/// Derives the slot's key from the password, or the recovery code as it is written without groups. Takes the time and
+/// the memory that the parameters say.
 ///
 /// # Errors
 /// [`Error::Memory`] if there is not that much memory, [`Error::Kdf`] if Argon2 refuses its input.
@@ -207,7 +216,7 @@ mod tests {
             assert!(matches!(KdfParams::new(m, t, p), Err(Error::WeakenedKdf)), "{m} {t} {p}");
         }
         for salt in [15, 33] {
-            let read = KdfInput::read(0, KdfParams::FLOOR, &vec![0; salt]);
+            let read = KdfInput::read(0, SlotKind::Password, KdfParams::FLOOR, &vec![0; salt]);
             assert!(matches!(read, Err(Error::WeakenedKdf)));
         }
     }
@@ -226,7 +235,7 @@ mod tests {
     // Made with another implementation: OpenSSL's Argon2id, through Python's `cryptography`.
     #[test]
     fn agrees_with_the_reference_implementation() {
-        let input = KdfInput::read(0, KdfParams::FLOOR, b"0123456789abcdef").unwrap();
+        let input = KdfInput::read(0, SlotKind::Password, KdfParams::FLOOR, b"0123456789abcdef").unwrap();
         let kek = derive(&input, &LockedBytes::copied_from(b"correct horse").unwrap()).unwrap();
         let hex: String = kek.expose().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "92599c67f23f1d9dce9b6f0cfb5a9b18ce110336de00799947472465edd9e49a");

@@ -7,6 +7,7 @@ use glassdome_lockmem::{Level, LockedBytes, scrub_stack};
 
 use crate::Error;
 use crate::seal::derive;
+use crate::slot::SlotKind;
 
 /// Length of each key, in bytes.
 pub(crate) const KEY: usize = 32;
@@ -22,16 +23,22 @@ const CONTEXTS: [&str; 6] = [
 ];
 
 /// The keys of an open vault. Wiped when dropped; there is no copy and no way to print it.
-pub struct Keys(LockedBytes);
+pub struct Keys {
+    region: LockedBytes,
+    opened_by: SlotKind,
+}
 
 impl Keys {
     /// New keys from a new random master key.
     pub(crate) fn random() -> Result<Self, Error> {
-        Self::from_master(|master| Ok(getrandom::fill(master)?))
+        Self::from_master(SlotKind::Password, |master| Ok(getrandom::fill(master)?))
     }
 
-    /// The keys under the master key that `fill` writes.
-    pub(crate) fn from_master(fill: impl FnOnce(&mut [u8]) -> Result<(), Error>) -> Result<Self, Error> {
+    /// The keys under the master key that `fill` writes, which a slot of that kind opened.
+    pub(crate) fn from_master(
+        opened_by: SlotKind,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let mut region = LockedBytes::zeroed(KEY * (1 + CONTEXTS.len()))?;
         let (master, rest) = region.expose_mut().split_at_mut(KEY);
         fill(master)?;
@@ -39,13 +46,19 @@ impl Keys {
             derive(context, &[master], key);
         }
         scrub_stack();
-        Ok(Self(region))
+        Ok(Self { region, opened_by })
     }
 
     /// How well the memory that they live in is protected.
     #[must_use]
     pub fn level(&self) -> Level {
-        self.0.level()
+        self.region.level()
+    }
+
+    /// What was typed to get them.
+    #[must_use]
+    pub fn opened_by(&self) -> SlotKind {
+        self.opened_by
     }
 
     /// The key that seals the audit log's anchors and that no one else uses.
@@ -87,7 +100,7 @@ impl Keys {
 
     fn key(&self, index: usize) -> &[u8] {
         // The one place where key bytes are exposed: callers above name the purpose.
-        &self.0.expose()[index * KEY..(index + 1) * KEY]
+        &self.region.expose()[index * KEY..(index + 1) * KEY]
     }
 }
 
@@ -103,12 +116,12 @@ mod tests {
 
     #[test]
     fn every_purpose_has_a_key_of_its_own() {
-        let keys = Keys::from_master(|master| {
+        let keys = Keys::from_master(SlotKind::Recovery, |master| {
             master.fill(1);
             Ok(())
         })
         .unwrap();
-        assert_eq!(keys.master(), [1; KEY]);
+        assert_eq!((keys.master(), keys.opened_by()), (&[1; KEY][..], SlotKind::Recovery));
         let mut all: Vec<&[u8]> = (0..=CONTEXTS.len()).map(|index| keys.key(index)).collect();
         all.sort_unstable();
         all.dedup();

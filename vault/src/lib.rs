@@ -7,12 +7,13 @@
 //! |---|---|---|
 //! | [`kdf::derive`], [`kdf::calibrate`], [`strength::estimate`] | the password | half a second |
 //! | [`Vault::unwrap`], [`Vault::read`], [`Vault::info`], [`Vault::page`], [`Draft`], [`Check`] | [`Keys`] | microseconds |
-//! | [`Vault::commit`], [`Vault::settle`], [`Vault::store_throttle`], [`Vault::store_panic`] | ciphertext only | a disk's time |
+//! | [`Vault::commit`], [`Vault::settle`], [`Vault::store_throttle`], [`Vault::store_panic`], [`Vault::backup`] | ciphertext only | a disk's time |
 //!
 //! The format is written down in `docs/vault-format.md`.
 #![forbid(unsafe_code)]
 
 mod aad;
+mod backup;
 mod bits;
 mod check;
 mod checked;
@@ -22,11 +23,14 @@ mod edit;
 mod entry;
 mod error;
 mod free_pages;
+mod half_made;
 mod header;
 mod info;
 pub mod kdf;
 mod keys;
+mod last_backup;
 mod locks;
+mod look;
 mod multiset;
 mod name;
 mod overlay;
@@ -35,6 +39,7 @@ mod pages;
 mod panic;
 mod pin;
 mod record;
+mod recover;
 mod redo;
 mod rows;
 mod seal;
@@ -49,20 +54,24 @@ mod throttle;
 mod traceless;
 mod vault;
 
+pub use backup::Backup;
 pub use check::{Check, CheckStep};
 pub use draft::{Change, Draft};
 pub use edit::{Edit, Expect, Expires};
 pub use entry::EntryId;
 pub use error::{Damage, Error};
+pub use half_made::sweep;
 pub use header::{FORMAT_VERSION, VaultId};
 pub use info::{FieldInfo, Info, KEPT_VERSIONS, VersionInfo, VersionKind};
 pub use keys::Keys;
+pub use look::Look;
 pub use name::{MAX_FIELD_NAME, MAX_NAME};
 pub use page::Page;
 pub use pin::PinVerifier;
 pub use record::{MAX_FIELDS, MAX_SECRET, Opened};
+pub use recover::{Recovered, open_backup};
 pub use setting::{MAX_SETTING, MAX_SETTINGS};
-pub use slot::MAX_SLOTS;
+pub use slot::{SlotInfo, SlotKind};
 pub use store::Stats;
 pub use throttle::Throttle;
 pub use vault::{Found, Vault};

@@ -20,8 +20,8 @@ const MAX_CHUNKS: usize = 16 * 1024;
 
 /// A file with changes that never reach it.
 #[derive(Debug)]
-pub(crate) struct Overlay {
-    file: FileBackend,
+pub(crate) struct Overlay<F = FileBackend> {
+    file: F,
     changes: Mutex<Changes>,
 }
 
@@ -36,7 +36,13 @@ struct Changes {
 
 impl Overlay {
     pub fn new(file: File) -> Result<Self, DatabaseError> {
-        let file = FileBackend::new(file)?;
+        Self::over(FileBackend::new(file)?)
+    }
+}
+
+impl<F: StorageBackend> Overlay<F> {
+    /// With whatever locks the file has.
+    pub fn over(file: F) -> Result<Self, DatabaseError> {
         let length = file.len()?;
         let changes = Changes { length, visible: length, chunks: BTreeMap::new() };
         Ok(Self { file, changes: Mutex::new(changes) })
@@ -68,7 +74,7 @@ fn pieces(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, usize
     })
 }
 
-impl StorageBackend for Overlay {
+impl<F: StorageBackend> StorageBackend for Overlay<F> {
     fn len(&self) -> io::Result<u64> {
         Ok(self.changes()?.length)
     }

@@ -73,6 +73,14 @@ pub(crate) enum Node<'a> {
 }
 
 impl<'a> Node<'a> {
+    /// Whether a page is a leaf, as [`Node::read`] would say, without keeping what is read: this is asked of each
+    /// page that a lookup takes from the disk.
+    pub fn is_leaf(page: &[u8], shape: Shape) -> bool {
+        let count =
+            page.get(2..).and_then(|rest| rest.first_chunk()).map_or(0, |count| u16::from_le_bytes(*count));
+        count > 0 && page[0] == LEAF && sound_leaf(page, shape, count.into()).is_some()
+    }
+
     /// Reads a page; `None` if any of it is not as it must be.
     pub fn read(page: &'a [u8], shape: Shape) -> Option<Self> {
         let count = usize::from(u16::from_le_bytes(*page.get(2..)?.first_chunk()?));
@@ -88,13 +96,20 @@ impl<'a> Node<'a> {
 }
 
 fn leaf(page: &[u8], shape: Shape, count: usize) -> Option<Vec<(&[u8], &[u8])>> {
+    let (keys, values) = sound_leaf(page, shape, count)?;
+    keys.zip(values).map(|(key, value)| Some((key?, value?))).collect()
+}
+
+/// The keys and the values of a leaf in which all of them are sound.
+fn sound_leaf(page: &[u8], shape: Shape, count: usize) -> Option<(Pieces<'_>, Pieces<'_>)> {
     let key_ends = 4;
     let value_ends = key_ends + if shape.key.is_none() { 4 * count } else { 0 };
     let start = value_ends + if shape.value.is_none() { 4 * count } else { 0 };
-    let keys = pieces(page, shape.key, key_ends, start, count)?;
-    let keys_length: usize = keys.iter().map(|key| key.len()).sum();
-    let values = pieces(page, shape.value, value_ends, start + keys_length, count)?;
-    keys.is_sorted_by(|a, b| (shape.before)(a, b)).then(|| keys.into_iter().zip(values).collect())
+    let keys = Pieces { page, size: shape.key, ends: key_ends, from: start, left: count };
+    let values_start = keys.sound_and(shape.before)?;
+    let values = Pieces { size: shape.value, ends: value_ends, from: values_start, ..keys };
+    values.sound_and(|_, _| true)?;
+    Some((keys, values))
 }
 
 fn branch(page: &[u8], shape: Shape, count: usize) -> Option<Vec<Extent>> {
@@ -102,29 +117,55 @@ fn branch(page: &[u8], shape: Shape, count: usize) -> Option<Vec<Extent>> {
     let children = 8 + CHECKSUM * (count + 1);
     let key_ends = children + 8 * (count + 1);
     let start = key_ends + if shape.key.is_none() { 4 * count } else { 0 };
-    let keys = pieces(page, shape.key, key_ends, start, count)?;
-    if !keys.is_sorted_by(|a, b| (shape.before)(a, b)) {
-        return None;
-    }
+    Pieces { page, size: shape.key, ends: key_ends, from: start, left: count }.sound_and(shape.before)?;
     let (numbers, _) = page.get(children..key_ends)?.as_chunks();
     numbers.iter().map(|&number| Extent::read(u64::from_le_bytes(number))).collect()
 }
 
-/// `count` pieces one behind the other, the first at `start`: each of `size`, or up to where the table at
-/// `ends` says.
-fn pieces(page: &[u8], size: Option<u32>, ends: usize, start: usize, count: usize) -> Option<Vec<&[u8]>> {
-    let mut from = start;
-    (0..count)
-        .map(|i| {
-            let to = match size {
-                Some(size) => from.checked_add(size as usize)?,
-                None => u32::from_le_bytes(*page.get(ends + 4 * i..)?.first_chunk()?) as usize,
-            };
-            let piece = page.get(from..to)?;
-            from = to;
-            Some(piece)
-        })
-        .collect()
+/// Pieces one behind the other: each of `size`, or up to where the table at `ends` says. `None` for one that does
+/// not lie in the page, or begins behind its end.
+#[derive(Clone, Copy)]
+struct Pieces<'a> {
+    page: &'a [u8],
+    size: Option<u32>,
+    ends: usize,
+    from: usize,
+    left: usize,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Option<&'a [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        Some(self.piece())
+    }
+}
+
+impl<'a> Pieces<'a> {
+    fn piece(&mut self) -> Option<&'a [u8]> {
+        let to = match self.size {
+            Some(size) => self.from.checked_add(size as usize)?,
+            None => u32::from_le_bytes(*self.page.get(self.ends..)?.first_chunk()?) as usize,
+        };
+        self.ends += 4;
+        let piece = self.page.get(self.from..to)?;
+        self.from = to;
+        Some(piece)
+    }
+
+    /// Where the last of them ends, if all lie in the page, each before the next.
+    fn sound_and(mut self, before: impl Fn(&[u8], &[u8]) -> bool) -> Option<usize> {
+        let mut last = None;
+        while self.left > 0 {
+            let piece = self.next()??;
+            if last.is_some_and(|last| !before(last, piece)) {
+                return None;
+            }
+            last = Some(piece);
+        }
+        Some(self.from)
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +225,9 @@ mod tests {
             if let Some(start) = bytes.first_chunk_mut() {
                 *start = [kind, 0, count, 0];
             }
-            let _ = Node::read(&bytes, Shape { key, value, ..Shape::BYTES });
+            let shape = Shape { key, value, ..Shape::BYTES };
+            let is_leaf = matches!(Node::read(&bytes, shape), Some(Node::Leaf(_)));
+            prop_assert_eq!(Node::is_leaf(&bytes, shape), is_leaf);
         }
     }
 }

@@ -89,7 +89,7 @@ mod tests {
             master.fill(byte);
             Ok(())
         };
-        Keys::from_master(fill).unwrap()
+        Keys::from_master(crate::SlotKind::Password, fill).unwrap()
     }
 
     #[test]

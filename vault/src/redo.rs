@@ -23,7 +23,7 @@ const PAGE: usize = 4096;
 const LONGEST: usize = 64 * 1024;
 /// The most of all records, in bytes: what is read when the vault is opened. All of it is there from the first
 /// record on: a file that grows takes more than one write to sync.
-const CAPACITY: u64 = 256 * 1024;
+pub(crate) const CAPACITY: u64 = 256 * 1024;
 
 /// A change, as it was recorded.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,9 +48,14 @@ pub(crate) struct Redo {
 impl Redo {
     /// That of the vault at `vault`; none need be there.
     pub fn of(vault: &Path) -> Self {
+        Self { path: Self::path_beside(vault), file: None, end: 0, next: 0 }
+    }
+
+    /// Where that of the vault at `vault` lies.
+    pub fn path_beside(vault: &Path) -> PathBuf {
         let mut name = vault.file_name().unwrap_or_default().to_owned();
         name.push(".redo");
-        Self { path: vault.with_file_name(name), file: None, end: 0, next: 0 }
+        vault.with_file_name(name)
     }
 
     /// Whether the vault's file lacks anything that is recorded here.
@@ -108,16 +113,34 @@ impl Redo {
     }
 
     /// The vault's file has it all, on the disk. What lies here would still follow a copy that was made of the vault
-    /// before: without the head of the first record, nothing is replayed. That is not synced on its own: a copy put
+    /// before, and be read by whoever reads the file: it is overwritten. That is not synced on its own: a copy put
     /// back after a crash is seen as the system has it, and one put back after a power cut is a matter of the manual.
     pub fn reset(&mut self) {
-        if std::mem::take(&mut self.end) == 0 {
+        let end = std::mem::take(&mut self.end);
+        if end == 0 {
             return;
         }
-        let wiped = self.file().and_then(|file| file.write_all_at(&[0; HEAD], 0).map_err(Error::Storage));
+        let zeros = vec![0; end as usize];
+        let wiped = self.file().and_then(|file| file.write_all_at(&zeros, 0).map_err(Error::Storage));
         if wiped.is_err() {
             self.discard();
         }
+    }
+
+    /// Overwrites what lies behind the records that are in force, on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::RedoNotAFile`].
+    pub fn overwrite_rest(&mut self) -> Result<(), Error> {
+        let end = self.end;
+        let opened = match self.open(OpenOptions::new().write(true)) {
+            Err(Error::Storage(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        let (file, length) = opened;
+        // No longer than what we make of it; anything behind that is not ours.
+        let zeros = vec![0; length.min(CAPACITY).saturating_sub(end) as usize];
+        file.write_all_at(&zeros, end).and_then(|()| file.sync_data()).map_err(Error::Storage)
     }
 
     /// The vault is closed, and has it all.

@@ -8,6 +8,7 @@ use std::path::Path;
 use glassdome_lockmem::LockedBytes;
 use zeroize::Zeroizing;
 
+use crate::SlotKind;
 use crate::kdf::{self, KdfParams};
 use crate::{Edit, Vault};
 
@@ -83,7 +84,7 @@ fn count<const N: usize>(needles: [&Masked; N]) -> [usize; N] {
 fn use_everything(path: &Path, password: &Masked, value: &Masked) -> [Masked; 3] {
     let mut locked = LockedBytes::zeroed(password.0.len()).unwrap();
     password.write(locked.expose_mut());
-    let input = Vault::new_kdf_input(KdfParams::FLOOR).unwrap();
+    let input = Vault::new_kdf_input(SlotKind::Password, KdfParams::FLOOR).unwrap();
     let kek = kdf::derive(&input, &locked).unwrap();
     let (vault, keys) = Vault::create(path, &input, &kek, 1).unwrap();
     let mut given = Zeroizing::new(vec![0; value.0.len()]);

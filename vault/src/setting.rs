@@ -7,7 +7,8 @@ use crate::aad::Place;
 use crate::header::VaultId;
 use crate::keys::Keys;
 use crate::record::Bytes;
-use crate::store::Table;
+use crate::state::State;
+use crate::store::{Reader, Table};
 use crate::{Damage, Error, rows, state};
 
 /// The largest setting, in bytes: 1 MiB.
@@ -37,13 +38,21 @@ pub(crate) fn to_row(
     rows::seal(keys.settings(), &place(vault, key, version), &Bytes(value))
 }
 
-/// Opens a setting's row.
-pub(crate) fn from_row(
+/// Reads a setting, if there is one, where all settings and key slots are what the last change left.
+pub(crate) fn read(
     vault: &VaultId,
     keys: &Keys,
     key: &str,
-    row: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, Error> {
+    reader: &Reader,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    check_key(key)?;
+    State::read(vault, keys, reader)?.0.check_control(keys, reader)?;
+    let row = reader.get(Table::Sealed, key.as_bytes())?;
+    row.map(|row| from_row(vault, keys, key, row.value())).transpose()
+}
+
+/// Opens a setting's row.
+fn from_row(vault: &VaultId, keys: &Keys, key: &str, row: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     let (_, plain) = rows::open(keys.settings(), &place(vault, key, 0), row)?;
     let Bytes(value) = rows::decode(&plain)?;
     Ok(Zeroizing::new(value.to_vec()))

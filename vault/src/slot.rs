@@ -1,4 +1,4 @@
-//! A key slot: how one password opens the master key, and the wrapped master key itself.
+//! A key slot: how a password, or a recovery code, opens the master key, and the wrapped master key itself.
 
 use crate::aad::Place;
 use crate::header::VaultId;
@@ -8,14 +8,49 @@ use crate::seal::{self, OVERHEAD, Refusal};
 use crate::store::{Reader, Table};
 use crate::{Damage, Error};
 
-/// The most key slots that a vault may have.
-pub const MAX_SLOTS: usize = 16;
+/// The most key slots that a vault may have: one of each kind.
+pub(crate) const MAX_SLOTS: usize = SlotKind::ALL.len();
 
-/// The slot that a new vault's password gets.
-pub(crate) const FIRST: u8 = 0;
+/// What opens a slot. Each kind has its id: a vault has one slot with a password, and at most one of any other kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SlotKind {
+    /// The master password.
+    Password,
+    /// The recovery code.
+    Recovery,
+}
 
-/// The kind of slot that a password opens. Other kinds belong to later versions.
-const PASSWORD: u8 = 1;
+impl SlotKind {
+    const ALL: [Self; 2] = [Self::Password, Self::Recovery];
+
+    /// As it stands in a row.
+    fn byte(self) -> u8 {
+        match self {
+            Self::Password => 1,
+            Self::Recovery => 2,
+        }
+    }
+
+    /// The id of its slot.
+    fn slot(self) -> u8 {
+        match self {
+            Self::Password => 0,
+            Self::Recovery => 1,
+        }
+    }
+}
+
+/// A slot, as everybody sees it who has the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotInfo {
+    /// Its id.
+    pub id: u8,
+    /// What opens it.
+    pub kind: SlotKind,
+    /// What a try costs.
+    pub params: KdfParams,
+}
+
 /// `kind (1) ‖ m, t, p (u32 each) ‖ length of the salt (1)`.
 const HEAD: usize = 14;
 
@@ -30,7 +65,8 @@ impl<'a> Slot<'a> {
     pub fn from_row(id: &[u8], row: &'a [u8]) -> Result<Self, Error> {
         let &[id] = id else { return Err(Damage::Slot.into()) };
         let (head, rest) = row.split_first_chunk::<HEAD>().ok_or(Damage::Slot)?;
-        if head[0] != PASSWORD {
+        let kind = SlotKind::ALL.into_iter().find(|kind| kind.byte() == head[0]).ok_or(Damage::Slot)?;
+        if kind.slot() != id {
             return Err(Damage::Slot.into());
         }
         let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
@@ -39,13 +75,13 @@ impl<'a> Slot<'a> {
         if sealed.len() != OVERHEAD + KEY {
             return Err(Damage::Slot.into());
         }
-        Ok(Self { input: KdfInput::read(id, params, salt)?, sealed })
+        Ok(Self { input: KdfInput::read(id, kind, params, salt)?, sealed })
     }
 
     /// Opens the master key. The commitment tells a wrong password from a damaged slot.
     pub fn unwrap(&self, vault: &VaultId, kek: &Kek) -> Result<Keys, Error> {
         let id = [self.input.slot()];
-        Keys::from_master(|master| {
+        Keys::from_master(self.input.kind(), |master| {
             seal::open_into(kek.expose(), &place(vault, &id), self.sealed, master).map_err(|refusal| {
                 match refusal {
                     Refusal::Commitment => Error::WrongPassword,
@@ -59,7 +95,7 @@ impl<'a> Slot<'a> {
 /// The row of a slot that `kek` opens.
 pub(crate) fn wrap(vault: &VaultId, keys: &Keys, input: &KdfInput, kek: &Kek) -> Result<Vec<u8>, Error> {
     let params = input.params();
-    let mut row = vec![PASSWORD];
+    let mut row = vec![input.kind().byte()];
     for word in [params.m_kib(), params.t(), params.p()] {
         row.extend_from_slice(&word.to_le_bytes());
     }
@@ -73,20 +109,23 @@ pub(crate) fn wrap(vault: &VaultId, keys: &Keys, input: &KdfInput, kek: &Kek) ->
     Ok(row)
 }
 
-/// The input of the first slot, having looked at all of them: one that is out of bounds condemns the vault.
-pub(crate) fn first_input(reader: &Reader) -> Result<KdfInput, Error> {
-    let mut first = None;
-    let mut count = 0;
+/// The inputs of all slots in the order of their ids: one that is out of bounds condemns the vault, and so does none
+/// with a password.
+pub(crate) fn inputs(reader: &Reader) -> Result<Vec<KdfInput>, Error> {
+    let mut inputs: Vec<KdfInput> = Vec::new();
     reader.each(Table::Slots, None, |id, row| {
-        count += 1;
-        if count > MAX_SLOTS {
-            return Err(Damage::Slot.into());
-        }
-        let slot = Slot::from_row(id, row)?;
-        first.get_or_insert(slot.input);
+        inputs.push(Slot::from_row(id, row)?.input);
         Ok(true)
     })?;
-    first.ok_or(Error::Corrupt(Damage::Slot))
+    match inputs.iter().any(|input| input.kind() == SlotKind::Password) {
+        true => Ok(inputs),
+        false => Err(Damage::Slot.into()),
+    }
+}
+
+/// What to derive the key of a new slot from.
+pub(crate) fn new_input(kind: SlotKind, params: KdfParams) -> Result<KdfInput, Error> {
+    KdfInput::fresh(kind.slot(), kind, params)
 }
 
 fn place<'a>(vault: &'a VaultId, id: &'a [u8]) -> Place<'a> {

@@ -12,9 +12,10 @@ use crate::header::VaultId;
 use crate::keys::Keys;
 use crate::multiset::Sum;
 use crate::seal;
+use crate::slot::MAX_SLOTS;
 use crate::store::{Reader, Table};
 use crate::traceless::traceless;
-use crate::{Damage, Error, MAX_SETTINGS, MAX_SLOTS};
+use crate::{Damage, Error, MAX_SETTINGS};
 
 /// The key of the row in the table of settings.
 pub(crate) const KEY: &[u8] = b"set";

@@ -1,7 +1,9 @@
 //! The tables, and the only room that speaks to redb: reading through snapshots, one transaction for each
 //! change, and no panic of redb's past this room (a damaged file can make it panic).
 
+mod former;
 mod open;
+mod unchanged;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -18,9 +20,13 @@ use redb::{
 
 use crate::checked::Checked;
 use crate::overlay::Overlay;
+use crate::slot::MAX_SLOTS;
 use crate::{Damage, Error};
-use open::{Open, begin, write};
+use open::{Open, begin, fill};
+pub(crate) use unchanged::Unchanged;
 
+/// The longest row of a slot, in bytes.
+const SLOT_ROW: usize = 1024;
 /// What redb may keep of the file in memory, in bytes.
 const CACHE: usize = 1024 * 1024;
 
@@ -72,8 +78,24 @@ impl Table {
 /// A row to be written (`Some`) or deleted (`None`): table, key, row.
 pub(crate) type Op = (Table, Vec<u8>, Option<Vec<u8>>);
 
+/// A row of a store that is being made: its table, its key, its bytes.
+pub(crate) type NewRow = (Table, Vec<u8>, Vec<u8>);
+
 /// A row as it lies in the store.
-pub(crate) type Row = AccessGuard<'static, &'static [u8]>;
+pub(crate) enum Row {
+    Stored(AccessGuard<'static, &'static [u8]>),
+    Copied(Vec<u8>),
+}
+
+impl Row {
+    /// Its bytes.
+    pub fn value(&self) -> &[u8] {
+        match self {
+            Self::Stored(row) => row.value(),
+            Self::Copied(row) => row,
+        }
+    }
+}
 
 /// How big the store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,14 +131,14 @@ impl Store {
         })
     }
 
-    /// Fills a new, empty file.
-    pub fn create(file: File, rows: Vec<Op>) -> Result<(), Error> {
+    /// Fills a new, empty file with the rows that `next` gives.
+    pub fn create(file: File, mut next: impl FnMut() -> Result<Option<NewRow>, Error>) -> Result<(), Error> {
         guarded(|| {
             let backend = FileBackend::new(file).map_err(opening)?;
             let database =
                 Database::builder().set_cache_size(CACHE).create_with_backend(backend).map_err(opening)?;
             let mut transaction = begin(&database, Durability::Immediate)?;
-            write(&mut transaction, None, &rows)?;
+            fill(&mut transaction, &mut next)?;
             transaction.commit().map_err(committing)?;
             database.close().map_err(opening)
         })
@@ -135,7 +157,9 @@ impl Store {
 
     /// Writes and deletes rows in one step on top of the sealed state `base`. On the disk when this returns.
     pub fn change(&self, base: &[u8], ops: Vec<Op>) -> Result<(), Error> {
-        self.write(|open| open.change(base, &ops))
+        let former = self.write(|open| open.change(base, &ops))?;
+        // From here on each snapshot that is made has the new slots, and those from before have copies of theirs.
+        if former.is_empty() { Ok(()) } else { self.write(|open| open.overwrite(&former)) }
     }
 
     /// Writes and deletes rows in one step, whatever is there. On the disk when this returns.
@@ -148,10 +172,10 @@ impl Store {
         if self.with_open(|open| Ok(open.is_settled()))? { Ok(()) } else { self.write(Open::settle_all) }
     }
 
-    fn write(&self, run: impl FnOnce(&Open) -> Result<(), Error>) -> Result<(), Error> {
+    fn write<T>(&self, run: impl FnOnce(&Open) -> Result<T, Error>) -> Result<T, Error> {
         let result = self.with_open(run);
         *self.newest() = None;
-        if !matches!(result, Ok(()) | Err(Error::Conflict)) {
+        if !matches!(result, Ok(_) | Err(Error::Conflict)) {
             // redb serves nothing more after an I/O error. Closed, the file is opened again by the next call.
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
             // What could not be written is recorded beside it, if it was acknowledged.
@@ -160,6 +184,16 @@ impl Store {
             }
         }
         result
+    }
+
+    /// Brings everything into the file, and closes it. What is dropped does the same, and cannot say whether it could.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.settle()?;
+        *self.newest() = None;
+        if let Some(open) = self.open.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            open.close()?.remove();
+        }
+        Ok(())
     }
 
     /// How big the store is.
@@ -201,7 +235,12 @@ impl Drop for Store {
 }
 
 /// A snapshot of all tables.
-pub(crate) struct Reader([ReadOnlyTable<&'static [u8], &'static [u8]>; Table::ALL.len()]);
+pub(crate) struct Reader {
+    tables: [ReadOnlyTable<&'static [u8], &'static [u8]>; Table::ALL.len()],
+    /// The slots, since they are overwritten in the file while older snapshots are read; `None` where there are more
+    /// than a vault has, which is found where they are used.
+    slots: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+}
 
 impl Reader {
     fn new(database: &Database) -> Result<Self, Error> {
@@ -210,11 +249,26 @@ impl Reader {
             .iter()
             .map(|table| transaction.open_table(table.definition()).map_err(opening_table))
             .collect();
-        Ok(Self(tables?.try_into().unwrap_or_else(|_| unreachable!("one for each table"))))
+        let tables = tables?.try_into().unwrap_or_else(|_| unreachable!("one for each table"));
+        let mut reader = Self { tables, slots: None };
+        let (mut slots, mut all) = (Vec::new(), true);
+        reader.each(Table::Slots, None, |key, row| {
+            all = slots.len() < MAX_SLOTS && row.len() <= SLOT_ROW;
+            if all {
+                slots.push((key.to_vec(), row.to_vec()));
+            }
+            Ok(all)
+        })?;
+        reader.slots = all.then_some(slots);
+        Ok(reader)
     }
 
     /// One row.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, Error> {
+        if let Some(slots) = self.copied(table) {
+            let found = slots.iter().find(|(id, _)| id == key);
+            return Ok(found.map(|(_, row)| Row::Copied(row.clone())));
+        }
         guarded(|| {
             let row = self.table(table).get(key).map_err(storage)?;
             // A leaf that redb wrote itself is not looked at again, and another program may have edited it since:
@@ -222,7 +276,7 @@ impl Reader {
             if let Some(row) = &row {
                 std::hint::black_box(row.value());
             }
-            Ok(row)
+            Ok(row.map(Row::Stored))
         })
     }
 
@@ -235,6 +289,14 @@ impl Reader {
         mut each: impl FnMut(&[u8], &[u8]) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         use std::ops::Bound::{Excluded, Unbounded};
+        if let Some(slots) = self.copied(table) {
+            for (key, row) in slots.iter().filter(|(key, _)| after.is_none_or(|after| after < &key[..])) {
+                if !each(key, row)? {
+                    break;
+                }
+            }
+            return Ok(());
+        }
         guarded(|| {
             let start = after.map_or(Unbounded, Excluded);
             let mut last = after.map(<[u8]>::to_vec);
@@ -260,7 +322,12 @@ impl Reader {
     }
 
     fn table(&self, table: Table) -> &ReadOnlyTable<&'static [u8], &'static [u8]> {
-        &self.0[table as usize]
+        &self.tables[table as usize]
+    }
+
+    /// The rows of a table that is not read from the file.
+    fn copied(&self, table: Table) -> Option<&[(Vec<u8>, Vec<u8>)]> {
+        self.slots.as_deref().filter(|_| former::is_slot(table))
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::aad::Place;
+use crate::backup::Backup;
 use crate::check::Check;
 use crate::draft::{Change, Draft};
 use crate::header::{self, Header, VaultId};
@@ -18,11 +19,11 @@ use crate::keys::Keys;
 use crate::page::{self, Page};
 use crate::panic;
 use crate::record::Opened;
-use crate::slot::{self, Slot};
+use crate::slot::{self, Slot, SlotInfo, SlotKind};
 use crate::state::State;
 use crate::store::{Reader, Stats, Store, Table};
 use crate::throttle::{self, Throttle};
-use crate::{Damage, EntryId, Error, create, name, setting};
+use crate::{Damage, EntryId, Error, create, last_backup, name, setting};
 
 /// What lies at a path.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl Vault {
         }
         let store = Store::open(path, |reader| {
             read_header(reader)?;
-            slot::first_input(reader).map(drop)
+            slot::inputs(reader).map(drop)
         })?;
         let header = read_header(&*store.reader()?)?;
         Ok(Found::Present(Self { store, header }))
@@ -75,20 +76,32 @@ impl Vault {
         Ok((vault, keys))
     }
 
-    /// What to derive a new password's key from: these parameters and a fresh salt.
+    /// What to derive the key of a new password or recovery code from: these parameters and a fresh salt.
     ///
     /// # Errors
     /// [`Error::Random`].
-    pub fn new_kdf_input(params: KdfParams) -> Result<KdfInput, Error> {
-        KdfInput::fresh(slot::FIRST, params)
+    pub fn new_kdf_input(kind: SlotKind, params: KdfParams) -> Result<KdfInput, Error> {
+        slot::new_input(kind, params)
     }
 
-    /// What to derive the password's key from.
+    /// What to derive the key of the slot of that kind from, if there is one; a slot for the password always is.
     ///
     /// # Errors
     /// [`Error::WeakenedKdf`] if any slot is out of bounds, [`Error::Corrupt`].
-    pub fn kdf_input(&self) -> Result<KdfInput, Error> {
-        slot::first_input(&*self.store.reader()?)
+    pub fn kdf_input(&self, kind: SlotKind) -> Result<Option<KdfInput>, Error> {
+        let inputs = slot::inputs(&*self.store.reader()?)?;
+        Ok(inputs.into_iter().find(|input| input.kind() == kind))
+    }
+
+    /// The key slots, in the order of their ids. Needs no key.
+    ///
+    /// # Errors
+    /// As [`Vault::kdf_input`].
+    pub fn slots(&self) -> Result<Vec<SlotInfo>, Error> {
+        let inputs = slot::inputs(&*self.store.reader()?)?;
+        let info =
+            |input: &KdfInput| SlotInfo { id: input.slot(), kind: input.kind(), params: input.params() };
+        Ok(inputs.iter().map(info).collect())
     }
 
     /// Opens the master key, and compares key slots and settings with what the last change left. The same
@@ -106,13 +119,24 @@ impl Vault {
         Ok(keys)
     }
 
-    /// Lets `new_kek`, derived from `input`, open the vault instead of the key that did.
+    /// Lets `new_kek`, derived from `input`, open the vault: instead of the key that did, if there is a slot of that
+    /// kind.
     ///
     /// # Errors
     /// As [`Draft::finish`].
     pub fn rewrap(&self, keys: &Keys, input: &KdfInput, new_kek: &Kek) -> Result<Change, Error> {
         let mut draft = self.draft(keys)?;
         draft.rewrap(input, new_kek)?;
+        draft.finish()
+    }
+
+    /// Lets the recovery code open the vault no more.
+    ///
+    /// # Errors
+    /// As [`Draft::finish`]; [`Error::NotFound`] if there is none.
+    pub fn remove_recovery(&self, keys: &Keys) -> Result<Change, Error> {
+        let mut draft = self.draft(keys)?;
+        draft.remove_slot(SlotKind::Recovery)?;
         draft.finish()
     }
 
@@ -139,8 +163,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Corrupt`] if it cannot be read.
     pub fn panic(&self) -> Result<Option<u64>, Error> {
-        let row = self.store.reader()?.get(Table::Plain, panic::KEY)?;
-        row.map(|row| panic::from_row(row.value())).transpose()
+        panic::read(&*self.store.reader()?)
     }
 
     /// Stores it. On the disk when this returns.
@@ -194,11 +217,24 @@ impl Vault {
     /// # Errors
     /// [`Error::Name`], [`Error::Corrupt`] if any setting is not what the last change left.
     pub fn setting(&self, keys: &Keys, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-        setting::check_key(key)?;
-        let reader = self.store.reader()?;
-        State::read(&self.header.id, keys, &reader)?.0.check_control(keys, &reader)?;
-        let row = reader.get(Table::Sealed, key.as_bytes())?;
-        row.map(|row| setting::from_row(&self.header.id, keys, key, row.value())).transpose()
+        setting::read(&self.header.id, keys, key, &*self.store.reader()?)
+    }
+
+    /// When the last backup was made, in Unix seconds.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be read.
+    pub fn last_backup(&self) -> Result<Option<u64>, Error> {
+        let row = self.store.reader()?.get(Table::Plain, last_backup::KEY)?;
+        row.map(|row| last_backup::from_row(row.value())).transpose()
+    }
+
+    /// Stores it. On the disk when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn store_last_backup(&self, at: u64) -> Result<(), Error> {
+        self.store.put(vec![(Table::Plain, last_backup::KEY.to_vec(), Some(last_backup::to_row(at)))])
     }
 
     /// A draft of changes on top of the newest state.
@@ -232,6 +268,14 @@ impl Vault {
         self.store.settle()
     }
 
+    /// Closes the vault: all of it is in its own file, on the disk. Dropping it does the same, as far as it can.
+    ///
+    /// # Errors
+    /// As [`Vault::settle`]; what was committed lies beside the file then.
+    pub fn close(self) -> Result<(), Error> {
+        self.store.close()
+    }
+
     /// How many changes the vault has seen: what an outside anchor remembers, to notice an older file.
     ///
     /// # Errors
@@ -258,6 +302,14 @@ impl Vault {
             reader.each(table, None, |key, row| each(table.name(), key, row).map(|()| true))?;
         }
         Ok(())
+    }
+
+    /// Begins a backup of the vault as it is now. Needs no key.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Corrupt`].
+    pub fn backup(&self) -> Result<Backup, Error> {
+        Ok(Backup::new(self.store.reader()?))
     }
 
     /// How big the vault is.
@@ -304,7 +356,8 @@ impl fmt::Debug for Vault {
     }
 }
 
-fn read_header(reader: &Reader) -> Result<Header, Error> {
+/// What the vault says of itself in the clear.
+pub(crate) fn read_header(reader: &Reader) -> Result<Header, Error> {
     let row = reader.get(Table::Header, header::KEY)?.ok_or(Damage::Header)?;
     Header::from_row(row.value())
 }

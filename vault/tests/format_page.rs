@@ -6,7 +6,7 @@ mod support;
 
 use std::fmt::Write;
 
-use glassdome_vault::{CheckStep, Edit, Error, Expires, Throttle, VersionKind};
+use glassdome_vault::{CheckStep, Edit, Error, Expires, SlotKind, Throttle, VersionKind};
 use support::{NOW, PASSWORD, Raw, derive, fresh, present, value_edit};
 
 const PAGE: &str = include_str!("../../docs/vault-format.md");
@@ -36,7 +36,8 @@ fn the_example_of_the_page_opens() {
     drop(raw);
 
     let vault = present(&path);
-    let keys = vault.unwrap(&derive(&vault.kdf_input().unwrap(), PASSWORD)).unwrap();
+    let keys =
+        vault.unwrap(&derive(&vault.kdf_input(SlotKind::Password).unwrap().unwrap(), PASSWORD)).unwrap();
     let mail = vault.read(&keys, "mail/ann").unwrap();
     assert_eq!((mail.version(), mail.expires()), (2, Some(1_800_000_000)));
     assert_eq!(mail.value(), Some(&b"correct horse"[..]));

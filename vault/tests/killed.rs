@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use glassdome_vault::{CheckStep, Throttle};
+use glassdome_vault::{CheckStep, SlotKind, Throttle};
 use support::{NOW, PASSWORD, derive, fresh, present, value_edit};
 
 /// Set where the writer is: the vault's path.
@@ -231,7 +231,8 @@ fn more_changes_than_there_is_room_for() {
 
 fn write_for_ever(path: &Path) {
     let vault = present(path);
-    let keys = vault.unwrap(&derive(&vault.kdf_input().unwrap(), PASSWORD)).unwrap();
+    let keys =
+        vault.unwrap(&derive(&vault.kdf_input(SlotKind::Password).unwrap().unwrap(), PASSWORD)).unwrap();
     let value: [u8; 8] = vault.read(&keys, "s").unwrap().value().unwrap().try_into().unwrap();
     for number in u64::from_le_bytes(value) + 1.. {
         let mut draft = vault.draft(&keys).unwrap();

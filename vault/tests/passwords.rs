@@ -5,14 +5,14 @@
 mod support;
 
 use glassdome_vault::kdf::{KdfParams, calibrate};
-use glassdome_vault::{Damage, Error, Throttle, Vault};
+use glassdome_vault::{Damage, Error, SlotKind, Throttle, Vault};
 use support::{NOW, PASSWORD, derive, fresh, kek, present};
 
 #[test]
 fn the_right_password_opens_and_a_wrong_one_is_told_apart_from_damage() {
     let it = fresh();
     it.set("s", b"v");
-    let input = it.vault.kdf_input().unwrap();
+    let input = it.vault.kdf_input(SlotKind::Password).unwrap().unwrap();
     assert_eq!(input, kek().0);
     let keys = it.vault.unwrap(&derive(&input, PASSWORD)).unwrap();
     assert_eq!(it.vault.read(&keys, "s").unwrap().value(), Some(&b"v"[..]));
@@ -42,10 +42,10 @@ fn a_new_password_takes_the_place_of_the_old() {
             .unwrap();
         rows.remove(0)
     };
-    let input = Vault::new_kdf_input(KdfParams::new(64 * 1024, 4, 2).unwrap()).unwrap();
+    let input = Vault::new_kdf_input(SlotKind::Password, KdfParams::new(64 * 1024, 4, 2).unwrap()).unwrap();
     let new = derive(&input, "a new one");
     it.vault.commit(it.vault.rewrap(&it.keys, &input, &new).unwrap()).unwrap();
-    assert_eq!(it.vault.kdf_input().unwrap(), input);
+    assert_eq!(it.vault.kdf_input(SlotKind::Password).unwrap().unwrap(), input);
     assert!(matches!(it.vault.unwrap(&kek().1), Err(Error::WrongPassword)));
     let keys = it.vault.unwrap(&new).unwrap();
     assert_eq!(it.vault.read(&keys, "s").unwrap().value(), Some(&b"v"[..]));
@@ -53,6 +53,78 @@ fn a_new_password_takes_the_place_of_the_old() {
     // Whoever writes the file puts the old slot back: the old password opens it, and is refused.
     let back = it.tampered(|raw| raw.put("slots", &old_row.0, &old_row.1));
     assert!(matches!(back.vault.unwrap(&kek().1), Err(Error::Corrupt(Damage::Control))));
+}
+
+#[test]
+fn a_recovery_code_opens_it_beside_the_password_until_it_is_another_one_or_none() {
+    let it = fresh();
+    it.set("s", b"v");
+    let kinds = || it.vault.slots().unwrap().iter().map(|slot| (slot.id, slot.kind)).collect::<Vec<_>>();
+    assert_eq!(kinds(), [(0, SlotKind::Password)]);
+    assert!(it.vault.kdf_input(SlotKind::Recovery).unwrap().is_none());
+    assert!(matches!(it.vault.remove_recovery(&it.keys), Err(Error::NotFound)));
+    let set = |code| {
+        let input = Vault::new_kdf_input(SlotKind::Recovery, KdfParams::FLOOR).unwrap();
+        let kek = derive(&input, code);
+        it.vault.commit(it.vault.rewrap(&it.keys, &input, &kek).unwrap()).unwrap();
+        kek
+    };
+    let first = set("0000");
+    assert_eq!(kinds(), [(0, SlotKind::Password), (1, SlotKind::Recovery)]);
+    let by_code = it.vault.unwrap(&first).unwrap();
+    assert_eq!(by_code.opened_by(), SlotKind::Recovery);
+    assert_eq!(it.vault.read(&by_code, "s").unwrap().value(), Some(&b"v"[..]));
+    assert_eq!(it.vault.unwrap(&kek().1).unwrap().opened_by(), SlotKind::Password);
+
+    // A lost password: the code lets another one in, and stays.
+    let input = Vault::new_kdf_input(SlotKind::Password, KdfParams::FLOOR).unwrap();
+    let new = derive(&input, "a new one");
+    it.vault.commit(it.vault.rewrap(&by_code, &input, &new).unwrap()).unwrap();
+    assert!(matches!(it.vault.unwrap(&kek().1), Err(Error::WrongPassword)));
+    it.vault.unwrap(&new).unwrap();
+    it.vault.unwrap(&first).unwrap();
+
+    let second = set("1111");
+    assert!(matches!(it.vault.unwrap(&first), Err(Error::WrongPassword)));
+    it.vault.unwrap(&second).unwrap();
+    it.vault.commit(it.vault.remove_recovery(&it.keys).unwrap()).unwrap();
+    assert_eq!(kinds(), [(0, SlotKind::Password)]);
+    assert!(matches!(it.vault.unwrap(&second), Err(Error::Corrupt(Damage::Slot))));
+}
+
+#[test]
+fn a_slot_taken_out_or_put_back_by_who_writes_the_file_is_noticed() {
+    let it = fresh();
+    let input = Vault::new_kdf_input(SlotKind::Recovery, KdfParams::FLOOR).unwrap();
+    let code = derive(&input, "0000");
+    it.vault.commit(it.vault.rewrap(&it.keys, &input, &code).unwrap()).unwrap();
+    it.vault.settle().unwrap();
+    let mut rows = Vec::new();
+    let each = |table: &str, key: &[u8], row: &[u8]| {
+        if table == "slots" {
+            rows.push((key.to_vec(), row.to_vec()));
+        }
+        Ok(())
+    };
+    it.vault.rows(each).unwrap();
+    let (id, row) = rows.remove(1);
+    let without = it.tampered(|raw| raw.delete("slots", &id));
+    assert!(matches!(without.vault.unwrap(&kek().1), Err(Error::Corrupt(Damage::Control))));
+
+    let it = without.tampered(|raw| raw.put("slots", &id, &row));
+    let keys = it.vault.unwrap(&kek().1).expect("as it was: control");
+    it.vault.commit(it.vault.remove_recovery(&keys).unwrap()).unwrap();
+    let back = it.tampered(|raw| raw.put("slots", &id, &row));
+    assert!(matches!(back.vault.unwrap(&code), Err(Error::Corrupt(Damage::Control))), "it was taken away");
+    // Under another slot's id it is no slot at all.
+    drop(back);
+    let moved = fresh();
+    let path = moved.path.clone();
+    drop(moved.vault);
+    let mut raw = support::Raw::open(&path);
+    raw.put("slots", &[7], &row);
+    drop(raw);
+    assert!(matches!(Vault::open(&path), Err(Error::Corrupt(Damage::Slot))));
 }
 
 #[test]

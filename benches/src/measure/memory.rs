@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::floors::{ANSWERED, ASKED, Floors};
@@ -11,20 +12,38 @@ use crate::seed::pick;
 use crate::table::{Budget, Row, Table, bytes};
 use crate::wire::Wire;
 
+use super::get;
+
 /// Idle connections that are held.
 const HELD: u64 = 500;
 const MIB: u64 = 1024 * 1024;
 
+/// By then the daemon has given back what only a start or an unlock needs.
+const GIVEN_BACK: Duration = Duration::from_millis(2500);
+/// Connections, each with a value, before it is looked what the daemon has in use.
+const USED: usize = 100;
+
 /// Locked, as it was started.
 pub(crate) fn idle(home: &Home, floors: &Floors, table: &mut Table) -> Result<(), Error> {
+    std::thread::sleep(GIVEN_BACK);
     home.settle()?;
     add(home, floors, "resident memory, locked", None, 6 * MIB, table)
 }
 
-/// Unlocked, after everything that was measured.
-pub(crate) fn unlocked(home: &Home, floors: &Floors, secrets: usize, table: &mut Table) -> Result<(), Error> {
-    let most = if secrets < 1000 { 6 } else { 10 };
-    add(home, floors, "resident memory, unlocked and used", Some(secrets), most * MIB, table)
+/// Unlocked, after everything that was measured, and in use again.
+pub(crate) fn unlocked(
+    home: &Home,
+    floors: &Floors,
+    names: &[String],
+    table: &mut Table,
+) -> Result<(), Error> {
+    std::thread::sleep(GIVEN_BACK);
+    home.settle()?;
+    for turn in 0..USED {
+        get(&mut home.connect()?, pick(names, turn))?;
+    }
+    let most = if names.len() < 1000 { 6 } else { 10 };
+    add(home, floors, "resident memory, unlocked and used", Some(names.len()), most * MIB, table)
 }
 
 /// What each idle connection adds.

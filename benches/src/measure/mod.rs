@@ -5,6 +5,8 @@ pub(crate) mod get;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod prompt;
+pub(crate) mod python;
+pub(crate) mod record;
 pub(crate) mod rules;
 pub(crate) mod script;
 pub(crate) mod store;

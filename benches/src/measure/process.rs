@@ -64,13 +64,15 @@ pub(crate) fn ctl(home: &Home, floors: &Floors, names: &[String], table: &mut Ta
     Ok(())
 }
 
-fn run(mut command: Command) -> Result<(), Error> {
+/// Runs a program to its end.
+pub(super) fn run(mut command: Command) -> Result<(), Error> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
     let status = command.status().map_err(Error::system("run a program"))?;
     if status.success() { Ok(()) } else { Err(Error::Wrong("a program")) }
 }
 
-fn printed(mut command: Command) -> Result<Vec<u8>, Error> {
+/// What a program prints.
+pub(super) fn printed(mut command: Command) -> Result<Vec<u8>, Error> {
     // What it complains about is told.
     let command = command.stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().map_err(Error::system("run a program"))?;

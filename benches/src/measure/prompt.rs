@@ -1,9 +1,9 @@
 //! The session in bash's prompt without a process, beside bash that reads the same line and does nothing with it.
 //! A shell each runs many of them at a word from here.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
+use crate::dialogue::Dialogue;
 use crate::error::Error;
 use crate::home::Home;
 use crate::rounds::take_turns;
@@ -32,12 +32,8 @@ pub(crate) fn without_a_process(home: &Home, table: &mut Table) -> Result<(), Er
     Ok(())
 }
 
-/// A shell that waits for a word.
-struct Bash {
-    process: Child,
-    orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
+/// A shell that has it done [`EACH`] times at a word, and gives what the last one said.
+struct Bash(Dialogue);
 
 impl Bash {
     fn start(home: &Home, subject: &str) -> Result<Self, Error> {
@@ -46,27 +42,11 @@ impl Bash {
         );
         let mut command = Command::new("bash");
         command.env_clear().env("LC_ALL", "C.UTF-8").env("XDG_RUNTIME_DIR", home.path().join("run"));
-        command.args(["--norc", "-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().map_err(Error::system("start bash"))?;
-        match (process.stdin.take(), process.stdout.take()) {
-            (Some(orders), Some(answers)) => Ok(Self { process, orders, answers: BufReader::new(answers) }),
-            _ => Err(Error::Wrong("bash")),
-        }
+        command.args(["--norc", "-c", &script]);
+        Dialogue::start(command).map(Self)
     }
 
-    /// Has it done [`EACH`] times, and gives what the last one said.
     fn draw(&mut self) -> Result<String, Error> {
-        self.orders.write_all(b"\n").map_err(Error::system("tell bash"))?;
-        let mut line = String::new();
-        self.answers.read_line(&mut line).map_err(Error::system("hear bash"))?;
-        Ok(line)
-    }
-}
-
-impl Drop for Bash {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        self.process.kill().ok();
-        self.process.wait().ok();
+        self.0.answer("")
     }
 }

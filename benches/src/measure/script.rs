@@ -83,7 +83,7 @@ fn script(home: &Home, name: &str, owner: Option<u32>) -> Result<PathBuf, Error>
         .and_then(|()| fs::set_permissions(&script, fs::Permissions::from_mode(0o644)))
         .and_then(|()| chown(&script, owner, None));
     made.map_err(Error::system("make a script"))?;
-    home.allow_script(&script)?;
+    home.allow_script(&script, &home.interpreter())?;
     Ok(script)
 }
 

@@ -5,7 +5,7 @@
 use argon2::{Algorithm, Argon2, Params, Version};
 use glassdome_proto::session::{self, Lifetime};
 use glassdome_proto::{Body, Bytes};
-use glassdome_vault::{Found, Vault};
+use glassdome_vault::{Found, SlotKind, Vault};
 
 use crate::error::Error;
 use crate::home::{Home, PASSWORD, unlock as open_session};
@@ -31,13 +31,16 @@ fn parameters(home: &Home) -> Result<Params, Error> {
     let Found::Present(vault) = Vault::open(&home.vault())? else {
         return Err(Error::Wrong("creating a vault"));
     };
-    let params = vault.kdf_input()?.params();
+    let input = vault.kdf_input(SlotKind::Password)?.ok_or(Error::Wrong("creating a vault"))?;
+    let params = input.params();
     Params::new(params.m_kib(), params.t(), params.p(), Some(32)).map_err(Error::Argon2)
 }
 
 /// Measures an unlock. Leaves the vault unlocked.
 pub(crate) fn unlock(home: &Home, params: &Params, secrets: usize, table: &mut Table) -> Result<(), Error> {
     let mut connection = home.connect()?;
+    // It greets with its first request, for which no daemon waits as long as the floor may take on a busy machine.
+    connection.status()?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     let [floor, ours] = take_turns(
         ROUNDS,

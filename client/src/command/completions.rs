@@ -71,8 +71,8 @@ mod tests {
     #[test]
     fn names_complete_where_names_are_typed() {
         let script = script("zsh").unwrap();
-        // get, set, info, rm, mv, history, restore, policy test.
-        assert_eq!(script.matches(":_glassdome_names'").count(), 8);
+        // get, set, info, rm, mv, history, restore, policy test, log.
+        assert_eq!(script.matches(":_glassdome_names'").count(), 9);
         assert!(script.contains("compdef _ctl ctl glassdome\n"));
         assert!(!script.contains("*::value"));
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use glassdome_proto::Name;
 use glassdome_proto::secrets::Info as About;
-use glassdome_proto::{Answer, Body, Name, secrets};
 
 use crate::cli::{Command, connect_to_ask, print, print_json};
 use crate::error::Error;
@@ -49,11 +49,9 @@ impl Command for Info {
     const EXAMPLES: &'static str = "ctl info aws/prod/key\nctl info aws/prod/key --json";
 
     fn run(self) -> Result<Exit, Error> {
-        let request = secrets::Request::Info { name: Name::typed(&self.name)? };
+        let name = Name::typed(&self.name)?;
         let mut connection = connect_to_ask(&self.wait)?;
-        let Answer::Secrets(secrets::Answer::Info(about)) = connection.call(Body::Secrets(request))? else {
-            return Err(Error::Unexpected);
-        };
+        let about = connection.info(name)?;
         if self.json {
             print_json(&document(&about))?
         } else {

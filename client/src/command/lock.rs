@@ -1,7 +1,5 @@
 //! `ctl lock`: end the session now.
 
-use glassdome_proto::{Answer, Body, session};
-
 use crate::cli::{Command, connect_as_anyone};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -17,12 +15,8 @@ impl Command for Lock {
     const EXAMPLES: &'static str = "ctl lock";
 
     fn run(self) -> Result<Exit, Error> {
-        match connect_as_anyone()?.call(Body::Session(session::Request::Lock))? {
-            Answer::Session(session::Answer::Locked) => {
-                notice::done("locked. Unlock: glassdome_start");
-                Ok(Exit::Ok)
-            }
-            _ => Err(Error::Unexpected),
-        }
+        connect_as_anyone()?.lock()?;
+        notice::done("locked. Unlock: glassdome_start");
+        Ok(Exit::Ok)
     }
 }

@@ -4,6 +4,7 @@ use crate::cli::Entry;
 
 pub(crate) mod approvals;
 pub(crate) mod approve;
+pub(crate) mod audit;
 pub(crate) mod complete_names;
 pub(crate) mod completions;
 pub(crate) mod doctor;
@@ -14,6 +15,7 @@ pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod lock;
+pub(crate) mod log;
 pub(crate) mod mv;
 pub(crate) mod panic;
 pub(crate) mod passwd;
@@ -27,8 +29,10 @@ pub(crate) mod run;
 pub(crate) mod set;
 pub(crate) mod settings;
 pub(crate) mod shell_init;
+pub(crate) mod slots;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod storage;
 pub(crate) mod unlock;
 pub(crate) mod whoami;
 
@@ -56,7 +60,11 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<refuse::Refuse>(),
     Entry::of::<grants::Grants>(),
     Entry::of::<revoke::Revoke>(),
+    Entry::of::<audit::Audit>(),
+    Entry::of::<log::Log>(),
+    Entry::of::<storage::Storage>(),
     Entry::of::<passwd::Passwd>(),
+    Entry::of::<slots::Slots>(),
     Entry::of::<pin::PinCommand>(),
     Entry::of::<settings::Settings>(),
     Entry::of::<doctor::Doctor>(),

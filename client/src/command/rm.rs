@@ -1,6 +1,6 @@
 //! `ctl rm`: take a secret away.
 
-use glassdome_proto::{Answer, Body, Name, secrets};
+use glassdome_proto::Name;
 
 use crate::cli::{Command, connect_to_ask};
 use crate::error::Error;
@@ -27,17 +27,12 @@ impl Command for Rm {
 
     fn run(self) -> Result<Exit, Error> {
         let name = Name::typed(&self.name)?;
-        let request = secrets::Request::Remove { name: name.clone(), purge: self.purge };
-        match connect_to_ask(&self.wait)?.call(Body::Secrets(request))? {
-            Answer::Secrets(secrets::Answer::Removed) => {
-                notice::done(&if self.purge {
-                    format!("removed {name} for good")
-                } else {
-                    format!("removed {name}. Its versions: ctl history {name}")
-                });
-                Ok(Exit::Ok)
-            }
-            _ => Err(Error::Unexpected),
-        }
+        connect_to_ask(&self.wait)?.remove(name.clone(), self.purge)?;
+        notice::done(&if self.purge {
+            format!("removed {name} for good")
+        } else {
+            format!("removed {name}. Its versions: ctl history {name}")
+        });
+        Ok(Exit::Ok)
     }
 }

@@ -11,7 +11,9 @@
 //! ```
 //! A person is asked three times; a script's answer is taken once.
 
-use glassdome_proto::session::{Answer as SessionAnswer, Lifetime, LockReason, Request, State, VaultState};
+use glassdome_proto::session::{
+    Answer as SessionAnswer, Audit, Lifetime, LockReason, Request, State, VaultState,
+};
 use glassdome_proto::{Answer, Body, Code, span};
 
 use crate::cli::{Command, as_ourselves};
@@ -22,6 +24,7 @@ use crate::password::{Password, PasswordArgs, Source};
 use crate::socket_path::SocketPath;
 use crate::start::connect_or_start;
 use crate::terminal::Terminal;
+use crate::text::status_text::LOG_ALARM;
 use crate::text::{notice, time};
 
 /// How often a person is asked.
@@ -74,6 +77,10 @@ impl Command for Unlock {
             };
             let granted = words(granted);
             notice::done(&format!("unlocked {end}{granted}. Lock: ctl lock"));
+        }
+        // Said to whoever wants nothing else said, too. The session is open, whatever becomes of this question.
+        if connection.status().is_ok_and(|status| status.audit == Audit::Alarm) {
+            notice::remind(&format!("the audit log is {LOG_ALARM}"));
         }
         Ok(Exit::Ok)
     }
@@ -180,7 +187,7 @@ impl Door {
 
 const FIRST_USE: &str =
     "There is no vault yet. One is made now, sealed with a master password that you choose.
-The password is kept nowhere: whoever forgets it has lost what the vault holds.
+The password is kept nowhere; against forgetting it, make a recovery code: ctl slots add recovery.
 From then on it is typed once a session, and programs are served until the session ends.";
 
 fn ask(

@@ -5,12 +5,15 @@
 //! |---|---|
 //! | [`env_file`] | `.env`: lines of `KEY=VALUE` |
 //! | [`json_file`] | a JSON object, nested ones as paths |
+//!
+//! [`store`] gives what was read its names, and stores it.
 
 use zeroize::Zeroizing;
 
 pub(crate) mod env_file;
-mod json_cursor;
+pub(crate) mod json_cursor;
 pub(crate) mod json_file;
+pub(crate) mod store;
 
 /// One secret of a file.
 pub(crate) struct Item {
@@ -48,7 +51,7 @@ pub(crate) struct Parsed {
 }
 
 impl Parsed {
-    fn skip(&mut self, place: Place, reason: impl Into<String>) {
+    pub(crate) fn skip(&mut self, place: Place, reason: impl Into<String>) {
         self.skipped.push(Skipped { place, reason: reason.into() });
     }
 }

@@ -21,6 +21,24 @@ pub(crate) struct Report {
     /// Names that hold another value, which was left.
     left: Vec<String>,
     skipped: Vec<Reason>,
+    #[serde(skip)]
+    names: Names,
+}
+
+/// The names of what was stored.
+#[derive(Default, Serialize)]
+struct Names {
+    created_names: Vec<String>,
+    replaced_names: Vec<String>,
+}
+
+/// A report with every name in it: for what any program may have put where it was read.
+#[derive(Serialize)]
+pub(crate) struct ByName<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(flatten)]
+    names: &'a Names,
 }
 
 #[derive(Serialize)]
@@ -33,15 +51,45 @@ struct Reason {
 impl Report {
     pub(crate) fn new(results: &[(&str, Stored)], skipped: Vec<Skipped>, dry_run: bool) -> Self {
         let count = |what| results.iter().filter(|(_, stored)| *stored == what).count();
-        let left = results.iter().filter(|(_, stored)| *stored == Stored::Exists);
+        let names = |what| {
+            let those = results.iter().filter(move |(_, stored)| *stored == what);
+            those.map(|(name, _)| (*name).to_owned()).collect()
+        };
         Self {
             dry_run,
             created: count(Stored::Created),
             replaced: count(Stored::Replaced),
             same: count(Stored::Same),
-            left: left.map(|(name, _)| (*name).to_owned()).collect(),
+            left: names(Stored::Exists),
             skipped: skipped.into_iter().map(Reason::of).collect(),
+            names: Names { created_names: names(Stored::Created), replaced_names: names(Stored::Replaced) },
         }
+    }
+
+    /// The same with its names, for programs.
+    pub(crate) fn by_name(&self) -> ByName<'_> {
+        ByName { report: self, names: &self.names }
+    }
+
+    /// A line for each name that was stored, or would be.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
+        let would_be = if self.dry_run { "would be " } else { "" };
+        let Names { created_names, replaced_names } = &self.names;
+        [("created", created_names), ("replaced", replaced_names)].into_iter().flat_map(
+            move |(what, names)| {
+                names.iter().map(move |name| format!("{would_be}{what}: {}", printable(name)))
+            },
+        )
+    }
+
+    /// Whether not one thing was read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.created + self.replaced + self.same + self.left.len() + self.skipped.len() == 0
+    }
+
+    /// Whether everything is in.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.left.is_empty() && self.skipped.is_empty()
     }
 
     /// A conflict when something was left, since it is not in; usage when nothing could be read.
@@ -147,5 +195,21 @@ mod tests {
             json,
             r#"{"dry_run":false,"created":0,"replaced":0,"same":0,"left":["a"],"skipped":[{"line":3,"path":null,"reason":"no ="}]}"#
         );
+    }
+
+    #[test]
+    fn every_name_is_named_where_that_is_asked_for() {
+        let all: Vec<String> = (0..20).map(|at| format!("n{at}")).collect();
+        let mut results: Vec<(&str, Stored)> = all.iter().map(|name| (&**name, Stored::Created)).collect();
+        results[0] = ("was\u{1b}[2J", Stored::Replaced);
+        let named = report(&results, &[]);
+        let lines: Vec<String> = named.lines().collect();
+        assert_eq!((lines.len(), &*lines[0], &*lines[18]), (20, "created: n1", "created: n19"));
+        assert!(lines[19].starts_with("replaced: was") && !lines[19].contains('\x1b'), "{lines:?}");
+        let json = serde_json::to_value(named.by_name()).unwrap();
+        assert_eq!((&json["created"], &json["created_names"][18]), (&19.into(), &"n19".into()));
+        assert_eq!(json["replaced_names"], serde_json::json!(["was\u{1b}[2J"]));
+        let dry = Report::new(&[("a", Stored::Created)], Vec::new(), true);
+        assert_eq!(dry.lines().collect::<Vec<_>>(), ["would be created: a"]);
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod bytes;
 pub(crate) mod escape;
+pub(crate) mod event;
 pub(crate) mod hex;
 pub(crate) mod import_report;
 pub(crate) mod notice;
@@ -19,6 +20,9 @@ pub(crate) mod rule_summary;
 pub(crate) mod status_template;
 pub(crate) mod status_text;
 pub(crate) mod style;
+pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod time;
+pub(crate) mod timeline;
 pub(crate) mod tree;
+pub(crate) mod verdict;

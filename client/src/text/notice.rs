@@ -2,8 +2,6 @@
 
 use std::io::{Write, stderr};
 
-use glassdome_proto::Code;
-
 use super::style::Style;
 use super::time;
 use crate::error::{Error, printable};
@@ -34,36 +32,6 @@ pub(crate) fn expired(name: &str, expires: Option<u64>) {
 /// Says why something was not done.
 pub(crate) fn failed(program: &str, error: &Error) {
     if !error.is_broken_pipe() {
-        say(&format!("{} {}", Style::of(&stderr()).bad(&format!("{program}:")), advice(error)));
-    }
-}
-
-/// The error's line, and where it names no remedy, the remedy.
-fn advice(error: &Error) -> String {
-    let line = error.to_string();
-    match error.code() {
-        Some(Code::Locked | Code::NoVault) if !line.contains("glassdome_start") => {
-            format!("{line}: run glassdome_start")
-        }
-        _ => line,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(code: Code, message: &str) -> Error {
-        Error::Refused { code, message: message.into(), retry_after: None }
-    }
-
-    #[test]
-    fn whoever_is_locked_out_is_told_how_to_get_in() {
-        assert_eq!(advice(&refused(Code::Locked, "locked")), "locked: run glassdome_start");
-        assert_eq!(
-            advice(&refused(Code::NoVault, "no vault: run glassdome_start")),
-            "no vault: run glassdome_start"
-        );
-        assert_eq!(advice(&refused(Code::Denied, "no")), "no");
+        say(&format!("{} {}", Style::of(&stderr()).bad(&format!("{program}:")), error.advice()));
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn left(seconds: u32) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use glassdome_proto::Text;
-    use glassdome_proto::session::{Keyring, LockReason, Logind, Memory, Screen, VaultState};
+    use glassdome_proto::session::{Audit, Keyring, LockReason, Logind, Memory, Screen, VaultState};
 
     use super::*;
 
@@ -91,6 +91,7 @@ pub(crate) mod tests {
             keyring: Keyring::Unwatched,
             logind: Logind::Unwatched,
             screen: Screen::Unwatched,
+            audit: Audit::Unmet,
         }
     }
 

@@ -2,12 +2,18 @@
 
 use std::io::stdout;
 
-use glassdome_proto::session::{Keyring, LockReason, Logind, Memory, Screen, State, Status, VaultState};
+use glassdome_proto::session::{
+    Audit, Keyring, LockReason, Logind, Memory, Screen, State, Status, VaultState,
+};
 use serde::Serialize;
 
 use super::style::Style;
 use super::{prompt, time};
 use crate::error::printable;
+
+/// Of a log with an alarm that nobody has accepted.
+pub(crate) const LOG_ALARM: &str =
+    "not as it was left. Look: ctl audit verify, ctl doctor; then: ctl audit accept";
 
 /// The status for programs. Keys are never renamed or taken away; times are seconds since the epoch.
 #[derive(Serialize)]
@@ -21,6 +27,7 @@ pub(crate) struct Document {
     keyring: Option<Part>,
     logind: Option<Part>,
     screen: Option<Part>,
+    audit: Option<Part>,
     vault: Option<Vault>,
 }
 
@@ -73,6 +80,7 @@ pub(crate) fn document(status: Option<&Status<'_>>) -> Document {
         keyring: status.map(|status| Part { state: status.keyring.name() }),
         logind: status.map(|status| Part { state: status.logind.name() }),
         screen: status.map(|status| Part { state: status.screen.name() }),
+        audit: status.map(|status| Part { state: status.audit.name() }),
         vault: status.map(|status| Vault { state: status.vault.name(), secrets }),
     }
 }
@@ -101,7 +109,8 @@ fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
         }
         State::Paused { expires_at, left_s, secrets } => {
             let end = time::session_end(expires_at, left_s, now);
-            let why = "the screen is locked. Go on: unlock it, or glassdome_start";
+            let why = "the screen is locked. Go on: unlock it, or glassdome_start. Not to pause again: ctl settings set \
+                       screen off";
             (format!("{}: {why}. Open {end}", style.bad("paused")), count(secrets))
         }
         State::Locked if status.vault == VaultState::Absent => {
@@ -148,9 +157,15 @@ fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
         Screen::Open => "open".to_owned(),
         Screen::Locked => style.bad("locked"),
     };
+    let audit = match status.audit {
+        Audit::Unmet => style.faint("not compared with the vault yet: unlock"),
+        Audit::Chained => "goes on from what the vault remembers; not sealed. See: ctl doctor".to_owned(),
+        Audit::Sealed => "goes on from what the vault remembers; sealed".to_owned(),
+        Audit::Alarm => style.bad(LOG_ALARM),
+    };
     let daemon = format!("process {}, version {}", status.pid, printable(&status.version));
     let parts = [("vault", vault), ("daemon", daemon), ("memory", memory), ("keyring", keyring)];
-    let parts = [&parts[..], &[("logind", logind), ("screen", screen)]].concat();
+    let parts = [&parts[..], &[("logind", logind), ("screen", screen), ("audit", audit)]].concat();
     let parts: String = parts.iter().map(|(key, value)| format!("  {key:<8} {value}\n")).collect();
     format!("{head}\n{parts}")
 }
@@ -175,15 +190,15 @@ mod tests {
     fn documents_have_the_documented_shape() {
         assert_eq!(
             json(Some(&unlocked(60))),
-            r#"{"state":"unlocked","reason":"idle","expires_at":1795348800,"left_s":60,"ends_soon":true,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"screen":{"state":"unwatched"},"vault":{"state":"present","secrets":3}}"#
+            r#"{"state":"unlocked","reason":"idle","expires_at":1795348800,"left_s":60,"ends_soon":true,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"screen":{"state":"unwatched"},"audit":{"state":"unmet"},"vault":{"state":"present","secrets":3}}"#
         );
         assert_eq!(
             json(Some(&status(State::Locked))),
-            r#"{"state":"locked","reason":"idle","expires_at":null,"left_s":null,"ends_soon":null,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"screen":{"state":"unwatched"},"vault":{"state":"present","secrets":null}}"#
+            r#"{"state":"locked","reason":"idle","expires_at":null,"left_s":null,"ends_soon":null,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"screen":{"state":"unwatched"},"audit":{"state":"unmet"},"vault":{"state":"present","secrets":null}}"#
         );
         assert_eq!(
             json(None),
-            r#"{"state":"no-daemon","reason":null,"expires_at":null,"left_s":null,"ends_soon":null,"daemon":null,"keyring":null,"logind":null,"screen":null,"vault":null}"#
+            r#"{"state":"no-daemon","reason":null,"expires_at":null,"left_s":null,"ends_soon":null,"daemon":null,"keyring":null,"logind":null,"screen":null,"audit":null,"vault":null}"#
         );
     }
 
@@ -202,7 +217,8 @@ mod tests {
         let text = lines(&paused(600), Style::plain(), 1_795_348_200);
         assert!(
             text.starts_with(
-                "paused: the screen is locked. Go on: unlock it, or glassdome_start. Open until "
+                "paused: the screen is locked. Go on: unlock it, or glassdome_start. Not to pause again: ctl settings set \
+                 screen off. Open until "
             )
         );
         assert!(text.contains("  vault    there, 3 secrets\n"), "{text}");

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use glassdome_proto::span;
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
@@ -43,6 +43,32 @@ pub(crate) fn span(seconds: u32) -> String {
 /// seconds since the epoch. `None` for anything else and for what has passed.
 pub(crate) fn future(text: &str) -> Option<u64> {
     future_in(&TimeZone::system(), text, now())
+}
+
+/// Reads when something was: `2h` ago, `today` or `yesterday`, which begin at midnight here, a day
+/// (`2026-11-22`), or a time of one (`2026-11-22 09:30`). `None` for anything else.
+pub(crate) fn past(text: &str) -> Option<Timestamp> {
+    past_in(&TimeZone::system(), text, Timestamp::now())
+}
+
+fn past_in(zone: &TimeZone, text: &str, now: Timestamp) -> Option<Timestamp> {
+    if let Some(seconds) = span::parse(text) {
+        return now.checked_sub(jiff::SignedDuration::from_secs(seconds.into())).ok();
+    }
+    let today = now.to_zoned(zone.clone()).date();
+    let at = match text {
+        "today" => today.at(0, 0, 0, 0),
+        "yesterday" => today.yesterday().ok()?.at(0, 0, 0, 0),
+        day if Date::strptime("%Y-%m-%d", day).is_ok() => {
+            Date::strptime("%Y-%m-%d", day).ok()?.at(0, 0, 0, 0)
+        }
+        text => {
+            let text = text.replacen('T', " ", 1);
+            let formats = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
+            formats.iter().find_map(|format| DateTime::strptime(format, &text).ok())?
+        }
+    };
+    Some(at.to_zoned(zone.clone()).ok()?.timestamp())
 }
 
 fn until_in(zone: &TimeZone, epoch: u64, now: u64) -> String {
@@ -115,6 +141,26 @@ mod tests {
         assert_eq!(future_in(&zone, "2026-11-23", NOON), Some(NOON + 12 * 3600));
         for bad in ["2026-11-22", "2020-01-01", "2026-02-30", "tomorrow", "", "2026-11-23x", "23.11.2026"] {
             assert_eq!(future_in(&zone, bad, NOON), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_has_passed_is_read() {
+        let east = TimeZone::fixed(jiff::tz::offset(9));
+        let now: Timestamp = "2026-11-22T16:00:00Z".parse().unwrap(); // The 23rd in the east.
+        let read = |text| past_in(&east, text, now).map(|at| at.to_string());
+        for (text, at) in [
+            ("2h", "2026-11-22T14:00:00Z"),
+            ("today", "2026-11-22T15:00:00Z"),
+            ("yesterday", "2026-11-21T15:00:00Z"),
+            ("2026-11-22", "2026-11-21T15:00:00Z"),
+            ("2026-11-22 09:30", "2026-11-22T00:30:00Z"),
+            ("2026-11-22T09:30:05", "2026-11-22T00:30:05Z"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(at), "{text}");
+        }
+        for bad in ["", "last", "2026-11-31", "09:30", "2026-11-22x", "-2h", "2026-11-22 9"] {
+            assert_eq!(read(bad), None, "{bad}");
         }
     }
 

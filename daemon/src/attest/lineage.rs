@@ -40,7 +40,14 @@ impl Member {
     /// # Errors
     /// `ENOENT` or `ESRCH` if there is none.
     pub fn of(pid: i32) -> io::Result<Self> {
-        let dir = process::directory(pid)?;
+        Self::at(process::directory(pid)?)
+    }
+
+    /// The process whose directory that is.
+    ///
+    /// # Errors
+    /// As [`Member::of`].
+    pub fn at(dir: OwnedFd) -> io::Result<Self> {
         let stat = Stat::read(dir.as_fd())?;
         Ok(Self { dir, stat })
     }
@@ -165,6 +172,11 @@ impl Held {
         if !seen.is_zero() && boot.checked_sub(seen).is_some_and(|ago| ago < SEEN) {
             return true;
         }
+        self.alive_now(boot)
+    }
+
+    /// As [`Self::alive`], which answers for [`Self::alive_at`] then.
+    pub fn alive_now(&self, boot: Duration) -> bool {
         let alive = self.alive();
         let seen = if alive { u64::try_from(boot.as_nanos()).unwrap_or(0) } else { 0 };
         self.seen.store(seen, Relaxed);

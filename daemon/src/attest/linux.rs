@@ -13,7 +13,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use glassdome_sys::{AddressSpace, Creds, peer_creds, peer_pidfd, pidfd_alive, pidfd_info, stream_pair};
@@ -32,7 +32,7 @@ pub struct Identity {
     /// Of a stamped peer there is none: it is out of our reach, and needs none, since our programs
     /// never execute anything with a connection open.
     pub(super) space: Option<AddressSpace>,
-    dir: OwnedFd,
+    pub(super) dir: OwnedFd,
     layout: Layout,
 }
 
@@ -173,13 +173,13 @@ pub(super) fn namespaces(pid: i32, dir: BorrowedFd<'_>) -> Result<(), Unattested
 }
 
 impl Identity {
-    /// Whether bytes that came with `sender` are this process's, and it is still alive as it was.
+    /// Whether bytes that came with `sender` are this process's. Whether that is still alive as it was is asked
+    /// behind everything else, by [`Identity::unchanged`]: the answer never goes back to yes.
     ///
     /// # Errors
     /// [`Unattested`] says what does not fit.
     pub fn sent(&self, sender: Option<Creds>) -> Result<(), Unattested> {
-        sent(&self.kernel, sender)?;
-        self.still()
+        sent(&self.kernel, sender)
     }
 
     pub(super) fn still(&self) -> Result<(), Unattested> {
@@ -235,10 +235,20 @@ pub(super) fn still(pidfd: &OwnedFd, space: Option<&AddressSpace>, pid: i32) -> 
 pub fn is_client_file(exe: &Exe) -> bool {
     // The text only says which file to look at.
     let name = Path::new(&exe.path).file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let Ok(daemon) = std::env::current_exe() else { return false };
+    let beside = || Some(own_file()?.with_file_name(name));
     CLIENTS.contains(&name)
-        && std::fs::metadata(daemon.with_file_name(name))
-            .is_ok_and(|file| (file.dev(), file.ino()) == (exe.dev, exe.ino))
+        && beside().and_then(|path| std::fs::metadata(path).ok()).is_some_and(|file| is(exe, &file))
+}
+
+fn is(exe: &Exe, file: &std::fs::Metadata) -> bool {
+    (file.dev(), file.ino()) == (exe.dev, exe.ino)
+}
+
+/// Where the daemon was when that was first asked: it is not moved while it runs, and what replaces it there lies at
+/// the same place.
+fn own_file() -> Option<&'static Path> {
+    static OWN: OnceLock<Option<PathBuf>> = OnceLock::new();
+    OWN.get_or_init(|| std::env::current_exe().ok()).as_deref()
 }
 
 /// Those of the daemon, which never leaves them: read once.

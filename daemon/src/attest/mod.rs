@@ -20,11 +20,13 @@ pub mod seen;
 pub mod subject;
 pub mod unit;
 
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 
 use glassdome_audit as audit;
 use glassdome_sys::{AddressSpace, Creds};
 
+use lineage::Member;
 pub use linux::{Identity, identify, identify_holder, is_client_file, supported};
 
 /// What the kernel says of a peer.
@@ -193,6 +195,9 @@ pub struct Peer {
     space: Option<AddressSpace>,
     ours: Option<Ours>,
     evidence: Evidence,
+    /// Its directory, for the look at it that the first request brings, and open until then: whoever connects and asks
+    /// nothing has one descriptor more for as long as that lasts.
+    dir: RefCell<Option<OwnedFd>>,
 }
 
 impl Identity {
@@ -206,12 +211,9 @@ impl Identity {
         if let Err(reason) = self.unchanged() {
             return Err(Box::new((self, reason)));
         }
-        let Self { kernel, pidfd, space, ours, .. } = self;
-        Ok(Peer { pidfd, space, ours, evidence: Evidence { kernel, claims } })
+        Ok(self.into_peer(claims))
     }
-}
 
-impl Identity {
     /// As [`Identity::confirmed`], for the holder of a tap: it need not be seen to be still the same program,
     /// since its right is that of whoever holds the tap.
     ///
@@ -219,8 +221,12 @@ impl Identity {
     /// [`Unattested::Gone`].
     pub fn confirmed_holder(self, claims: Claims) -> Result<Peer, Unattested> {
         self.still()?;
-        let Self { kernel, pidfd, space, ours, .. } = self;
-        Ok(Peer { pidfd, space, ours, evidence: Evidence { kernel, claims } })
+        Ok(self.into_peer(claims))
+    }
+
+    fn into_peer(self, claims: Claims) -> Peer {
+        let Self { kernel, pidfd, space, ours, dir, .. } = self;
+        Peer { pidfd, space, ours, evidence: Evidence { kernel, claims }, dir: RefCell::new(Some(dir)) }
     }
 }
 
@@ -233,6 +239,21 @@ impl Peer {
     /// Everything known of it.
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
+    }
+
+    /// What the kernel says of it to everybody, now: through the directory of the handshake, as long as that is
+    /// [kept](Self::let_go), or by its number.
+    ///
+    /// # Errors
+    /// [`Unattested::Gone`].
+    pub fn member(&self) -> Result<Member, Unattested> {
+        let pid = self.evidence.kernel.pid;
+        self.dir.take().map_or_else(|| Member::of(pid), Member::at).map_err(|_| Unattested::Gone { pid })
+    }
+
+    /// Keeps its directory no longer.
+    pub fn let_go(&self) {
+        self.dir.take();
     }
 
     /// Whether it is one of the programs that were installed with this daemon, and how that is known:

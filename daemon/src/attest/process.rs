@@ -63,10 +63,10 @@ impl Stat {
         let open = stat.iter().position(|&byte| byte == b'(')?;
         let close = stat.iter().rposition(|&byte| byte == b')')?;
         let name = stat.get(open + 1..close)?;
-        let fields: Vec<&str> =
-            std::str::from_utf8(&stat[close + 1..]).ok()?.split_ascii_whitespace().collect();
-        // As proc_pid_stat(5) counts them: the first behind the name is the third.
-        let field = |number: usize| fields.get(number - 3).copied();
+        let mut fields = std::str::from_utf8(&stat[close + 1..]).ok()?.split_ascii_whitespace();
+        // As proc_pid_stat(5) counts them, in their order: the first behind the name is the third.
+        let mut read = 2;
+        let mut field = |number: usize| fields.nth(number - std::mem::replace(&mut read, number) - 1);
         Some(Self {
             pid: std::str::from_utf8(&stat[..open]).ok()?.trim().parse().ok()?,
             name: printable(name),
@@ -117,9 +117,10 @@ pub fn status(dir: BorrowedFd<'_>, name: &str) -> io::Result<String> {
     let file = rustix::fs::openat(dir, "status", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut text = [0; 4096];
     let len = rustix::io::read(&file, &mut text)?;
-    let text = String::from_utf8_lossy(&text[..len]);
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    lines.next().map(|rest| rest.trim().to_owned()).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let lines = text[..len].split(|&byte| byte == b'\n');
+    let mut lines = lines.filter_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b":"));
+    let rest = lines.next().ok_or(io::ErrorKind::InvalidData)?;
+    Ok(String::from_utf8_lossy(rest).trim().to_owned())
 }
 
 /// A process's directory, for reading through it.

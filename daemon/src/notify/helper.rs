@@ -14,7 +14,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use glassdome_sys::spawn_detached;
+use glassdome_sys::{let_go_of_code, spawn_detached};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
@@ -134,6 +134,8 @@ pub fn serve() -> io::Result<()> {
     let socket = stdin.as_fd();
     let mut packet = vec![0; PACKET];
     loop {
+        // It waits, mostly for ever. What is not let go of only costs memory.
+        let _ = let_go_of_code();
         let len = match recv(socket, &mut packet[..], RecvFlags::empty()) {
             Ok((_, 0)) => return Ok(()),
             Ok((_, len)) => len,

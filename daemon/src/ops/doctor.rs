@@ -3,9 +3,10 @@
 
 use glassdome_lockmem::Level as MemoryLevel;
 use glassdome_proto::pin::PinState;
-use glassdome_proto::session::{self, Level, Protection};
+use glassdome_proto::session::{self, Audit, Level, Protection};
 use glassdome_proto::{Answer, List, Text, limits};
 
+use crate::journald::Tally;
 use crate::keyring::Heed;
 use crate::logind;
 use crate::screens;
@@ -39,17 +40,14 @@ pub fn doctor(state: &State) -> Answer<'static> {
             Level::On,
             "a connection ends when its process ends, executes another program, or another process sends on it",
         ),
-        line(
-            "audit log",
-            Level::Degraded,
-            "written before each answer, but not sealed: a program of yours can edit the file unseen",
-        ),
+        audit(state.journal().state(), state.journal().auditor().is_some(), state.journal().is_linked()),
         keyring(state.keyring().state(), state.keyring().heed()),
         sleep_and_logout(state.logind().state(), state.logind().heed()),
         screen(state.is_paused(), state.screens().state(), state.screens().heed()),
         phishing(state.stamp().is_some()),
     ];
     lines.extend(state.state_file().map(state_file));
+    lines.extend(state.journal().journald().map(|journald| self::journald(journald.tally())));
     let lines = List::new(lines).unwrap_or_else(|| unreachable!("fewer lines than {}", limits::PROTECTIONS));
     Answer::Session(session::Answer::Doctor(lines))
 }
@@ -157,6 +155,28 @@ fn state_file(file: &StateFile) -> Protection<'static> {
             level: Level::Degraded,
             why: Text::cut(format!("it cannot be written, and prompts say nothing: {why}")),
         },
+    }
+}
+
+fn journald(Tally { sent, lost, why }: Tally) -> Protection<'static> {
+    let what = "system journal";
+    let all = sent + lost;
+    match why {
+        None if lost == 0 => {
+            line(what, Level::On, "gets every record of the audit log, too: names of secrets among them")
+        }
+        None => told(
+            what,
+            Level::On,
+            format!(
+                "gets the records of the audit log, too; {lost} of {all} did not go through. The file has them all"
+            ),
+        ),
+        Some(why) => told(
+            what,
+            Level::Degraded,
+            format!("{}: {lost} of {all} records did not go through. The file has them all", why.describe()),
+        ),
     }
 }
 
@@ -290,6 +310,38 @@ fn screen(paused: bool, seen: session::Screen, heed: Option<screens::Heed>) -> P
             Level::On,
             "while it is locked, what is granted to terminals and what you answered rests; rules and handles go on",
         ),
+    }
+}
+
+fn audit(log: Audit, sealed: bool, linked: bool) -> Protection<'static> {
+    let what = "audit log";
+    match (log, sealed, linked) {
+        (Audit::Alarm, _, _) => line(
+            what,
+            Level::Off,
+            "there is an alarm that nobody has accepted. What it was, and what became of it: ctl audit. Whether this \
+             log holds: ctl audit verify. If you know why, or have looked: ctl audit accept",
+        ),
+        (_, false, _) => line(
+            what,
+            Level::Degraded,
+            "written before each answer, chained, and remembered by the vault, but not sealed: who has the vault's \
+             password can write it anew. Make an auditor's key: ctl audit new-key",
+        ),
+        (_, true, false) => line(
+            what,
+            Level::Degraded,
+            "the seals of this run do not go on from the run before: its link, audit.link, was missing or did not \
+             fit. An auditor is told",
+        ),
+        (Audit::Unmet, true, true) => line(
+            what,
+            Level::On,
+            "written before each answer, chained and sealed; compared with what the vault remembers at the next unlock",
+        ),
+        (_, true, true) => {
+            line(what, Level::On, "written before each answer, chained, sealed, and remembered by the vault")
+        }
     }
 }
 

@@ -157,7 +157,8 @@ fn is_client(member: &Member) -> bool {
 async fn standing_of(state: &Rc<State>, pid: i32) -> Result<Standing, Refusal<'static>> {
     let member = member(pid)?;
     let judged = if is_client(&member) {
-        standing::judge_caller(state, &member, None).await
+        let judged = standing::judge_caller(state, &member, None).await;
+        judged.map(|(settled, asker)| (settled.standing.clone(), asker))
     } else {
         let unit = standing::unit_of(&member);
         standing::judge(state, member, unit, None, Came::Itself).await

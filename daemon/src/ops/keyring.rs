@@ -60,7 +60,7 @@ impl Before {
     pub fn stands(self, state: &State, heed: Heed) -> Result<(), Refusal<'static>> {
         match state.keyring().falls() == self.falls || heed == Heed::Off {
             true => Ok(()),
-            false => Err(refuse::lock_came()),
+            false => Err(refuse::keyring_fell()),
         }
     }
 }

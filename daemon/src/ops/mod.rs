@@ -3,19 +3,21 @@
 //!
 //! | answered | by | needs |
 //! |---|---|---|
-//! | at once, locked or not | [`status`], [`doctor`], lock, stop, [`mod@panic`] | nothing |
-//! | after the password | [`unlock`], [`password`], [`settings`], [`pin`] | the master password, throttled; the PIN, throttled apart |
+//! | at once, locked or not | [`status`], [`doctor`], [`storage`], lock, stop, [`mod@panic`] | nothing |
+//! | after the password | [`unlock`], [`password`], [`settings`], [`recovery`], [`pin`] | the master password, throttled; the PIN, throttled apart |
 //! | after a look at the program | [`picture`] | nothing, of oneself |
-//! | by a granted terminal or the password | [`policy`], [`question`], [`picture`] | either |
+//! | by a granted terminal or the password | [`policy`], [`question`], [`picture`], [`leftovers`] | either |
 //! | by whoever may get what it names | [`handle`] | a granted terminal, or a rule |
 //! | by the policy | [`read`], [`many`], [`change`], [`settings`] | a [`Permit`](crate::gate::Permit) |
 
+mod audit;
 mod change;
 mod doctor;
 mod edit;
 mod explain;
 mod handle;
 pub(crate) mod keyring;
+mod leftovers;
 mod many;
 mod new_rule;
 mod panic;
@@ -25,8 +27,10 @@ mod pin;
 mod policy;
 mod question;
 mod read;
+mod recovery;
 mod settings;
 mod status;
+mod storage;
 mod turn;
 mod typed_rule;
 mod unlock;
@@ -40,11 +44,12 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_proto::pin::Proof;
 use glassdome_proto::session::LockReason;
 use glassdome_proto::{
-    Answer, Body, Field, Refusal, policy as wire_policy, secrets, session, settings as wire,
+    Answer, Body, Field, Refusal, Text, policy as wire_policy, secrets, session, settings as wire,
 };
 use zeroize::Zeroizing;
 
 use crate::attest::Peer;
+use crate::backups;
 use crate::clock;
 use crate::gate;
 use crate::handles::Handle;
@@ -52,16 +57,19 @@ use crate::journal::{Entry, Who};
 use crate::policy::{Action, Asked, Clearance};
 use crate::standing::{self, Stand};
 use crate::state::State;
+use crate::watch::leftovers::Held;
 
 use change::Batch;
 pub use change::Store;
 pub use edit::Editing;
 pub use handle::beyond as beyond_handle;
 pub use many::Values;
+pub use password::openers;
 pub use picture::process as shown_process;
 pub use question::{answered, crowded, wait, whoever_asks};
 pub use read::Value;
 pub use status::seen;
+pub use storage::Part as BackupPart;
 use turn::Turn;
 
 /// Who asks, and of what.
@@ -83,6 +91,8 @@ pub struct Asking {
     pub listing_cleared: Rc<RefCell<Option<Clearance>>>,
     /// The text of rules that came.
     pub editing: Rc<RefCell<Editing>>,
+    /// The backup that it has begun.
+    pub backup: backups::Place,
 }
 
 impl Asking {
@@ -132,7 +142,16 @@ impl Asking {
                 let _ = standing::find_out(&self.state, &self.peer, &self.stand).await;
                 Ok(())
             }
-            Body::Session(_) | Body::More(_) | Body::Settings(wire::Request::Set { .. }) => Ok(()),
+            Body::Session(_)
+            | Body::More(_)
+            | Body::Storage(_)
+            | Body::Settings(
+                wire::Request::Set { .. }
+                | wire::Request::SetAuditor { .. }
+                | wire::Request::AcceptLog { .. }
+                | wire::Request::Slots
+                | wire::Request::SetRecovery { .. },
+            ) => Ok(()),
             // The password speaks for it, and nothing that hangs may keep it from being heard.
             Body::Policy(
                 Request::Draft(_)
@@ -202,6 +221,10 @@ pub enum Done {
     Value(Value),
     /// Many values, in one message.
     Values(Values),
+    /// A part of a backup.
+    Backup(BackupPart),
+    /// What the predecessor left.
+    Leftover(Held),
     /// A handle, with its tap.
     Handle(Rc<Handle>),
     /// The last one before the daemon ends.
@@ -222,7 +245,21 @@ pub fn start(asking: &Asking, body: Body<'_>) -> Result<Work, Refusal<'static>> 
             let (key, value) = (key.into_owned(), value.into_owned());
             Ok(later(settings::set(asking.clone(), password, key, value)))
         }
+        Body::Settings(wire::Request::SetAuditor { password, public, origin }) => {
+            let (password, origin) = (password::lock_in(password)?, audit::lock_in(origin)?);
+            Ok(later(audit::set_auditor(asking.clone(), password, public, origin)))
+        }
+        Body::Settings(wire::Request::AcceptLog { password }) => {
+            Ok(later(audit::accept(asking.clone(), password::lock_in(password)?)))
+        }
+        Body::Settings(wire::Request::AuditHead) => audit::head(asking).map(now),
+        Body::Settings(wire::Request::Slots) => recovery::slots(asking).map(now),
+        Body::Settings(wire::Request::SetRecovery { password, change }) => {
+            let (password, change) = (password::lock_in(password)?, recovery::Change::lock_in(change)?);
+            Ok(later(recovery::set(asking.clone(), password, change)))
+        }
         Body::Policy(request) => rules_and_grants(asking, request),
+        Body::Storage(request) => storage::start(asking, request),
         Body::More(_) => Err(crate::refuse::protocol("a part of a value that nothing began")),
     }
 }
@@ -268,6 +305,15 @@ fn session(asking: &Asking, request: session::Request<'_>) -> Result<Work, Refus
         Request::SetPin { password, pin } => {
             let (password, pin) = (password::lock_in(password)?, pin.map(pin::lock_in).transpose()?);
             Ok(later(pin::set(asking.clone(), password, pin)))
+        }
+        Request::Leftovers { after } => {
+            Ok(later(leftovers::find(asking.clone(), after.map(Text::into_owned))))
+        }
+        Request::Leftover { item } => {
+            Ok(Work::Later(Box::pin(leftovers::read(asking.clone(), item.into_owned()))))
+        }
+        Request::RemoveLeftover { item, mark } => {
+            Ok(later(leftovers::remove(asking.clone(), item.into_owned(), mark)))
         }
     }
 }

@@ -47,16 +47,16 @@ pub fn begin(
     Ok(async { storing.await.unwrap_or_else(|_| Err(refuse::lost(Lost))) })
 }
 
-/// Ends it, for whoever has given the password.
+/// Ends it, for whoever has given the password, or the recovery code: `by`.
 ///
 /// # Errors
 /// The refusal to send; the panic goes on.
-pub async fn end(asking: &Asking, vault: &Arc<Vault>) -> Result<(), Refusal<'static>> {
+pub async fn end(asking: &Asking, vault: &Arc<Vault>, by: &str) -> Result<(), Refusal<'static>> {
     let state = &asking.state;
     if state.panic_since().is_none() {
         return Ok(());
     }
-    asking.record(Event::EndPanic, Outcome::Allowed, None, "master-password")?;
+    asking.record(Event::EndPanic, Outcome::Allowed, None, by)?;
     let _alone = state.panicking.lock().await;
     // First: one that begins anew, or goes on because this request is given up, is stored behind this.
     state.set_panic_on_disk(false);

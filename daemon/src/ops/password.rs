@@ -1,5 +1,5 @@
-//! The master password: tried one at a time, each try charged before it is made, and never on the
-//! event loop. Whoever passes gets the keys of this one try, which are gone when they are dropped.
+//! The master password, or the recovery code in its place: tried one at a time, each try charged before it is made,
+//! and never on the event loop. Whoever passes gets the keys of this one try, which are gone when they are dropped.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
 use glassdome_proto::session::{self, Password};
 use glassdome_proto::{Answer, Code, Refusal};
-use glassdome_vault::{Error, Keys, Vault, kdf, strength};
+use glassdome_vault::kdf::{self, KdfInput};
+use glassdome_vault::{Error, Keys, SlotKind, Vault, strength};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use super::{Asking, Turn};
+use super::{Asking, Turn, recovery};
 use crate::attest::Ours;
 use crate::throttle::Backoff;
 use crate::worker;
@@ -87,10 +88,11 @@ async fn open(
     password: LockedBytes,
 ) -> Result<Keys, Refusal<'static>> {
     remember(asking, vault, charged).await?;
-    let input = vault.kdf_input().map_err(|error| refuse::vault(&error))?;
-    let derived = worker::once("kdf", move || kdf::derive(&input, &password)).await.map_err(refuse::lost)?;
-    let kek = derived.map_err(|error| refuse::vault(&error))?;
-    match vault.unwrap(&kek) {
+    match unwrap(vault, password).await? {
+        Ok(keys) if keys.opened_by() == SlotKind::Recovery => {
+            asking.record(Event::Recovery, Outcome::Allowed, None, "used")?;
+            Ok(keys)
+        }
         Ok(keys) => Ok(keys),
         Err(Error::WrongPassword) => {
             asking.record(event, Outcome::Denied, None, "wrong-password")?;
@@ -105,6 +107,43 @@ async fn open(
             asking.record(event, Outcome::Failed, None, "vault")?;
             Err(refuse::vault(&error))
         }
+    }
+}
+
+/// What was typed, as what it may be to the vault: the recovery code, if it looks like one and there is one; else, or if
+/// that is not it, the master password.
+///
+/// # Errors
+/// [`Error::Memory`], or the vault cannot be read.
+pub fn openers(vault: &Vault, typed: LockedBytes) -> Result<Vec<(KdfInput, LockedBytes)>, Error> {
+    let code = recovery::read(typed.expose())?.map(|code| (SlotKind::Recovery, code));
+    let mut openers = Vec::with_capacity(2);
+    for (kind, secret) in code.into_iter().chain([(SlotKind::Password, typed)]) {
+        openers.extend(vault.kdf_input(kind)?.map(|input| (input, secret)));
+    }
+    Ok(openers)
+}
+
+/// Opens the master key with what was typed.
+async fn unwrap(vault: &Arc<Vault>, typed: LockedBytes) -> Result<Result<Keys, Error>, Refusal<'static>> {
+    let mut opened = Err(Error::WrongPassword);
+    for (input, secret) in openers(vault, typed).map_err(|error| refuse::vault(&error))? {
+        let derived =
+            worker::once("kdf", move || kdf::derive(&input, &secret)).await.map_err(refuse::lost)?;
+        let kek = derived.map_err(|error| refuse::vault(&error))?;
+        opened = vault.unwrap(&kek);
+        if !matches!(opened, Err(Error::WrongPassword)) {
+            break;
+        }
+    }
+    Ok(opened)
+}
+
+/// What was typed for `keys`, as the log records it.
+pub fn word(keys: &Keys) -> &'static str {
+    match keys.opened_by() {
+        SlotKind::Password => "master-password",
+        SlotKind::Recovery => "recovery-code",
     }
 }
 
@@ -175,7 +214,7 @@ pub async fn change(
     let keys = verify(&asking, Event::ChangePassword, old).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     let derived = worker::once("kdf", move || {
-        let input = Vault::new_kdf_input(kdf::calibrate()?)?;
+        let input = Vault::new_kdf_input(SlotKind::Password, kdf::calibrate()?)?;
         let kek = kdf::derive(&input, &new)?;
         Ok((input, kek))
     })
@@ -184,10 +223,10 @@ pub async fn change(
     let (input, kek) = derived.map_err(|error: Error| refuse::vault(&error))?;
     let turn = Turn::take(&asking).await;
     let change = vault.rewrap(&keys, &input, &kek).map_err(|error| refuse::vault(&error))?;
+    let by = word(&keys);
     drop(keys);
-    asking.record(Event::ChangePassword, Outcome::Allowed, None, "master-password")?;
-    let failed =
-        |asking: &Asking| asking.record(Event::ChangePassword, Outcome::Failed, None, "master-password");
+    asking.record(Event::ChangePassword, Outcome::Allowed, None, by)?;
+    let failed = move |asking: &Asking| asking.record(Event::ChangePassword, Outcome::Failed, None, by);
     turn.commit(&asking, vault, change, failed).await?;
     Ok(Answer::Session(session::Answer::PasswordChanged))
 }

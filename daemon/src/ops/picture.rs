@@ -51,7 +51,10 @@ async fn other(asking: &Asking, pid: i32) -> Result<Picture<'static>, Refusal<'s
     let member = Member::of(pid).map_err(gone)?;
     let client = member.exe().filter(attest::is_client_file).map(|_| Ours::File);
     let judged = match client {
-        Some(_) => standing::judge_caller(&asking.state, &member, None).await,
+        Some(_) => {
+            let judged = standing::judge_caller(&asking.state, &member, None).await;
+            judged.map(|(settled, asker)| (settled.standing.clone(), asker))
+        }
         None => {
             let unit = standing::unit_of(&member);
             standing::judge(&asking.state, member, unit, None, Came::Itself).await

@@ -36,7 +36,7 @@ impl Right {
         match self {
             Self::Terminal(word) => word,
             Self::Proven(proven) => proven.word(),
-            Self::Password(_) => "master-password",
+            Self::Password(keys) => password::word(keys),
         }
     }
 }
@@ -53,6 +53,11 @@ pub async fn right(
     right_or(asking, event, proof, refuse::unproven).await
 }
 
+/// As [`right`] without a proof that comes along, for something that has a name.
+pub async fn right_of(asking: &Asking, event: Event, named: &str) -> Result<Right, Refusal<'static>> {
+    right_to(asking, event, Some(named), None, refuse::unproven).await
+}
+
 /// As [`right`]; `lacking` is told where there is none of these.
 pub async fn right_or(
     asking: &Asking,
@@ -60,10 +65,20 @@ pub async fn right_or(
     proof: Option<LockedBytes>,
     lacking: impl FnOnce(PinState) -> Refusal<'static>,
 ) -> Result<Right, Refusal<'static>> {
+    right_to(asking, event, None, proof, lacking).await
+}
+
+async fn right_to(
+    asking: &Asking,
+    event: Event,
+    named: Option<&str>,
+    proof: Option<LockedBytes>,
+    lacking: impl FnOnce(PinState) -> Refusal<'static>,
+) -> Result<Right, Refusal<'static>> {
     let right = match proof {
         Some(password) => Right::Password(password::verify(asking, event, password).await?),
         None if !asking.state.is_open(clock::now()) => {
-            asking.record(event, Outcome::Denied, None, "locked")?;
+            asking.record(event, Outcome::Denied, named, "locked")?;
             return Err(asking.state.locked());
         }
         None => match (asking.stand.now(&asking.state).0.grant, asking.stand.proven(&asking.state)) {
@@ -71,7 +86,7 @@ pub async fn right_or(
             (None, Some(proven)) => Right::Proven(proven),
             (None, None) => {
                 if asking.stand.rests(&asking.state, Question::Sealed) {
-                    asking.record(event, Outcome::Denied, None, "paused")?;
+                    asking.record(event, Outcome::Denied, named, "paused")?;
                     return Err(refuse::paused());
                 }
                 let (_, asker) = asking.stand.now(&asking.state);
@@ -79,12 +94,12 @@ pub async fn right_or(
                 // that one is wanted, whoever else ran the same program in a loop.
                 let often = gate::too_often(asking, Question::Sealed, &asker);
                 let word = if often.is_some() { gate::TOO_OFTEN } else { "policy" };
-                asking.record(event, Outcome::Denied, None, word)?;
+                asking.record(event, Outcome::Denied, named, word)?;
                 return Err(lacking(asking.state.pins().state()));
             }
         },
     };
-    asking.record(event, Outcome::Allowed, None, right.word())?;
+    asking.record(event, Outcome::Allowed, named, right.word())?;
     Ok(right)
 }
 

@@ -44,6 +44,7 @@ pub fn seen(state: &State) -> Status<'static> {
         keyring: state.keyring().state(),
         logind: state.logind().state(),
         screen: state.screens().state(),
+        audit: state.journal().state(),
     }
 }
 

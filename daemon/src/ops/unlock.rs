@@ -8,7 +8,7 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::{Level, LockedBytes};
 use glassdome_proto::session::{self, Lifetime};
 use glassdome_proto::{Answer, Code, Refusal};
-use glassdome_vault::{Error, Keys, Vault, kdf};
+use glassdome_vault::{Error, Keys, SlotKind, Vault, kdf};
 use tokio::sync::OwnedMutexGuard;
 
 use super::keyring::Before;
@@ -67,7 +67,7 @@ async fn make(
 ) -> Result<(Arc<Vault>, Keys), Refusal<'static>> {
     let (path, now) = (asking.state.vault_path(), clock::now().wall.as_secs());
     let created = worker::once("create", move || {
-        let input = Vault::new_kdf_input(kdf::calibrate()?)?;
+        let input = Vault::new_kdf_input(SlotKind::Password, kdf::calibrate()?)?;
         let kek = kdf::derive(&input, &password)?;
         drop(password);
         Vault::create(&path, &input, &kek, now)
@@ -93,8 +93,9 @@ pub async fn unlock(
     let keys = password::verify(&asking, event, password).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     if mode == Mode::EndPanic {
-        panic::end(&asking, &vault).await?;
+        panic::end(&asking, &vault, password::word(&keys)).await?;
     }
+    asking.state.look_at_log().await;
     if mode != Mode::Renew && asking.state.is_open(clock::now()) {
         let settings = Settings::read(&vault, &keys).map_err(|error| refuse::unread(&error))?;
         let shell = shell_of(&asking, &settings).await?;
@@ -120,7 +121,8 @@ async fn begin(
         return Err(below_minimum(keys.level(), settings.memory));
     }
     before.allows(asking, settings.keyring).await?;
-    asking.record(Event::Unlock, Outcome::Allowed, None, "master-password")?;
+    asking.state.meet_log(vault, &keys).await?;
+    asking.record(Event::Unlock, Outcome::Allowed, None, password::word(&keys))?;
     let seconds = |s: Option<u32>| s.map(|s| Duration::from_secs(s.into()));
     if Some(keys.level()) < asking.state.memory() {
         tracing::warn!(
@@ -138,6 +140,8 @@ async fn begin(
     asking.state.open(keys, limits, sealed, before.screens(), clock::now());
     grant(asking, &settings, shell)?;
     tokio::task::spawn_local(integrity::check(asking.state.clone()));
+    let state = asking.state.clone();
+    tokio::task::spawn_local(async move { state.read_log().await });
     // Prompts are told before whoever typed the password draws the next one.
     tokio::task::yield_now().await;
     opened(asking, true)

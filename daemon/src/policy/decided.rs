@@ -1,6 +1,8 @@
 //! What was decided lately for one subject: how many rules are about it then does not matter for what it asks
 //! for again and again. Whoever keeps this drops it when anything changes that a decision rests on.
 
+use std::cell::RefCell;
+
 use super::{Action, Question, Standing, Verdict, decide};
 
 /// How many decisions are kept.
@@ -8,6 +10,27 @@ const KEPT: usize = 16;
 
 /// As many rules are gone through as fast as decisions are looked up.
 const FEW: usize = 8;
+
+/// What speaks for a subject, with what was decided by it lately, where decisions last.
+#[derive(Debug)]
+pub struct Settled {
+    /// What speaks for it.
+    pub standing: Standing,
+    decided: Option<RefCell<Decided>>,
+}
+
+impl Settled {
+    /// Nothing was decided by it yet.
+    pub fn new(standing: Standing) -> Self {
+        let decided = standing.lasts().then(RefCell::default);
+        Self { standing, decided }
+    }
+
+    /// As [`decide`]; `None` where it would have to be decided anew each time.
+    pub fn decide(&self, question: Question<'_>) -> Option<Verdict> {
+        Some(self.decided.as_ref()?.borrow_mut().decide(&self.standing, question))
+    }
+}
 
 /// The last decisions, newest first.
 #[derive(Debug, Default)]

@@ -33,7 +33,7 @@ const IDENTIFYING: usize = 64;
 /// # Errors
 /// When the socket itself is broken.
 pub async fn serve(state: Rc<State>, listener: &Listener) -> io::Result<()> {
-    let socket = watched(listener.socket()?.into(), Interest::READABLE)?;
+    let socket = watched(OwnedFd::from(listener.socket()?), Interest::READABLE)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let shared = Rc::new(Shared {
         state,

@@ -59,7 +59,9 @@ pub enum Kind {
 /// Serves one connection to its end.
 pub async fn run(shared: Rc<Shared>, accepted: OwnedFd, kind: Kind, seat: Seat) {
     let _seat = seat;
-    match meet(&shared, accepted.as_fd()).await {
+    // Shared with the thread that reads who is at its other end, which may hang.
+    let accepted = Arc::new(accepted);
+    match meet(&shared, &accepted).await {
         Ok(met) => {
             let (connection, inbox) = Connection::of(&shared, met, Stand::default());
             let ended = tokio::select! {
@@ -71,7 +73,7 @@ pub async fn run(shared: Rc<Shared>, accepted: OwnedFd, kind: Kind, seat: Seat) 
         }
         Err(failed_to_meet) => {
             failed(&shared, &failed_to_meet);
-            if let Failed::Unknown(reason) = failed_to_meet {
+            if let (Failed::Unknown(reason), Some(accepted)) = (failed_to_meet, Arc::into_inner(accepted)) {
                 turn_away(accepted, &shared.outbox, &reason).await;
             }
         }
@@ -156,6 +158,7 @@ impl Connection {
             listing: Rc::default(),
             listing_cleared: Rc::default(),
             editing: Rc::default(),
+            backup: Rc::default(),
         };
         let over = watch::Sender::new(false);
         let (in_flight, watches) = (Cell::new(0), Cell::new(false));
@@ -187,12 +190,13 @@ impl Connection {
     ) -> Result<(), Ended> {
         // Before each answer it is asked once more, and that answers for now too: see `Peer::still`. Where it is
         // no longer who it was, the connection ends and is recorded the same, now or then.
-        if !self.asking.only_looks(&body) {
+        let looks = self.asking.only_looks(&body);
+        if !looks {
             self.peer().still()?;
         }
         match body {
             Body::More(part) => self.add(upload, id, part).await,
-            body => self.begin(upload, id, body, shared, kind).await,
+            body => self.begin(upload, id, body, shared, kind, looks).await,
         }
     }
 
@@ -221,6 +225,7 @@ impl Connection {
         body: Body<'_>,
         shared: &Shared,
         kind: Kind,
+        is_known: bool,
     ) -> Result<(), Ended> {
         if kind == Kind::Short && !needs_no_permit(&body) {
             let message = format!("{} connections are open. Close some", limits::CONNECTIONS);
@@ -241,8 +246,12 @@ impl Connection {
             return self.refuse(id, refuse::throttled(message, Duration::from_millis(100))).await;
         }
         // Other requests of this connection wait meanwhile; of other connections none does.
-        if let Err(refusal) = self.asking.find_out(&body).await {
-            return self.finish(id, Err(refusal)).await;
+        if !is_known {
+            let found = self.asking.find_out(&body).await;
+            self.peer().let_go();
+            if let Err(refusal) = found {
+                return self.finish(id, Err(refusal)).await;
+            }
         }
         match ops::start(&self.asking, body) {
             Ok(Work::Now(done)) => self.answer(id, done).await,
@@ -367,6 +376,14 @@ impl Connection {
                 let mut locks = self.asking.state.locks();
                 self.reply_unless_locked(&mut locks, id, values.answer()).await
             }
+            Ok(Done::Leftover(held)) => {
+                let value = held.value.as_ref();
+                let value = value.map(|value| Bytes::new(value).expect("what is longer is not given"));
+                let mut locks = self.asking.state.locks();
+                let answer = Answer::Session(session::Answer::Leftover { mark: held.mark, value });
+                self.reply_unless_locked(&mut locks, id, answer).await
+            }
+            Ok(Done::Backup(part)) => self.reply(id, Outcome::Ok(part.answer())).await,
             Ok(Done::Handle(handle)) => self.hand_over(id, handle).await,
             Ok(Done::Last(answer)) => {
                 let sent = self.reply(id, Outcome::Ok(answer)).await;

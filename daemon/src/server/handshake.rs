@@ -4,8 +4,9 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use glassdome_proto::{
@@ -43,12 +44,11 @@ pub enum Failed {
 }
 
 /// Meets the peer behind `accepted`.
-pub async fn meet(shared: &Shared, accepted: BorrowedFd<'_>) -> Result<Met, Failed> {
-    let early = |error: io::Error| Failed::Early(error.into());
+pub async fn meet(shared: &Shared, accepted: &Arc<OwnedFd>) -> Result<Met, Failed> {
     let (owner, stamp) = (shared.state.owner(), shared.state.stamp());
-    let socket = accepted.try_clone_to_owned().map_err(early)?;
+    let socket = accepted.clone();
     let identity = identify(shared, move || attest::identify(socket.as_fd(), owner, stamp)).await?;
-    let (wire, nonce) = challenge(shared, accepted).map_err(Failed::Early)?;
+    let (wire, nonce) = challenge(shared, accepted.as_fd()).map_err(Failed::Early)?;
     let mut inbox = Inbox::new();
     let hello = hello(&wire, &mut inbox, |sender| identity.sent(sender), &nonce);
     let hello = timeout(limits::HANDSHAKE, hello).await;

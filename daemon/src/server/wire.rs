@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use glassdome_proto::{EncodeError, FrameError, HEADER_LEN, encode, limits, payload_len};
@@ -220,12 +220,11 @@ pub async fn send_last<T: Serialize>(socket: OwnedFd, outbox: &Outbox, message: 
 }
 
 /// Waits until the peer closes `socket`, or sends on it what nobody may send.
-pub async fn closed(socket: OwnedFd) {
+pub async fn closed(socket: impl AsFd + AsRawFd) {
     // One that cannot be watched is an end too.
     let Ok(socket) = watched(socket, Interest::READABLE) else { return };
     let mut byte = [0; 1];
-    let look =
-        |socket: &OwnedFd| Ok(rustix::net::recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?);
+    let look = |socket: &_| Ok(rustix::net::recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?);
     // Bytes, the end and an error are all an end.
     let _ = socket.async_io(Interest::READABLE, look).await;
 }
@@ -236,9 +235,9 @@ pub async fn closed(socket: OwnedFd) {
 /// When it does not take it.
 #[expect(
     deprecated,
-    reason = "sound for an OwnedFd, which stays the same descriptor for as long as it lives"
+    reason = "sound for an OwnedFd, owned or shared, which stays the same descriptor for as long as it lives"
 )]
-pub fn watched(socket: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+pub fn watched<S: AsRawFd>(socket: S, interest: Interest) -> io::Result<AsyncFd<S>> {
     AsyncFd::with_interest(socket, interest)
 }
 

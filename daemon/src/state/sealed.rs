@@ -54,6 +54,7 @@ impl State {
         self.pins.replace(pin);
         self.notifier.set_command(settings.notify);
         self.set_rules(rules.into_iter().map(Arc::new).collect());
+        self.begin_log(settings.audit_keep, now);
         self.opens.send_modify(|count| *count += 1);
         self.do_for_screen(self.screens.begin(settings.screen, screens));
     }

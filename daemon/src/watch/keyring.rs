@@ -20,10 +20,26 @@ use crate::keyring::{Collection, Sight};
 use crate::state::State;
 
 const SERVICE: &str = "org.freedesktop.secrets";
-const SERVICE_INTERFACE: &str = "org.freedesktop.Secret.Service";
-const ROOT: &str = "/org/freedesktop/secrets";
+/// The interface of the keyring itself.
+pub const SERVICE_INTERFACE: &str = "org.freedesktop.Secret.Service";
+/// Where it is.
+pub const ROOT: &str = "/org/freedesktop/secrets";
 /// Between two tries to join the bus, however often somebody asks.
 const LEAST: Duration = Duration::from_secs(1);
+
+/// How the keyring is called that was there at the last look.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    connection: Connection,
+    owner: OwnedUniqueName,
+}
+
+impl Reach {
+    /// To call it.
+    pub fn service(&self) -> Service<'_> {
+        Service { connection: &self.connection, owner: &self.owner }
+    }
+}
 
 /// Looks for as long as the daemon runs, at `collection` or the default one, on the bus at this place.
 pub async fn watch(state: Rc<State>, bus: Option<Place>, collection: Option<OwnedObjectPath>) {
@@ -35,6 +51,7 @@ pub async fn watch(state: Rc<State>, bus: Option<Place>, collection: Option<Owne
             Ok(connection) => follow(&state, &connection, collection.as_ref()).await,
             Err(error) => error,
         };
+        state.keyring().reach(None);
         if *state.keyring().sight() != Sight::NoBus {
             tracing::info!("the keyring is not watched: {ended}");
         }
@@ -70,6 +87,8 @@ async fn follow(state: &State, connection: &Connection, collection: Option<&Owne
             Ok(owner) => owner,
             Err(error) => return error.into(),
         };
+        let reach = owner.clone().map(|owner| Reach { connection: connection.clone(), owner });
+        state.keyring().reach(reach);
         let sight = match &owner {
             None => Sight::NoKeyring,
             Some(owner) => look(connection, owner, collection).await.unwrap_or_else(|instead| instead),

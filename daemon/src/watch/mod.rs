@@ -1,16 +1,20 @@
 //! What watches the world beside the requests. Each watcher is one file and does one thing: it
-//! tells [`State`](crate::state::State) that the session must end, keeps the log on disk, the vault settled,
-//! or prompts informed.
+//! tells [`State`](crate::state::State) that the session must end, keeps the log on disk, the vault settled or
+//! prompts informed, ends what takes too long, or gives memory back. One more only looks when it is told to: for
+//! what the predecessor left in the keyring.
 
+pub mod backups;
 pub mod bus;
 pub mod clock;
 pub mod disk;
 pub mod integrity;
 pub mod keyring;
+pub mod leftovers;
 pub mod logind;
+pub mod memory;
 mod no_descriptors;
 pub mod screen;
-mod service;
+pub mod service;
 pub mod socket;
 pub mod state_file;
 pub mod vault;

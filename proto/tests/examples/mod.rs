@@ -1,7 +1,9 @@
 //! One message of each kind and form, with a name: what the golden frames are made of.
 
+mod leftovers;
 mod replies;
 mod requests;
+mod vault;
 
 use glassdome_proto::secrets::Cursor;
 use glassdome_proto::session::Lifetime;
@@ -13,6 +15,7 @@ pub use requests::{REQUESTS, request_name, requests};
 const NONCE: Nonce = *b"0123456789abcdefghijklmnopqrstuv";
 const CURSOR: Cursor = *b"0123456789abcdef";
 const PASSWORD: &[u8] = b"correct horse battery staple";
+const RECOVERY_CODE: &[u8] = b"0123456789ABCDEFGHJKMNPQRSJR";
 const WHOLE: Lifetime = Lifetime { total_s: None, idle_s: None };
 const SHORT: Lifetime = Lifetime { total_s: Some(28_800), idle_s: Some(600) };
 /// 2026-11-22 00:00:00 UTC.

@@ -7,15 +7,16 @@ use glassdome_proto::policy::{
 };
 use glassdome_proto::secrets::{self, Change as Step, Entry, FieldInfo, Found, Info, Stored, Version};
 use glassdome_proto::session::{
-    self, Keyring, Level, LockReason, Logind, Memory, Protection, Screen, State, Status, VaultState,
+    self, Audit, Keyring, Level, LockReason, Logind, Memory, Protection, Screen, State, Status, VaultState,
 };
-use glassdome_proto::settings::{self, Setting};
+use glassdome_proto::settings::{self, LogPlace, Setting};
+use glassdome_proto::storage;
 use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Rate, Refusal};
 
-use super::{CURSOR, NONCE, THEN, bytes, field, list, name, text};
+use super::{CURSOR, NONCE, THEN, bytes, field, leftovers, list, name, text, vault};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 43] = [
+pub const REPLIES: [&str; 54] = [
     "status",
     "doctor",
     "unlocked",
@@ -59,6 +60,17 @@ pub const REPLIES: [&str; 43] = [
     "proven",
     "pin-state",
     "pin-set",
+    "leftovers",
+    "leftover",
+    "leftover-removed",
+    "auditor-set",
+    "log-accepted",
+    "audit-head",
+    "slots",
+    "recovery-set",
+    "storage",
+    "backup",
+    "kept",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
@@ -82,6 +94,9 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Session(Session::Proven) => "proven",
         Answer::Session(Session::PinState(_)) => "pin-state",
         Answer::Session(Session::PinSet) => "pin-set",
+        Answer::Session(Session::Leftovers(_)) => "leftovers",
+        Answer::Session(Session::Leftover { .. }) => "leftover",
+        Answer::Session(Session::LeftoverRemoved(_)) => "leftover-removed",
         Answer::Secrets(Secrets::Value { .. }) => "value",
         Answer::Secrets(Secrets::Page { .. }) => "page",
         Answer::Secrets(Secrets::Info(_)) => "info",
@@ -93,6 +108,14 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Secrets(Secrets::Values(_)) => "values",
         Answer::Settings(settings::Answer::All(_)) => "settings-all",
         Answer::Settings(settings::Answer::Set(_)) => "settings-set",
+        Answer::Settings(settings::Answer::AuditorSet) => "auditor-set",
+        Answer::Settings(settings::Answer::LogAccepted) => "log-accepted",
+        Answer::Settings(settings::Answer::AuditHead { .. }) => "audit-head",
+        Answer::Settings(settings::Answer::Slots(_)) => "slots",
+        Answer::Settings(settings::Answer::RecoverySet) => "recovery-set",
+        Answer::Storage(storage::Answer::Status { .. }) => "storage",
+        Answer::Storage(storage::Answer::Backup { .. }) => "backup",
+        Answer::Storage(storage::Answer::Kept) => "kept",
         Answer::More(_) => "more",
         Answer::Policy(Policy::Picture(_)) => "picture",
         Answer::Policy(Policy::Rules { .. }) => "rules",
@@ -173,12 +196,39 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     let paused =
         Status { screen: Screen::Locked, ..status(paused, None, Memory::Secret, VaultState::Present) };
     all.push(("paused", Outcome::Ok(Answer::Session(session::Answer::Status(paused)))));
+    all.extend(leftovers::replies().map(|(detail, answer)| (detail, Outcome::Ok(Answer::Session(answer)))));
+    let place = |seq| LogPlace { log: [3; 16], seq, hash: NONCE };
+    let logs = [
+        ("", settings::Answer::AuditorSet),
+        ("", settings::Answer::LogAccepted),
+        (
+            "",
+            settings::Answer::AuditHead {
+                anchored: Some(place(300)),
+                alarm: None,
+                head: place(301),
+                accepted: Some(7),
+            },
+        ),
+        (
+            "alarmed",
+            settings::Answer::AuditHead { anchored: None, alarm: Some(THEN), head: place(2), accepted: None },
+        ),
+    ];
+    all.extend(logs.map(|(detail, answer)| (detail, Outcome::Ok(Answer::Settings(answer)))));
+    let alarmed = Status {
+        audit: Audit::Alarm,
+        ..status(State::Locked, Some(LockReason::Unlogged), Memory::Secret, VaultState::Present)
+    };
+    all.push(("of an alarm", Outcome::Ok(Answer::Session(session::Answer::Status(alarmed)))));
+    all.extend(vault::replies().map(|answer| ("", Outcome::Ok(answer))));
     all
 }
 
 fn status(state: State, last_lock: Option<LockReason>, memory: Memory, vault: VaultState) -> Status<'static> {
     let (keyring, logind, screen) = (Keyring::Unwatched, Logind::Unwatched, Screen::Unwatched);
-    Status { state, last_lock, pid: 4711, version: text("0.1.0"), memory, vault, keyring, logind, screen }
+    let (version, audit) = (text("0.1.0"), Audit::Unmet);
+    Status { state, last_lock, pid: 4711, version, memory, vault, keyring, logind, screen, audit }
 }
 
 fn session_answers() -> Vec<(&'static str, Answer<'static>)> {

@@ -5,12 +5,13 @@ use glassdome_proto::policy::{self, Action, Decision, Manager, NewRule, Pinned, 
 use glassdome_proto::secrets::{self, Expect, Item, Wanted};
 use glassdome_proto::session;
 use glassdome_proto::settings;
+use glassdome_proto::storage;
 use glassdome_proto::{Body, Chunk, Glob, Rate};
 
-use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text};
+use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text, vault};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 46] = [
+pub const REQUESTS: [&str; 57] = [
     "status",
     "doctor",
     "create",
@@ -57,6 +58,17 @@ pub const REQUESTS: [&str; 46] = [
     "pin-state",
     "set-pin",
     "watch",
+    "leftovers",
+    "leftover",
+    "remove-leftover",
+    "set-auditor",
+    "accept-log",
+    "audit-head",
+    "slots",
+    "set-recovery",
+    "storage",
+    "backup",
+    "kept",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -79,6 +91,9 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Session(Session::PinState) => "pin-state",
         Body::Session(Session::SetPin { .. }) => "set-pin",
         Body::Session(Session::Watch) => "watch",
+        Body::Session(Session::Leftovers { .. }) => "leftovers",
+        Body::Session(Session::Leftover { .. }) => "leftover",
+        Body::Session(Session::RemoveLeftover { .. }) => "remove-leftover",
         Body::Secrets(Secrets::Get { .. }) => "get",
         Body::Secrets(Secrets::List { .. }) => "list",
         Body::Secrets(Secrets::Info { .. }) => "info",
@@ -91,6 +106,14 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Secrets(Secrets::GetMany { .. }) => "get-many",
         Body::Settings(settings::Request::Show) => "settings-show",
         Body::Settings(settings::Request::Set { .. }) => "settings-set",
+        Body::Settings(settings::Request::SetAuditor { .. }) => "set-auditor",
+        Body::Settings(settings::Request::AcceptLog { .. }) => "accept-log",
+        Body::Settings(settings::Request::AuditHead) => "audit-head",
+        Body::Settings(settings::Request::Slots) => "slots",
+        Body::Settings(settings::Request::SetRecovery { .. }) => "set-recovery",
+        Body::Storage(storage::Request::Status) => "storage",
+        Body::Storage(storage::Request::Backup { .. }) => "backup",
+        Body::Storage(storage::Request::Kept) => "kept",
         Body::More(_) => "more",
         Body::Policy(Policy::WhoAmI { .. }) => "whoami",
         Body::Policy(Policy::Rules { .. }) => "rules",
@@ -226,6 +249,19 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     ];
     all.extend(pins.map(|(detail, request)| (detail, Body::Session(request))));
     all.push(("", Body::Session(Session::Watch)));
+    let leftovers = [
+        ("", Session::Leftovers { after: None }),
+        ("behind", Session::Leftovers { after: Some(text("/a/1")) }),
+        ("", Session::Leftover { item: text("/a/1") }),
+        ("", Session::RemoveLeftover { item: text("/a/1"), mark: NONCE }),
+    ];
+    all.extend(leftovers.map(|(detail, request)| (detail, Body::Session(request))));
+    let auditor =
+        settings::Request::SetAuditor { password: password(), public: NONCE, origin: bytes(&[7; 32]) };
+    all.push(("", Body::Settings(auditor)));
+    all.push(("", Body::Settings(settings::Request::AcceptLog { password: password() })));
+    all.push(("", Body::Settings(settings::Request::AuditHead)));
+    all.extend(vault::requests());
     all
 }
 

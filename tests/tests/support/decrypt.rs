@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use crate::{scripts, tools};
 
-/// What Python reads in the world's vault with this password; with the keys, if they are wanted.
+/// What Python reads in the world's vault with this password: `--keys` for its keys, too; `--recovery` if it is the
+/// recovery code.
 #[track_caller]
-pub fn decrypt(world: &World, password: &str, keys: bool) -> Value {
+pub fn decrypt(world: &World, password: &str, options: &[&str]) -> Value {
     // A copy: the daemon has the vault's file to itself. First of what that may not have yet: what comes
     // into it meanwhile is there twice, and does no harm.
     let copy = world.home("copy-of-the-vault");
@@ -30,7 +31,7 @@ pub fn decrypt(world: &World, password: &str, keys: bool) -> Value {
     fs::remove_file(copy_of_redo).ok();
 
     let mut python = Command::new(interpreter());
-    python.arg(scripts::scripts(world).join("decrypt_vault.py")).args(keys.then_some("--keys"));
+    python.arg(scripts::scripts(world).join("decrypt_vault.py")).args(options);
     let mut python =
         python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the interpreter starts");
     let mut stdin = python.stdin.take().expect("stdin is a pipe");
@@ -44,7 +45,7 @@ pub fn decrypt(world: &World, password: &str, keys: bool) -> Value {
 
 /// The interpreter that has the packages of `scripts/requirements.txt`: named by `GLASSDOME_PYTHON`,
 /// else where `make test` puts it.
-fn interpreter() -> PathBuf {
+pub fn interpreter() -> PathBuf {
     if let Some(named) = std::env::var_os("GLASSDOME_PYTHON") {
         return named.into();
     }

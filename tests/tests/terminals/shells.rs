@@ -61,7 +61,7 @@ impl Shell {
 
 /// A world in which bash is set up, to be granted. Nothing was typed yet.
 pub fn world() -> World {
-    let world = World::new();
+    let world = World::with_vault();
     BASH.set_up(&world);
     world
 }

@@ -2,6 +2,7 @@
 //! acknowledged, and in redb's memory, where it is read. The next durable transaction brings all of them into the
 //! file.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,14 +11,16 @@ use redb::backends::FileBackend;
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, SetDurabilityError, WriteTransaction};
 
 use super::{
-    Op, Reader, Table, beginning, committing, guarded, open_checked, open_file, opening, opening_table,
-    storage,
+    NewRow, Op, Reader, Table, beginning, committing, former, guarded, open_checked, open_file, opening,
+    opening_table, storage,
 };
 use crate::redo::Redo;
 use crate::{Error, state};
 
 pub(super) struct Open {
     pub(super) database: Database,
+    /// The same file once more, with the same lock.
+    file: File,
     redo: Mutex<Redo>,
     settled: Mutex<Settled>,
 }
@@ -42,33 +45,47 @@ impl Open {
     /// Opens the file, and makes once more what was recorded and is not in it.
     pub fn new(path: &Path) -> Result<Self, Error> {
         guarded(|| {
-            let file = FileBackend::new(open_file(path)?).map_err(opening)?;
-            let database = open_checked(file)?;
+            let file = open_file(path)?;
+            let same = file.try_clone().map_err(Error::Storage)?;
+            let database = open_checked(FileBackend::new(same).map_err(opening)?)?;
             let settled = Mutex::new(Settled::new(&database, false)?);
             let mut redo = Redo::of(path);
-            redo.replay(|change| {
-                let mut transaction = begin(&database, Durability::None)?;
-                match write(&mut transaction, Some(&change.base), &change.ops) {
-                    Err(Error::Conflict) => Ok(false),
-                    written => written.and_then(|()| transaction.commit().map_err(committing)).map(|()| true),
-                }
-            })?;
-            Ok(Self { database, redo: Mutex::new(redo), settled })
+            replay(&database, &mut redo)?;
+            Ok(Self { database, file, redo: Mutex::new(redo), settled })
         })
     }
 
-    pub fn change(&self, base: &[u8], ops: &[Op]) -> Result<(), Error> {
+    /// Makes a change on top of the sealed state `base`. Gives the rows of slots that are there no more, for
+    /// [`Open::overwrite`].
+    pub fn change(&self, base: &[u8], ops: &[Op]) -> Result<Vec<Vec<u8>>, Error> {
+        // A slot is never recorded: where it lies is one file, and the former one is out of force on the disk.
+        if ops.iter().any(|(table, ..)| former::is_slot(*table)) {
+            let reader = Reader::new(&self.database)?;
+            let former =
+                former::slots(ops, |key| Ok(reader.get(Table::Slots, key)?.map(|row| row.value().to_vec())))?;
+            drop(reader);
+            return self.settle(Some(base), ops).map(|()| former);
+        }
         if self.record(Some(base), ops)? {
-            return Ok(());
+            return Ok(Vec::new());
         }
         if !self.is_settled() {
             // Then there is room: in the records' file, and where something was removed.
             self.settle_all()?;
             if self.record(Some(base), ops)? {
-                return Ok(());
+                return Ok(Vec::new());
             }
         }
-        self.settle(Some(base), ops)
+        self.settle(Some(base), ops).map(|()| Vec::new())
+    }
+
+    /// Overwrites what both files have of these rows, which are of no commit and of no record in force.
+    pub fn overwrite(&self, rows: &[Vec<u8>]) -> Result<(), Error> {
+        // Nobody else writes while this is there.
+        let alone = begin(&self.database, Durability::None)?;
+        self.redo().overwrite_rest()?;
+        former::overwrite(&self.file, rows)?;
+        alone.abort().map_err(storage)
     }
 
     /// A row or two must not wait until there is room for all that was recorded.
@@ -136,9 +153,10 @@ impl Open {
     /// Brings everything into the file, which writes, and so can panic if that is damaged. Gives what is needless
     /// from then on.
     pub fn close(self) -> Result<Redo, Error> {
-        let Self { database, redo, settled } = self;
+        let Self { database, file, redo, settled } = self;
         drop(settled);
         guarded(|| database.close().map_err(opening))?;
+        drop(file);
         Ok(redo.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -151,6 +169,17 @@ impl Open {
         // Where it ends is one number, also after a panic.
         self.redo.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes once more, in memory, what was recorded and is not in the file.
+pub(super) fn replay(database: &Database, redo: &mut Redo) -> Result<(), Error> {
+    redo.replay(|change| {
+        let mut transaction = begin(database, Durability::None)?;
+        match write(&mut transaction, Some(&change.base), &change.ops) {
+            Err(Error::Conflict) => Ok(false),
+            written => written.and_then(|()| transaction.commit().map_err(committing)).map(|()| true),
+        }
+    })
 }
 
 /// A transaction. One that is durable brings with it all before that were not.
@@ -184,6 +213,21 @@ pub(super) fn write(
             Some(row) => table.insert(key.as_slice(), row.as_slice()).map_err(storage)?,
             None => table.remove(key.as_slice()).map_err(storage)?,
         };
+    }
+    Ok(())
+}
+
+/// Writes the rows that `next` gives into a new store.
+pub(super) fn fill(
+    transaction: &mut WriteTransaction,
+    next: &mut impl FnMut() -> Result<Option<NewRow>, Error>,
+) -> Result<(), Error> {
+    let mut tables = Vec::with_capacity(Table::ALL.len());
+    for table in Table::ALL {
+        tables.push(transaction.open_table(table.definition()).map_err(opening_table)?);
+    }
+    while let Some((table, key, row)) = next()? {
+        tables[table as usize].insert(key.as_slice(), row.as_slice()).map_err(storage)?;
     }
     Ok(())
 }

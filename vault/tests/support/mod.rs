@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use glassdome_lockmem::LockedBytes;
 use glassdome_vault::kdf::{self, KdfInput, KdfParams, Kek};
-use glassdome_vault::{CheckStep, Draft, Edit, Error, Found, Keys, Vault};
+use glassdome_vault::{CheckStep, Draft, Edit, Error, Found, Keys, SlotKind, Vault};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tempfile::TempDir;
 
@@ -17,7 +17,7 @@ pub const NOW: u64 = 1_700_000_000;
 pub fn kek() -> &'static (KdfInput, Kek) {
     static KEK: OnceLock<(KdfInput, Kek)> = OnceLock::new();
     KEK.get_or_init(|| {
-        let input = Vault::new_kdf_input(KdfParams::FLOOR).unwrap();
+        let input = Vault::new_kdf_input(SlotKind::Password, KdfParams::FLOOR).unwrap();
         let kek = derive(&input, PASSWORD);
         (input, kek)
     })

@@ -2,7 +2,7 @@
 _glassdome_with_names() {
     local cur=${COMP_WORDS[COMP_CWORD]} name
     case ${COMP_WORDS[1]-} in
-    get | set | info | rm | mv | history | restore)
+    get | set | info | rm | mv | history | restore | log)
         if [[ $COMP_CWORD -ge 2 && $cur != -* && ${COMP_WORDS[COMP_CWORD - 1]} != --* ]]; then
             COMPREPLY=()
             while IFS= read -r name; do

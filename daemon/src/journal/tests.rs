@@ -1,7 +1,15 @@
 //! What the log holds after good and bad days.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use glassdome_audit as audit;
+
+use super::refusals::KINDS;
 use super::*;
-use crate::attest::{Claims, Exe};
+use crate::attest::{Claims, Exe, Kernel};
+use crate::journald::Journald;
+use crate::standing::Asker;
 
 fn at(seconds: u64) -> Now {
     let time = Duration::from_secs(seconds);
@@ -13,8 +21,12 @@ fn entry(outcome: Outcome) -> Entry<'static> {
     Entry { event: Event::Get, outcome, secret: Some("a/b"), by: Some("owner"), peer }
 }
 
+/// The records behind the first, which says which log it is.
 fn lines(path: &Path) -> Vec<String> {
-    std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+    let text = std::fs::read_to_string(path).unwrap();
+    let (first, rest) = text.split_once('\n').unwrap();
+    assert_eq!(audit::read(first).unwrap().event, Event::Log);
+    rest.lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -22,11 +34,11 @@ fn it_counts_on_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
     for run in 0..3 {
-        let journal = Journal::open(&path).unwrap();
+        let journal = Journal::open(&path, None, at(0)).unwrap();
         journal.record(entry(Outcome::Allowed), at(run)).unwrap();
     }
     let seqs: Vec<u64> = lines(&path).iter().map(|line| audit::read(line).unwrap().seq).collect();
-    assert_eq!(seqs, [1, 2, 3]);
+    assert_eq!(seqs, [2, 3, 4]);
 }
 
 #[test]
@@ -38,7 +50,7 @@ fn each_record_names_its_own_peer() {
     };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    let journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path, None, at(0)).unwrap();
     let peers = [(1, "a"), (1, "a"), (2, "a"), (2, "b"), (1, "a")].map(|(pid, client)| evidence(pid, client));
     for peer in &peers {
         journal.record(Entry { peer: Who::Peer(peer), ..entry(Outcome::Allowed) }, at(1)).unwrap();
@@ -51,23 +63,40 @@ fn each_record_names_its_own_peer() {
 }
 
 #[test]
-fn a_torn_last_line_is_left_alone_on_its_own_line() {
+fn a_torn_last_line_is_cut_off_and_that_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    Journal::open(&path).unwrap().record(entry(Outcome::Allowed), at(1)).unwrap();
-    OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"seq\":2,\"ti").unwrap();
-    Journal::open(&path).unwrap().record(entry(Outcome::Allowed), at(2)).unwrap();
-    let lines = lines(&path);
-    assert_eq!(lines.len(), 3);
-    assert_eq!(lines[1], "{\"seq\":2,\"ti");
-    assert_eq!(audit::read(&lines[2]).unwrap().seq, 2);
+    Journal::open(&path, None, at(0)).unwrap().record(entry(Outcome::Allowed), at(1)).unwrap();
+    let torn = b"{\"seq\":3,\"ti";
+    OpenOptions::new().append(true).open(&path).unwrap().write_all(torn).unwrap();
+    Journal::open(&path, None, at(0)).unwrap().record(entry(Outcome::Allowed), at(2)).unwrap();
+    let records: Vec<_> = lines(&path)
+        .into_iter()
+        .map(|line| {
+            let record = audit::read(&line).unwrap();
+            (record.seq, record.event, record.cut)
+        })
+        .collect();
+    let cut = Some(torn.len() as u64);
+    assert_eq!(records, [(2, Event::Get, None), (3, Event::Repair, cut), (4, Event::Get, None)]);
+}
+
+#[test]
+fn a_last_line_that_lacks_its_end_alone_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    Journal::open(&path, None, at(0)).unwrap().record(entry(Outcome::Allowed), at(1)).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, whole.strip_suffix(b"\n").unwrap()).unwrap();
+    drop(Journal::open(&path, None, at(0)).unwrap());
+    assert_eq!(std::fs::read(&path).unwrap(), whole);
 }
 
 #[test]
 fn refusals_are_counted_not_repeated_and_others_are_all_written() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    let journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path, None, at(0)).unwrap();
     for _ in 0..1000 {
         journal.record(entry(Outcome::Denied), at(10)).unwrap();
     }
@@ -84,7 +113,7 @@ fn refusals_are_counted_not_repeated_and_others_are_all_written() {
 fn a_flood_of_kinds_is_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    let journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path, None, at(0)).unwrap();
     for uid in 0..10_000 {
         let peer = Who::User { uid, pid: None };
         journal.record(Entry { peer, ..entry(Outcome::Denied) }, at(10)).unwrap();
@@ -97,10 +126,11 @@ fn a_full_disk_is_an_error_and_leaves_no_half_line() {
     // /dev/full takes nothing; a file behind a limit takes part of a line.
     let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&dir.path().join("audit.jsonl")).unwrap();
-    journal.file = Arc::new(full);
+    let journal = Journal::open(&dir.path().join("audit.jsonl"), None, at(0)).unwrap();
+    let head = journal.anchor().head;
+    journal.log.borrow_mut().file = Arc::new(full);
     assert!(journal.record(entry(Outcome::Allowed), at(1)).is_err());
-    assert_eq!(journal.seq.get(), 0);
+    assert_eq!(journal.anchor().head, head);
 }
 
 #[test]
@@ -108,14 +138,14 @@ fn a_link_is_not_followed() {
     let dir = tempfile::tempdir().unwrap();
     let link = dir.path().join("audit.jsonl");
     std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
-    assert!(Journal::open(&link).is_err());
+    assert!(Journal::open(&link, None, at(0)).is_err());
 }
 
 #[test]
 fn whoever_ran_a_client_is_named_beside_it_and_tells_refusals_apart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    let journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path, None, at(0)).unwrap();
     let kernel = Kernel { pid: 5, uid: 7, gid: 7, exe: None };
     let client = Evidence { kernel, claims: Claims { client: "ctl".into(), version: "1".into() } };
     let asker = |pid, name: &str, script: Option<&str>| Asker {
@@ -150,7 +180,7 @@ fn whoever_ran_a_client_is_named_beside_it_and_tells_refusals_apart() {
 fn a_wrong_pin_is_never_one_of_many() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    let journal = Journal::open(&path).unwrap();
+    let journal = Journal::open(&path, None, at(0)).unwrap();
     let tried = |by| Entry { event: Event::Prove, by: Some(by), ..entry(Outcome::Denied) };
     for _ in 0..5 {
         assert_eq!(journal.record(tried("wrong-pin"), at(10)).unwrap(), Recorded::Written);
@@ -159,4 +189,23 @@ fn a_wrong_pin_is_never_one_of_many() {
     assert_eq!(journal.record(tried("throttled"), at(10)).unwrap(), Recorded::Written);
     assert_eq!(journal.record(tried("throttled"), at(10)).unwrap(), Recorded::Counted);
     assert_eq!(lines(&path).len(), 6);
+}
+
+#[test]
+fn the_file_has_what_no_journal_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let journald = Journald::at(&dir.path().join("socket")).unwrap();
+    let journal = Journal::open(&path, Some(journald), at(0)).unwrap();
+    journal.record(entry(Outcome::Allowed), at(1)).unwrap();
+    let system = std::os::unix::net::UnixDatagram::bind(dir.path().join("socket")).unwrap();
+    journal.record(entry(Outcome::Allowed), at(1)).unwrap();
+    let mut datagram = [0; 4096];
+    let len = system.recv(&mut datagram).unwrap();
+    let lines = lines(&path);
+    let second = lines.get(1).expect("both are in the file");
+    let sent = String::from_utf8_lossy(&datagram[..len]).into_owned();
+    assert!(sent.contains(&format!("\nGLASSDOME_RECORD={second}\n")), "{sent}");
+    let tally = journal.journald().unwrap().tally();
+    assert_eq!((tally.sent, tally.lost), (1, 2), "the first line of the file, too");
 }

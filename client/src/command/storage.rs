@@ -1,0 +1,226 @@
+//! `ctl storage`: where the vault is, and how it is kept from being lost.
+
+use std::io::{IsTerminal, stdout};
+use std::path::{Path, PathBuf};
+
+use glassdome_proto::settings::{Answer as SettingsAnswer, Request, SlotKind};
+use glassdome_proto::storage::Answer as StorageAnswer;
+use glassdome_proto::{Answer, Body, session};
+
+use crate::cli::{Command, connect, connect_as_anyone, print, print_json};
+use crate::connection::Connection;
+use crate::descriptor::write_all;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::password::{PasswordArgs, Source};
+use crate::private_file::write_private_by;
+use crate::recover::{Done, Recovery, Tried};
+use crate::text::bytes::bytes;
+use crate::text::table::columns;
+use crate::text::{notice, time};
+
+/// A backup is due when the last one is so old, in seconds.
+const DUE: u64 = 30 * 86_400;
+
+/// What can be typed behind `ctl storage`.
+#[derive(clap::Args)]
+pub(crate) struct Storage {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Show where the vault is, its size, and how old the last backup is
+    Status {
+        /// Print a JSON object for programs; times are seconds since the epoch
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a sealed copy of the vault to FILE, while it is in use
+    Backup {
+        /// Where to; `-` for the standard output
+        file: PathBuf,
+        /// Replace FILE, if it is there
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Make the vault out of a backup; what is there now gets another name
+    Recover {
+        /// The backup
+        file: PathBuf,
+        /// Only see whether it can be done: read all of it with the password, and change nothing
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+}
+
+/// The vault's file for programs.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    path: &'a str,
+    bytes: u64,
+    secrets: u64,
+    created: u64,
+    last_backup: Option<u64>,
+    recovery_code: bool,
+}
+
+impl Command for Storage {
+    const NAME: &'static str = "storage";
+    const ABOUT: &'static str = "Show where the vault is, back it up, and recover it from a backup";
+    const EXAMPLES: &'static str = "ctl storage\nctl storage backup ~/vault-today.backup\n\
+        ctl storage backup - | ssh host 'cat > vault.backup'\nctl storage recover --check vault-today.backup\n\
+        ctl storage recover vault-today.backup";
+
+    fn run(self) -> Result<Exit, Error> {
+        match self.what {
+            None => status(false),
+            Some(What::Status { json }) => status(json),
+            Some(What::Backup { file, replace }) => back_up(&file, replace),
+            Some(What::Recover { file, check, password }) => recover(&file, check, &password),
+        }
+    }
+}
+
+fn status(json: bool) -> Result<Exit, Error> {
+    let mut connection = connect()?;
+    let Answer::Settings(SettingsAnswer::Slots(slots)) = connection.call(Body::Settings(Request::Slots))?
+    else {
+        return Err(Error::Unexpected);
+    };
+    let recovery_code = slots.iter().any(|slot| slot.kind == SlotKind::Recovery);
+    let StorageAnswer::Status { path, bytes: size, secrets, created, backup } = connection.storage()? else {
+        return Err(Error::Unexpected);
+    };
+    if json {
+        let document =
+            Document { path: &path, bytes: size, secrets, created, last_backup: backup, recovery_code };
+        print_json(&document)?;
+        return Ok(Exit::Ok);
+    }
+    let opened_by =
+        if recovery_code { "the master password, or the recovery code" } else { "the master password" };
+    let last = backup.map_or_else(|| "none yet".to_owned(), time::date_time);
+    let row = |what: &str, is: String| vec![what.to_owned(), is];
+    print(&columns(&[
+        row("vault", path.to_string()),
+        row("holds", format!("{} in {}", counted(secrets), bytes(size))),
+        row("made", time::date(created)),
+        row("opened by", opened_by.to_owned()),
+        row("last backup", last),
+    ]))?;
+    if backup.is_none_or(|at| at.saturating_add(DUE) < time::now()) {
+        notice::remind("a backup is due: ctl storage backup FILE");
+    }
+    Ok(Exit::Ok)
+}
+
+fn counted(secrets: u64) -> String {
+    if secrets == 1 { "1 secret".to_owned() } else { format!("{secrets} secrets") }
+}
+
+fn back_up(file: &Path, replace: bool) -> Result<Exit, Error> {
+    let mut connection = connect()?;
+    if file == Path::new("-") {
+        if stdout().is_terminal() {
+            return Err(Error::Usage("a backup is not for a terminal: name a file".into()));
+        }
+        connection.back_up(|part| write_all(stdout(), part).map_err(Error::Output))?;
+        connection.backup_kept()?;
+        return Ok(Exit::Ok);
+    }
+    if !replace && file.symlink_metadata().is_ok() {
+        return Err(Error::FileExists { path: file.to_owned() });
+    }
+    let size = write_private_by(file, |out| {
+        connection.back_up(|part| {
+            write_all(out, part).map_err(|source| Error::WriteFile { path: file.to_owned(), source })
+        })
+    })?;
+    // On the disk, under its name: only now is it one.
+    connection.backup_kept()?;
+    notice::done(&format!(
+        "{} in {}, sealed as the vault is. Keep it off this machine; try it: ctl storage recover --check {}",
+        bytes(size),
+        file.display(),
+        file.display()
+    ));
+    Ok(Exit::Ok)
+}
+
+fn recover(file: &Path, check: bool, password: &PasswordArgs) -> Result<Exit, Error> {
+    let mut source = Source::open(password)?;
+    // Greeted before this program hides itself, which the daemon otherwise takes amiss.
+    let daemon = if check { None } else { daemon()? };
+    // A password is to be typed, and no daemon may have been greeted.
+    glassdome_sys::harden_process().map_err(Error::Harden)?;
+    let mut recovery = Recovery::begin(file, check)?;
+    let secrets = loop {
+        let typed = source.present("Master password of the backup, or its recovery code: ")?;
+        match recovery.attempt(&typed)? {
+            Tried::Opens(secrets) => break secrets,
+            // After the third it says so itself.
+            Tried::Wrong if source.can_ask_again() => source.say("wrong password")?,
+            Tried::Wrong => {
+                recovery.give_up()?;
+                let line = "wrong password: nothing was changed".to_owned();
+                return Err(Error::NotRecovered { exit: Exit::WrongPassword, line });
+            }
+        }
+    };
+    let (shown, secrets) = (file.display(), counted(secrets));
+    if check {
+        recovery.checked()?;
+        notice::done(&format!("{shown} is whole: {secrets}, each of which opens"));
+        return Ok(Exit::Ok);
+    }
+    // No session ends for what cannot be recovered.
+    if let Err(error) = daemon.map_or(Ok(()), stop) {
+        recovery.give_up()?;
+        return Err(error);
+    }
+    let done = recovery.put_in_place()?;
+    notice::done(&format!("the vault is that of {shown}: {secrets}. Unlock: glassdome_start"));
+    tell(&done);
+    Ok(Exit::Ok)
+}
+
+/// What is to be known of what was there.
+fn tell(done: &Done) {
+    if let Some(former) = &done.former {
+        notice::remind(&format!(
+            "the vault that was there is {} now, with the password that it had",
+            former.display()
+        ));
+    }
+    if done.log_by_backup {
+        notice::remind(
+            "the audit log here will be judged by what the backup remembers of it: an alarm may follow, and what was cut \
+             off since the backup is not missed",
+        );
+    }
+    if done.panic_unknown {
+        notice::remind("the vault that was there cannot be read: whether there was a panic is not known");
+    }
+}
+
+/// The daemon that has the vault, if one runs.
+fn daemon() -> Result<Option<Connection>, Error> {
+    match connect_as_anyone() {
+        Err(Error::NoDaemon { .. }) => Ok(None),
+        connected => connected.map(Some),
+    }
+}
+
+/// Ends it, unless it has ended by itself. If another one has begun meanwhile, that has the vault, and it is said.
+fn stop(mut daemon: Connection) -> Result<(), Error> {
+    match daemon.call(Body::Session(session::Request::Stop)) {
+        Ok(Answer::Session(session::Answer::Stopping)) => daemon.wait_for_end(),
+        Ok(_) => Err(Error::Unexpected),
+        Err(Error::Closed) => daemon.wait_for_end(),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,193 @@
+//! Names what was read, and stores it: nothing is lost without being told.
+
+use std::collections::HashMap;
+
+use glassdome_proto::secrets::Stored;
+use glassdome_proto::{Name, limits};
+
+use super::{Item, Parsed, Place, Skipped};
+use crate::bulk::{Entry, Manner};
+use crate::connection::Connection;
+use crate::error::{Error, printable};
+use crate::text::import_report::Report;
+use crate::text::progress::Progress;
+
+/// Its name in the vault, and what it is.
+type Named = (Name<'static>, Item);
+
+/// What was read, under the names that it has in the vault.
+pub(crate) struct Intake {
+    named: Vec<Named>,
+    skipped: Vec<Skipped>,
+}
+
+impl Intake {
+    /// Each name with `prefix` and a slash in front, if there is one.
+    pub(crate) fn new(mut parsed: Parsed, prefix: Option<&str>) -> Self {
+        let named = named(&mut parsed, prefix);
+        Self { named, skipped: parsed.skipped }
+    }
+
+    /// Stores everything.
+    ///
+    /// # Errors
+    /// As [`Connection::set_many`].
+    pub(crate) fn store(self, connection: &mut Connection, manner: Manner) -> Result<Report, Error> {
+        let all: Vec<&Named> = self.named.iter().collect();
+        let mut progress = Progress::new(all.len());
+        let results = stored(connection, &all, manner, |done| progress.at(done))?;
+        drop(progress);
+        Ok(Report::new(&results, self.skipped, manner.dry_run))
+    }
+
+    /// Stores everything, and replaces no other values than those of these names.
+    ///
+    /// # Errors
+    /// As [`Connection::set_many`].
+    pub(crate) fn store_replacing(
+        self,
+        connection: &mut Connection,
+        names: &[String],
+    ) -> Result<Report, Error> {
+        let (replaced, others): (Vec<_>, Vec<_>) =
+            self.named.iter().partition(|(name, _)| names.iter().any(|one| **one == **name));
+        let mut progress = Progress::new(self.named.len());
+        let manner = |overwrite| Manner { overwrite, dry_run: false };
+        let mut results = stored(connection, &others, manner(false), |done| progress.at(done))?;
+        results.extend(stored(connection, &replaced, manner(true), |done| progress.at(others.len() + done))?);
+        drop(progress);
+        Ok(Report::new(&results, self.skipped, false))
+    }
+
+    /// The names in the vault that have another value there.
+    ///
+    /// # Errors
+    /// As [`Connection::set_many`].
+    pub(crate) fn differing(&self, connection: &mut Connection) -> Result<Vec<String>, Error> {
+        let results = self.compared(connection)?;
+        let differing = results.into_iter().filter(|(_, stored)| *stored == Stored::Exists);
+        Ok(differing.map(|((name, _), _)| name.to_string()).collect())
+    }
+
+    /// What of it is not in the vault, value for value: where, and why not.
+    ///
+    /// # Errors
+    /// As [`Connection::set_many`].
+    pub(crate) fn missing(&self, connection: &mut Connection) -> Result<Vec<Skipped>, Error> {
+        let mut missing = self.skipped.clone();
+        for ((name, item), stored) in self.compared(connection)? {
+            let name = printable(name);
+            let reason = match stored {
+                Stored::Same => continue,
+                Stored::Created => format!("there is no {name} in the vault"),
+                Stored::Replaced | Stored::Exists => format!("{name} in the vault has another value"),
+            };
+            missing.push(Skipped { place: item.place.clone(), reason });
+        }
+        Ok(missing)
+    }
+
+    fn compared(&self, connection: &mut Connection) -> Result<Vec<(&Named, Stored)>, Error> {
+        let all: Vec<&Named> = self.named.iter().collect();
+        let results = stored(connection, &all, Manner { overwrite: false, dry_run: true }, |_| {})?;
+        Ok(all.into_iter().zip(results.into_iter().map(|(_, stored)| stored)).collect())
+    }
+}
+
+fn stored<'a>(
+    connection: &mut Connection,
+    named: &[&'a Named],
+    manner: Manner,
+    progress: impl FnMut(usize),
+) -> Result<Vec<(&'a str, Stored)>, Error> {
+    let entries: Vec<Entry<'_>> =
+        named.iter().map(|(name, item)| Entry { name: name.clone(), value: &item.value }).collect();
+    let results = connection.set_many(&entries, manner, progress)?;
+    Ok(named.iter().zip(results).map(|((name, _), stored)| (&**name, stored)).collect())
+}
+
+/// Gives the items their names. What cannot have one is skipped, and of two with the same name
+/// the former.
+fn named(parsed: &mut Parsed, prefix: Option<&str>) -> Vec<Named> {
+    let mut named: Vec<Named> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let skipped = &mut parsed.skipped;
+    for item in parsed.items.drain(..) {
+        if item.value.len() > limits::VALUE {
+            let reason = format!("longer than the {} bytes that a value may have", limits::VALUE);
+            skipped.push(Skipped { place: item.place, reason });
+            continue;
+        }
+        match Name::typed(&name_of(&item.key, prefix)) {
+            Ok(name) => match places.get(&*name) {
+                // Nothing is lost.
+                Some(&at) if *named[at].1.value == *item.value => {}
+                Some(&at) => {
+                    let reason = format!("given again: {}", item.place);
+                    skipped.push(Skipped { place: named[at].1.place.clone(), reason });
+                    named[at].1 = item;
+                }
+                None => {
+                    places.insert(name.to_string(), named.len());
+                    named.push((name, item));
+                }
+            },
+            Err(error) => skipped.push(Skipped { place: item.place, reason: error.to_string() }),
+        }
+    }
+    // In the order of the file; paths have none and stay as they are.
+    skipped.sort_by_key(|skipped| match skipped.place {
+        Place::Line(line) => line,
+        Place::Path(_) => 0,
+    });
+    named
+}
+
+fn name_of(key: &str, prefix: Option<&str>) -> String {
+    match prefix.map(|prefix| prefix.trim_end_matches('/')) {
+        Some(prefix) => format!("{prefix}/{key}"),
+        None => key.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{env_file, json_file};
+    use super::*;
+
+    #[test]
+    fn the_last_of_two_with_one_name_counts() {
+        let mut parsed = env_file::parse(b"A=1\nB=2\nA=3\n");
+        let named = named(&mut parsed, None);
+        let values: Vec<(&str, &[u8])> =
+            named.iter().map(|(name, item)| (&**name, &item.value[..])).collect();
+        assert_eq!(values, [("A", &b"3"[..]), ("B", b"2")]);
+        assert_eq!(parsed.skipped, [Skipped { place: Place::Line(1), reason: "given again: line 3".into() }]);
+    }
+
+    #[test]
+    fn what_is_given_twice_is_given() {
+        let mut parsed = env_file::parse(b"A=1\nB=2\nA=1\n");
+        let named = named(&mut parsed, None);
+        assert_eq!((named.len(), parsed.skipped.len()), (2, 0));
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_value_keeps_nothing_else_out() {
+        let file = format!("A=1\nB={}\nC={}\n", "x".repeat(limits::VALUE), "x".repeat(limits::VALUE + 1));
+        let mut parsed = env_file::parse(file.as_bytes());
+        assert_eq!(named(&mut parsed, None).len(), 2);
+        assert_eq!(parsed.skipped[0].place, Place::Line(3));
+    }
+
+    #[test]
+    fn prefixes_make_paths_and_impossible_names_are_skipped() {
+        for prefix in ["shop/dev", "shop/dev/"] {
+            let named = named(&mut env_file::parse(b"A=1"), Some(prefix));
+            assert_eq!(&*named[0].0, "shop/dev/A");
+        }
+        let mut parsed = json_file::parse(br#"{"": "x", "a//b": "y", "ok": "z"}"#).unwrap();
+        let named = named(&mut parsed, None);
+        assert_eq!((named.len(), parsed.skipped.len()), (1, 2));
+    }
+}

@@ -1,0 +1,178 @@
+//! A secret that this program makes, that its owner is shown once, and that is kept nowhere: the auditor's key, the
+//! recovery code. It must neither come into force with nobody having it, nor be kept when it is nobody's.
+
+use std::fs::{OpenOptions, remove_file};
+use std::io::{IsTerminal, Write, stdout};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use glassdome_proto::Code;
+use zeroize::Zeroizing;
+
+use crate::descriptor::write_all;
+use crate::error::Error;
+use crate::text::notice;
+
+/// What is said about one.
+pub(crate) struct Words {
+    /// `the secret key`, as the person knows it.
+    pub(crate) what: &'static str,
+    /// The option that names a file for it.
+    pub(crate) option: &'static str,
+    /// What they may try, if nobody said whether it is in force.
+    pub(crate) check: &'static str,
+}
+
+/// Where it is shown.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// On the terminal, when it is in force.
+    Terminal,
+    /// In a new file, before it is.
+    File(&'a Path),
+}
+
+impl<'a> Place<'a> {
+    /// The file, if one is named; else the terminal.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is no terminal.
+    pub(crate) fn choose(file: Option<&'a Path>, words: &Words) -> Result<Self, Error> {
+        match file {
+            Some(path) => Ok(Self::File(path)),
+            None if stdout().is_terminal() => Ok(Self::Terminal),
+            None => Err(Error::Usage(format!(
+                "{} is shown on a terminal only; or name a file for it: {} FILE",
+                words.what, words.option
+            ))),
+        }
+    }
+
+    /// Keeps `text` in the file, then calls `put_in_force`. What is nobody's is removed again; what may be in force is
+    /// kept, or shown.
+    ///
+    /// # Errors
+    /// [`Error::WriteFile`] if something is there already; those of `put_in_force`.
+    pub(crate) fn through(
+        self,
+        words: &Words,
+        text: &Zeroizing<Vec<u8>>,
+        put_in_force: impl FnOnce(&mut Fate) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if let Self::File(path) = self {
+            keep(path, text)?;
+        }
+        let mut fate = Fate::Unused;
+        let set = put_in_force(&mut fate);
+        if set.is_err() {
+            self.settle(fate, words, text)?;
+        }
+        set
+    }
+
+    fn settle(self, fate: Fate, words: &Words, text: &Zeroizing<Vec<u8>>) -> Result<(), Error> {
+        match (fate, self) {
+            (Fate::Unused, Self::Terminal) => {}
+            // What is told is why it was not taken.
+            (Fate::Unused, Self::File(path)) => drop(remove_file(path)),
+            (Fate::Unsure, Self::File(path)) => notice::remind(&format!(
+                "{} may be in force, and stays in {}: see `{}`",
+                words.what,
+                path.display(),
+                words.check
+            )),
+            (Fate::Unsure, Self::Terminal) => {
+                notice::remind(&format!(
+                    "{} may be in force. It is shown this once and kept nowhere:",
+                    words.what
+                ));
+                put(text)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What became of it, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is not in force, and will not be.
+    Unused,
+    /// The daemon was told of it, and nobody said that it did not take it.
+    Unsure,
+}
+
+impl Fate {
+    /// After the daemon was told.
+    pub(crate) fn after(set: &Result<(), Error>) -> Self {
+        match set {
+            // What the disk or the daemon failed at may have come behind the change.
+            Err(Error::Refused { code: Code::Storage | Code::Error, .. }) => Self::Unsure,
+            Err(Error::Refused { .. }) => Self::Unused,
+            _ => Self::Unsure,
+        }
+    }
+}
+
+fn keep(path: &Path, text: &Zeroizing<Vec<u8>>) -> Result<(), Error> {
+    let failed = |source| Error::WriteFile { path: path.to_owned(), source };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(text).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+/// Shows it on the standard output.
+///
+/// # Errors
+/// [`Error::Output`].
+pub(crate) fn put(text: &Zeroizing<Vec<u8>>) -> Result<(), Error> {
+    // Past the buffer of the library's own, which nobody wipes.
+    write_all(stdout(), text).and_then(|()| write_all(stdout(), b"\n")).map_err(Error::Output)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const WORDS: Words = Words { what: "the key", option: "--key-file", check: "ctl audit verify" };
+
+    #[test]
+    fn it_is_kept_for_its_owner_and_over_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let place = Place::File(&path);
+        place.through(&WORDS, &Zeroizing::new(b"one".to_vec()), |_| Ok(())).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let again =
+            place.through(&WORDS, &Zeroizing::new(b"two".to_vec()), |_| panic!("it is kept nowhere yet"));
+        assert!(matches!(again, Err(Error::WriteFile { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\n");
+    }
+
+    #[test]
+    fn it_goes_only_when_it_was_refused() {
+        let refused = |code| Err(Error::Refused { code, message: String::new(), retry_after: None });
+        let dir = tempfile::tempdir().unwrap();
+        let stays = |set: Result<(), Error>| {
+            let path = dir.path().join("key");
+            let set = Place::File(&path).through(&WORDS, &Zeroizing::new(b"one".to_vec()), |fate| {
+                *fate = Fate::after(&set);
+                set
+            });
+            let stays = path.exists();
+            remove_file(&path).ok();
+            assert!(set.is_err());
+            stays
+        };
+        for code in [Code::WrongPassword, Code::Denied, Code::Throttled, Code::NoVault, Code::Usage] {
+            assert!(!stays(refused(code)), "{code:?}");
+        }
+        for code in [Code::Storage, Code::Error] {
+            assert!(stays(refused(code)), "{code:?}: it may have come behind the change");
+        }
+        for lost in [Error::Closed, Error::TimedOut, Error::Unexpected] {
+            assert!(stays(Err(lost)));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Where the vault is, how it is, and a backup of it, part by part, while everybody else is served. It takes no key and
+//! no right: what leaves is what lies in the vault's file.
+
+use std::time::Instant;
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_proto::storage::{self as wire, Request};
+use glassdome_proto::{Answer, Bytes, Code, Refusal, Text, limits};
+
+use super::{Asking, Done, Work, now};
+use crate::backups::{Begun, Stage, UNDER_WAY};
+use crate::{clock, refuse};
+
+/// A part of a backup.
+pub struct Part {
+    bytes: Vec<u8>,
+    more: bool,
+}
+
+impl Part {
+    /// The answer that brings it.
+    pub fn answer(&self) -> Answer<'_> {
+        let data = Bytes::new(&self.bytes).expect("no more is read at once");
+        Answer::Storage(wire::Answer::Backup { data, more: self.more })
+    }
+}
+
+/// Begins what is asked.
+///
+/// # Errors
+/// The refusal to send.
+pub fn start(asking: &Asking, request: Request) -> Result<Work, Refusal<'static>> {
+    match request {
+        Request::Status => status(asking).map(now),
+        Request::Backup { part } => {
+            let part = next(asking, part)?;
+            Ok(Work::Now(Done::Backup(part)))
+        }
+        Request::Kept => kept(asking),
+    }
+}
+
+fn status(asking: &Asking) -> Result<Answer<'static>, Refusal<'static>> {
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    let failed = |error| refuse::vault(&error);
+    let stats = vault.stats().map_err(failed)?;
+    Ok(Answer::Storage(wire::Answer::Status {
+        path: Text::cut(asking.state.vault_path().to_string_lossy().into_owned()),
+        bytes: stats.file_bytes,
+        secrets: stats.entries,
+        created: vault.created(),
+        backup: vault.last_backup().map_err(failed)?,
+    }))
+}
+
+fn next(asking: &Asking, part: u32) -> Result<Part, Refusal<'static>> {
+    if part == 0 {
+        // One that is begun anew gives up its place first.
+        asking.backup.replace(Stage::Nothing);
+        let begun = begin(asking)?;
+        asking.backup.replace(Stage::UnderWay(begun.into()));
+    }
+    let mut stage = asking.backup.borrow_mut();
+    let begun = match &mut *stage {
+        Stage::UnderWay(begun) if begun.next() == part => begun,
+        _ => return Err(refuse::usage("that part of a backup is not the next: begin again")),
+    };
+    let mut bytes = vec![0; limits::CHUNK];
+    let read = begun.read(&mut bytes, Instant::now()).map_err(|error| refuse::vault(&error))?;
+    bytes.truncate(read);
+    let more = read == limits::CHUNK;
+    if !more {
+        let of = begun.of();
+        *stage = Stage::Read(of);
+    }
+    Ok(Part { bytes, more })
+}
+
+fn begin(asking: &Asking) -> Result<Begun, Refusal<'static>> {
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    let now = Instant::now();
+    if !asking.state.backups().take(&asking.backup, now) {
+        let message = format!("{UNDER_WAY} backups are under way. Try again when one is done");
+        return Err(Refusal::new(Code::Throttled, message));
+    }
+    let failed = |error| refuse::vault(&error);
+    let (backup, size) = (vault.backup().map_err(failed)?, vault.stats().map_err(failed)?.file_bytes);
+    asking.record(Event::Backup, Outcome::Allowed, None, "owner")?;
+    asking.state.backups().one_began();
+    Ok(Begun::new(backup, clock::now().wall.as_secs(), size, now))
+}
+
+/// Remembers in the vault that there is a backup: whoever read it to its end says that it is kept.
+fn kept(asking: &Asking) -> Result<Work, Refusal<'static>> {
+    let Stage::Read(of) = *asking.backup.borrow() else {
+        return Err(refuse::usage("no backup was read to its end on this connection"));
+    };
+    asking.backup.replace(Stage::Nothing);
+    let asking = asking.clone();
+    Ok(Work::Later(Box::pin(async move {
+        let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+        let stored = asking.state.store.run(move || vault.store_last_backup(of)).await;
+        stored.map_err(refuse::lost)?.map_err(|error| refuse::vault(&error))?;
+        Ok(Done::Answer(Answer::Storage(wire::Answer::Kept)))
+    })))
+}

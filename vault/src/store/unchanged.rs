@@ -1,0 +1,90 @@
+//! A vault's file as it is with all that was acknowledged, read without a byte of it, or beside it, being changed, and
+//! whether or not it may be: what lies where a vault is to be recovered is kept as it was found.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use redb::{Database, StorageBackend};
+use rustix::fs::OFlags;
+
+use super::open::replay;
+use super::{Reader, guarded, open_checked, opening};
+use crate::Error;
+use crate::overlay::Overlay;
+use crate::redo::Redo;
+
+/// An open file that stays as it is.
+pub(crate) struct Unchanged {
+    reader: Option<Reader>,
+    database: Option<Database>,
+}
+
+impl Unchanged {
+    /// Opens the file, and makes in memory what was recorded and is not in it; `None` if there is none. It is not
+    /// locked: whoever calls has it to themselves.
+    pub fn open(path: &Path) -> Result<Option<Self>, Error> {
+        // What is no file at all is not waited for.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let file = match File::options().read(true).custom_flags(flags).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(Error::Storage)?,
+        };
+        if !file.metadata().map_err(Error::Storage)?.is_file() {
+            return Err(Error::NotAFile);
+        }
+        let mut opened = Self { reader: None, database: None };
+        guarded(|| {
+            let overlay = Overlay::over(ReadOnly(file)).map_err(opening)?;
+            let database = opened.database.insert(open_checked(overlay)?);
+            replay(database, &mut Redo::of(path))?;
+            opened.reader = Some(Reader::new(database)?);
+            Ok(())
+        })?;
+        Ok(Some(opened))
+    }
+
+    /// All of it.
+    pub fn reader(&self) -> &Reader {
+        self.reader.as_ref().expect("it is there from the opening to the end")
+    }
+}
+
+impl Drop for Unchanged {
+    fn drop(&mut self) {
+        self.reader = None;
+        let database = self.database.take();
+        // What redb writes when it closes stays in memory, and so does what a damaged file makes of that.
+        let _ = guarded(|| {
+            drop(database);
+            Ok(())
+        });
+    }
+}
+
+/// A file of which nothing is written.
+#[derive(Debug)]
+struct ReadOnly(File);
+
+impl StorageBackend for ReadOnly {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+}

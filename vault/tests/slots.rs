@@ -1,0 +1,111 @@
+//! A key slot that was replaced or removed is neither in the vault's file nor beside it: who reads both later finds
+//! nothing that the former password or code opens.
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use glassdome_vault::kdf::KdfParams;
+use glassdome_vault::{SlotKind, Vault};
+
+use support::{Fresh, NOW, derive, fresh, present, value_edit};
+
+/// The row of a slot, as everybody has it who reads the file.
+fn slot(vault: &Vault, kind: SlotKind) -> Vec<u8> {
+    let id = vault.slots().unwrap().into_iter().find(|slot| slot.kind == kind).unwrap().id;
+    let mut found = None;
+    vault
+        .rows(|table, key, row| {
+            if (table, key) == ("slots", &[id]) {
+                found = Some(row.to_vec());
+            }
+            Ok(())
+        })
+        .unwrap();
+    found.unwrap()
+}
+
+/// How often a row lies in the vault's file and in the one beside it.
+fn count(vault: &Path, row: &[u8]) -> [usize; 2] {
+    [vault.to_owned(), vault.with_file_name("vault.redo")].map(|file| {
+        let bytes = fs::read(file).unwrap_or_default();
+        bytes.windows(row.len()).filter(|there| *there == row).count()
+    })
+}
+
+fn replace(fresh: &Fresh, kind: SlotKind, password: &str) {
+    let input = Vault::new_kdf_input(kind, KdfParams::FLOOR).unwrap();
+    let change = fresh.vault.rewrap(&fresh.keys, &input, &derive(&input, password)).unwrap();
+    fresh.vault.commit(change).unwrap();
+}
+
+fn write_much(fresh: &Fresh, settled: bool) {
+    for at in 0..20 {
+        fresh.set(&format!("n/{}", at % 7), &[at; 3000]);
+        if settled && at % 5 == 0 {
+            fresh.vault.settle().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_former_slot_is_overwritten_wherever_it_lay() {
+    for settled in [false, true] {
+        let fresh = fresh();
+        let first = slot(&fresh.vault, SlotKind::Password);
+        write_much(&fresh, settled);
+        replace(&fresh, SlotKind::Recovery, "a code");
+        let code = slot(&fresh.vault, SlotKind::Recovery);
+        write_much(&fresh, settled);
+        assert!(count(&fresh.path, &first)[0] > 0 && count(&fresh.path, &code)[0] > 0, "control");
+
+        // What was begun before goes on with what it saw.
+        let draft = fresh.vault.draft(&fresh.keys).unwrap();
+        let mut backup = fresh.vault.backup().unwrap();
+        replace(&fresh, SlotKind::Password, "another password");
+        assert_eq!(count(&fresh.path, &first), [0, 0], "passwd");
+        let second = slot(&fresh.vault, SlotKind::Password);
+        assert!(count(&fresh.path, &second)[0] > 0, "control");
+        replace(&fresh, SlotKind::Recovery, "another code");
+        assert_eq!(count(&fresh.path, &code), [0, 0], "rotate-recovery");
+        let code = slot(&fresh.vault, SlotKind::Recovery);
+        assert!(count(&fresh.path, &code)[0] > 0, "control");
+        write_much(&fresh, settled);
+        fresh.vault.commit(fresh.vault.remove_recovery(&fresh.keys).unwrap()).unwrap();
+        assert_eq!(count(&fresh.path, &code), [0, 0], "remove");
+        assert!(draft.info("n/1").is_ok());
+        let mut copy = vec![0; 1 << 20];
+        let length = backup.read(&mut copy).unwrap();
+        assert!(copy[..length].windows(first.len()).any(|there| there == first), "a backup of that moment");
+        drop((draft, backup));
+
+        fresh.vault.settle().unwrap();
+        write_much(&fresh, settled);
+        let Fresh { vault, keys, path, directory } = fresh;
+        drop(vault);
+        let fresh = Fresh { vault: present(&path), keys, path, directory };
+        assert_eq!(fresh.value("n/1").unwrap().unwrap().len(), 3000);
+        assert!(matches!(fresh.check().unwrap(), glassdome_vault::CheckStep::Sound { .. }));
+        for row in [&first, &code] {
+            assert_eq!(count(&fresh.path, row), [0, 0], "opened again");
+        }
+    }
+}
+
+#[test]
+fn what_was_acknowledged_before_stays() {
+    let fresh = fresh();
+    fresh.set("a", b"1");
+    replace(&fresh, SlotKind::Password, "another password");
+    fresh.change(|draft| draft.set("b", value_edit(b"2"), NOW)).unwrap();
+    // As a crash leaves it: the files as they are.
+    let copy = fresh.directory.path().join("copy");
+    fs::copy(&fresh.path, &copy).unwrap();
+    fs::copy(fresh.path.with_file_name("vault.redo"), copy.with_file_name("copy.redo")).unwrap();
+    let vault = present(&copy);
+    for (name, value) in [("a", b"1"), ("b", b"2")] {
+        assert_eq!(vault.read(&fresh.keys, name).unwrap().value().unwrap(), value);
+    }
+}
