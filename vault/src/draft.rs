@@ -165,6 +165,12 @@ impl<'k> Draft<'k> {
         Ok(())
     }
 
+    /// Puts a row that is sealed already.
+    #[cfg(test)]
+    pub(crate) fn put_row(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
+        self.write(table, key.to_vec(), Some(row));
+    }
+
     /// The current version of a secret, as this draft would leave it.
     ///
     /// # Errors

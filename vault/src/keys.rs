@@ -25,6 +25,8 @@ const CONTEXTS: [&str; 6] = [
 /// The keys of an open vault. Wiped when dropped; there is no copy and no way to print it.
 pub struct Keys {
     region: LockedBytes,
+    /// Contexts keys of former master keys.
+    retired: Option<LockedBytes>,
     opened_by: SlotKind,
 }
 
@@ -46,7 +48,7 @@ impl Keys {
             derive(context, &[master], key);
         }
         scrub_stack();
-        Ok(Self { region, opened_by })
+        Ok(Self { region, retired: None, opened_by })
     }
 
     /// How well the memory that they live in is protected.
@@ -69,12 +71,18 @@ impl Keys {
         self.key(4)
     }
 
-    /// The key under which contexts of `encrypt` and `decrypt` are derived.
-    ///
-    /// Given out because the stream format is another module's.
-    #[must_use]
-    pub fn contexts(&self) -> &[u8] {
+    /// The key under which contexts of `encrypt` and `decrypt` are derived; see [`contexts`](crate::contexts).
+    pub(crate) fn contexts(&self) -> &[u8] {
         self.key(5)
+    }
+
+    /// Those of former master keys, one behind the other.
+    pub(crate) fn retired(&self) -> &[u8] {
+        self.retired.as_ref().map_or(&[], LockedBytes::expose)
+    }
+
+    pub(crate) fn set_retired(&mut self, retired: LockedBytes) {
+        self.retired = Some(retired);
     }
 
     /// The master key, for wrapping only.

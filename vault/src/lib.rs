@@ -6,7 +6,7 @@
 //! | work | needs | may take |
 //! |---|---|---|
 //! | [`kdf::derive`], [`kdf::calibrate`], [`strength::estimate`] | the password | half a second |
-//! | [`Vault::unwrap`], [`Vault::read`], [`Vault::info`], [`Vault::page`], [`Draft`], [`Check`] | [`Keys`] | microseconds |
+//! | [`Vault::unwrap`], [`Vault::read`], [`Vault::info`], [`Vault::page`], [`Draft`], [`Check`], [`Sealer`], [`Opener`] | [`Keys`] | microseconds |
 //! | [`Vault::commit`], [`Vault::settle`], [`Vault::store_throttle`], [`Vault::store_panic`], [`Vault::backup`] | ciphertext only | a disk's time |
 //!
 //! The format is written down in `docs/vault-format.md`.
@@ -17,6 +17,8 @@ mod backup;
 mod bits;
 mod check;
 mod checked;
+#[allow(dead_code, reason = "what retires a key is called where the master key changes")]
+mod contexts;
 mod create;
 mod draft;
 mod edit;
@@ -47,6 +49,7 @@ mod setting;
 mod slot;
 mod state;
 mod store;
+mod stream;
 pub mod strength;
 mod survey;
 mod table_definition;
@@ -73,6 +76,7 @@ pub use recover::{Recovered, open_backup};
 pub use setting::{MAX_SETTING, MAX_SETTINGS};
 pub use slot::{SlotInfo, SlotKind};
 pub use store::Stats;
+pub use stream::{Opener, STREAM_CHUNK, STREAM_HEADER, STREAM_TAG, Sealer, StreamError};
 pub use throttle::Throttle;
 pub use vault::{Found, Vault};
 

@@ -23,7 +23,7 @@ use crate::slot::{self, Slot, SlotInfo, SlotKind};
 use crate::state::State;
 use crate::store::{Reader, Stats, Store, Table};
 use crate::throttle::{self, Throttle};
-use crate::{Damage, EntryId, Error, create, last_backup, name, setting};
+use crate::{Damage, EntryId, Error, contexts, create, last_backup, name, setting};
 
 /// What lies at a path.
 #[derive(Debug)]
@@ -114,8 +114,9 @@ impl Vault {
         let reader = self.store.reader()?;
         let id = [kek.slot()];
         let row = reader.get(Table::Slots, &id)?.ok_or(Damage::Slot)?;
-        let keys = Slot::from_row(&id, row.value())?.unwrap(&self.header.id, kek)?;
+        let mut keys = Slot::from_row(&id, row.value())?.unwrap(&self.header.id, kek)?;
         State::read(&self.header.id, &keys, &reader)?.0.check_control(&keys, &reader)?;
+        contexts::read(&self.header.id, &mut keys, &reader)?;
         Ok(keys)
     }
 
