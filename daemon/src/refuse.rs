@@ -188,6 +188,9 @@ pub fn vault(error: &Error) -> Refusal<'static> {
             (Code::Storage, format!("{error} ({source}). Mend it; then see whether all is there: glassdome_start"))
         }
         Error::Memory(source) => (Code::Error, source.to_string()),
+        Error::NoDeviceKey | Error::WrongDeviceKey => {
+            (Code::Conflict, "what the password's slot is bound to changed meanwhile. Try again".to_owned())
+        }
         Error::Conflict => (Code::Conflict, "the vault changed meanwhile. Try again".to_owned()),
         Error::InUse => (Code::Conflict, "another process has the vault open. Stop it: ctl stop".to_owned()),
         Error::Exists => (Code::Conflict, "it exists already".to_owned()),

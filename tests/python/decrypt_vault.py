@@ -1,7 +1,8 @@
 """Reads a vault from its sealed rows and the password, written from docs/vault-format.md alone.
 
-    decrypt_vault.py [--keys] [--recovery] < rows     (rows: JSON lines of table, key, row; the first
-                                                       line is the password, or the recovery code)
+    decrypt_vault.py [--keys] [--recovery] [--device] < rows     (rows: JSON lines of table, key, row; the first line is
+                                                                  the password, or the recovery code; with --device the
+                                                                  second is the device key, in hexadecimal)
 
 Prints a JSON object: `secrets` (name to value, fields, version, times), `history`, `settings`. With
 --keys also the master key and its sub-keys: what no memory of the daemon may hold. Bytes are hex.
@@ -52,8 +53,8 @@ def recovery_code(typed):
     return code
 
 
-def slot_key(rows, wanted, password):
-    """The master key out of the slot of that kind."""
+def slot_key(rows, wanted, password, device=None):
+    """The master key out of the slot of that kind: 1 password, 2 recovery code, 3 password and device key."""
     vault = rows["header"][b"vault"][4:20]
     for slot, row in rows["slots"].items():
         kind, memory, passes, lanes, length = struct.unpack_from("<BIIIB", row)
@@ -63,6 +64,11 @@ def slot_key(rows, wanted, password):
             raise ValueError("tampered: the key derivation was weakened")
         salt, sealed = row[14:14 + length], row[14 + length:]
         key = hash_secret_raw(password, salt, passes, memory, lanes, 32, Type.ID, version=0x13)
+        if kind == 3:
+            bound_to, sealed = sealed[:16], sealed[16:]
+            if derive("glassdome v1 device key id", device)[:16] != bound_to:
+                raise ValueError("another device key")
+            key = derive("glassdome v1 device kek", key + device)
         return key, unseal(key, sealed, vault, "slots", slot, 0)
     raise ValueError("no such slot")
 
@@ -70,11 +76,11 @@ def slot_key(rows, wanted, password):
 class Vault:
     """The rows, and the keys to them."""
 
-    def __init__(self, rows, kind, password):
+    def __init__(self, rows, kind, password, device=None):
         self.rows, self.id = rows, rows["header"][b"vault"][4:20]
         if struct.unpack_from("<I", rows["header"][b"vault"])[0] != 1:
             raise ValueError("a newer format")
-        self.kek, self.master = slot_key(rows, kind, password)
+        self.kek, self.master = slot_key(rows, kind, password, device)
         self.keys = {name: derive(f"glassdome v1 {name}", self.master) for name in CONTEXTS}
 
     def open(self, table, entry, row, key="records"):
@@ -154,6 +160,7 @@ class Vault:
 
 def main():
     password, *lines = sys.stdin.buffer.read().split(b"\n")
+    device = bytes.fromhex(lines.pop(0).decode()) if "--device" in sys.argv else None
     rows = {table: {} for table in
             ("header", "slots", "sealed", "plain", "meta", "values", "names", "history")}
     for line in filter(None, lines):
@@ -162,7 +169,7 @@ def main():
     if "--recovery" in sys.argv:
         vault = Vault(rows, 2, recovery_code(password))
     else:
-        vault = Vault(rows, 1, password)
+        vault = Vault(rows, 1 if device is None else 3, password, device)
     vault.check_sums()
     found = {"secrets": vault.secrets(), "history": vault.history(), "settings": vault.settings()}
     if "--keys" in sys.argv:

@@ -27,6 +27,12 @@ pub enum Error {
     /// The key-encryption key opens no slot: the password is wrong.
     #[error("wrong password")]
     WrongPassword,
+    /// The password's slot is bound to a device key, which was not given.
+    #[error("the password alone does not open it: it takes the device key")]
+    NoDeviceKey,
+    /// What was given as a device key is not the one that the slot is bound to.
+    #[error("that is not the device key that the password's slot is bound to")]
+    WrongDeviceKey,
     /// Key derivation parameters outside the bounds: in a vault file, a sign of tampering.
     #[error("the key derivation parameters are out of bounds")]
     WeakenedKdf,

@@ -9,6 +9,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use glassdome_lockmem::{LockedBytes, Scratch, scrub_stack};
 
 use crate::Error;
+use crate::device::DeviceKeyId;
 use crate::slot::SlotKind;
 
 /// The least memory, in KiB: 64 MiB.
@@ -83,6 +84,7 @@ pub struct KdfInput {
     kind: SlotKind,
     params: KdfParams,
     salt: Vec<u8>,
+    pub(crate) device: Option<DeviceKeyId>,
 }
 
 impl KdfInput {
@@ -90,13 +92,19 @@ impl KdfInput {
     pub(crate) fn fresh(slot: u8, kind: SlotKind, params: KdfParams) -> Result<Self, Error> {
         let mut salt = vec![0; SALT];
         getrandom::fill(&mut salt)?;
-        Ok(Self { slot, kind, params, salt })
+        Ok(Self { slot, kind, params, salt, device: None })
     }
 
     /// An input as a slot has it.
-    pub(crate) fn read(slot: u8, kind: SlotKind, params: KdfParams, salt: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn read(
+        slot: u8,
+        kind: SlotKind,
+        params: KdfParams,
+        salt: &[u8],
+        device: Option<DeviceKeyId>,
+    ) -> Result<Self, Error> {
         if (SALT..=MAX_SALT).contains(&salt.len()) {
-            Ok(Self { slot, kind, params, salt: salt.to_vec() })
+            Ok(Self { slot, kind, params, salt: salt.to_vec(), device })
         } else {
             Err(Error::WeakenedKdf)
         }
@@ -114,6 +122,12 @@ impl KdfInput {
         self.kind
     }
 
+    /// The device key that the slot is bound to; `None` if what is typed opens it alone.
+    #[must_use]
+    pub fn device(&self) -> Option<DeviceKeyId> {
+        self.device
+    }
+
     pub(crate) fn slot(&self) -> u8 {
         self.slot
     }
@@ -125,13 +139,28 @@ impl KdfInput {
 
 /// The key-encryption key of one slot, in locked memory.
 pub struct Kek {
-    slot: u8,
-    key: LockedBytes,
+    pub(crate) slot: u8,
+    pub(crate) key: LockedBytes,
+    /// What the slot is bound to, and whether that is mixed in.
+    pub(crate) device: Option<DeviceKeyId>,
+    pub(crate) mixed: bool,
 }
 
 impl Kek {
     pub(crate) fn slot(&self) -> u8 {
         self.slot
+    }
+
+    /// Whether it is the key of a slot with that input. One that is bound takes both the password and the device key.
+    ///
+    /// # Errors
+    /// [`Error::NoDeviceKey`] if the device key is still to be mixed in, [`Error::WrongDeviceKey`] if it is another one.
+    pub(crate) fn check(&self, input: &KdfInput) -> Result<(), Error> {
+        match self.device == input.device {
+            false => Err(Error::WrongDeviceKey),
+            true if self.mixed != self.device.is_some() => Err(Error::NoDeviceKey),
+            true => Ok(()),
+        }
     }
 
     /// The key, for wrapping and unwrapping only.
@@ -147,7 +176,7 @@ impl fmt::Debug for Kek {
 }
 
 /// Derives the slot's key from the password, or the recovery code as it is written without groups. Takes the time and
-/// the memory that the parameters say.
+/// the memory that the parameters say. Where the slot is bound to a device key, [`Kek::with_device`] is the other half.
 ///
 /// # Errors
 /// [`Error::Memory`] if there is not that much memory, [`Error::Kdf`] if Argon2 refuses its input.
@@ -156,7 +185,7 @@ pub fn derive(input: &KdfInput, password: &LockedBytes) -> Result<Kek, Error> {
     let result = argon2id(input.params, &input.salt, password.expose(), key.expose_mut());
     scrub_stack();
     result?;
-    Ok(Kek { slot: input.slot, key })
+    Ok(Kek { slot: input.slot, key, device: input.device, mixed: false })
 }
 
 /// Parameters that take about half a second on this machine, and never less than the floor.
@@ -216,7 +245,7 @@ mod tests {
             assert!(matches!(KdfParams::new(m, t, p), Err(Error::WeakenedKdf)), "{m} {t} {p}");
         }
         for salt in [15, 33] {
-            let read = KdfInput::read(0, SlotKind::Password, KdfParams::FLOOR, &vec![0; salt]);
+            let read = KdfInput::read(0, SlotKind::Password, KdfParams::FLOOR, &vec![0; salt], None);
             assert!(matches!(read, Err(Error::WeakenedKdf)));
         }
     }
@@ -235,7 +264,8 @@ mod tests {
     // Made with another implementation: OpenSSL's Argon2id, through Python's `cryptography`.
     #[test]
     fn agrees_with_the_reference_implementation() {
-        let input = KdfInput::read(0, SlotKind::Password, KdfParams::FLOOR, b"0123456789abcdef").unwrap();
+        let salt = b"0123456789abcdef";
+        let input = KdfInput::read(0, SlotKind::Password, KdfParams::FLOOR, salt, None).unwrap();
         let kek = derive(&input, &LockedBytes::copied_from(b"correct horse").unwrap()).unwrap();
         let hex: String = kek.expose().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "92599c67f23f1d9dce9b6f0cfb5a9b18ce110336de00799947472465edd9e49a");

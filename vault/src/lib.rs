@@ -6,7 +6,7 @@
 //! | work | needs | may take |
 //! |---|---|---|
 //! | [`kdf::derive`], [`kdf::calibrate`], [`strength::estimate`] | the password | half a second |
-//! | [`Vault::unwrap`], [`Vault::read`], [`Vault::info`], [`Vault::page`], [`Draft`], [`Check`], [`Sealer`], [`Opener`] | [`Keys`] | microseconds |
+//! | [`Kek::with_device`](kdf::Kek::with_device), [`Vault::unwrap`], [`Vault::read`], [`Vault::info`], [`Vault::page`], [`Draft`], [`Check`], [`Sealer`], [`Opener`] | [`Keys`] | microseconds |
 //! | [`Vault::commit`], [`Vault::settle`], [`Vault::store_throttle`], [`Vault::store_panic`], [`Vault::backup`] | ciphertext only | a disk's time |
 //!
 //! The format is written down in `docs/vault-format.md`.
@@ -20,6 +20,7 @@ mod checked;
 #[allow(dead_code, reason = "what retires a key is called where the master key changes")]
 mod contexts;
 mod create;
+mod device;
 mod draft;
 mod edit;
 mod entry;
@@ -59,6 +60,7 @@ mod vault;
 
 pub use backup::Backup;
 pub use check::{Check, CheckStep};
+pub use device::{DeviceKey, DeviceKeyId};
 pub use draft::{Change, Draft};
 pub use edit::{Edit, Expect, Expires};
 pub use entry::EntryId;

@@ -1,6 +1,7 @@
 //! A key slot: how a password, or a recovery code, opens the master key, and the wrapped master key itself.
 
 use crate::aad::Place;
+use crate::device::{DeviceKeyId, ID};
 use crate::header::VaultId;
 use crate::kdf::{KdfInput, KdfParams, Kek};
 use crate::keys::{KEY, Keys};
@@ -23,14 +24,6 @@ pub enum SlotKind {
 impl SlotKind {
     const ALL: [Self; 2] = [Self::Password, Self::Recovery];
 
-    /// As it stands in a row.
-    fn byte(self) -> u8 {
-        match self {
-            Self::Password => 1,
-            Self::Recovery => 2,
-        }
-    }
-
     /// The id of its slot.
     fn slot(self) -> u8 {
         match self {
@@ -49,10 +42,16 @@ pub struct SlotInfo {
     pub kind: SlotKind,
     /// What a try costs.
     pub params: KdfParams,
+    /// The device key that it takes beside that.
+    pub device: Option<DeviceKeyId>,
 }
 
 /// `kind (1) ‖ m, t, p (u32 each) ‖ length of the salt (1)`.
 const HEAD: usize = 14;
+/// What kind of slot a row is of: a password's, a recovery code's, a password's that is bound to a device key.
+const PASSWORD: u8 = 1;
+const RECOVERY: u8 = 2;
+const BOUND: u8 = 3;
 
 /// A slot, read and within bounds.
 pub(crate) struct Slot<'a> {
@@ -65,21 +64,34 @@ impl<'a> Slot<'a> {
     pub fn from_row(id: &[u8], row: &'a [u8]) -> Result<Self, Error> {
         let &[id] = id else { return Err(Damage::Slot.into()) };
         let (head, rest) = row.split_first_chunk::<HEAD>().ok_or(Damage::Slot)?;
-        let kind = SlotKind::ALL.into_iter().find(|kind| kind.byte() == head[0]).ok_or(Damage::Slot)?;
+        let kind = match head[0] {
+            PASSWORD | BOUND => SlotKind::Password,
+            RECOVERY => SlotKind::Recovery,
+            _ => return Err(Damage::Slot.into()),
+        };
         if kind.slot() != id {
             return Err(Damage::Slot.into());
         }
         let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let params = KdfParams::new(word(1), word(5), word(9))?;
-        let (salt, sealed) = rest.split_at_checked(usize::from(head[13])).ok_or(Damage::Slot)?;
+        let (salt, rest) = rest.split_at_checked(usize::from(head[13])).ok_or(Damage::Slot)?;
+        let (device, sealed) = match head[0] {
+            BOUND => {
+                let (id, sealed) = rest.split_first_chunk::<ID>().ok_or(Damage::Slot)?;
+                (Some(DeviceKeyId::from_bytes(*id)), sealed)
+            }
+            _ => (None, rest),
+        };
         if sealed.len() != OVERHEAD + KEY {
             return Err(Damage::Slot.into());
         }
-        Ok(Self { input: KdfInput::read(id, kind, params, salt)?, sealed })
+        Ok(Self { input: KdfInput::read(id, kind, params, salt, device)?, sealed })
     }
 
-    /// Opens the master key. The commitment tells a wrong password from a damaged slot.
+    /// Opens the master key. The commitment tells a wrong password from a damaged slot; what the slot is bound to is
+    /// told before, and held by the key: with another kind in the row another key is derived.
     pub fn unwrap(&self, vault: &VaultId, kek: &Kek) -> Result<Keys, Error> {
+        kek.check(&self.input)?;
         let id = [self.input.slot()];
         Keys::from_master(self.input.kind(), |master| {
             seal::open_into(kek.expose(), &place(vault, &id), self.sealed, master).map_err(|refusal| {
@@ -94,13 +106,21 @@ impl<'a> Slot<'a> {
 
 /// The row of a slot that `kek` opens.
 pub(crate) fn wrap(vault: &VaultId, keys: &Keys, input: &KdfInput, kek: &Kek) -> Result<Vec<u8>, Error> {
+    kek.check(input)?;
     let params = input.params();
-    let mut row = vec![input.kind().byte()];
+    let mut row = vec![match (input.kind(), input.device()) {
+        (SlotKind::Password, None) => PASSWORD,
+        (SlotKind::Password, Some(_)) => BOUND,
+        (SlotKind::Recovery, _) => RECOVERY,
+    }];
     for word in [params.m_kib(), params.t(), params.p()] {
         row.extend_from_slice(&word.to_le_bytes());
     }
     row.push(u8::try_from(input.salt().len()).expect("a salt is at most 32 bytes"));
     row.extend_from_slice(input.salt());
+    if let Some(device) = input.device() {
+        row.extend_from_slice(device.as_bytes());
+    }
     let id = [input.slot()];
     seal::seal_onto(&mut row, kek.expose(), &place(vault, &id), KEY, |out| {
         out.copy_from_slice(keys.master());

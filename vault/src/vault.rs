@@ -99,8 +99,12 @@ impl Vault {
     /// As [`Vault::kdf_input`].
     pub fn slots(&self) -> Result<Vec<SlotInfo>, Error> {
         let inputs = slot::inputs(&*self.store.reader()?)?;
-        let info =
-            |input: &KdfInput| SlotInfo { id: input.slot(), kind: input.kind(), params: input.params() };
+        let info = |input: &KdfInput| SlotInfo {
+            id: input.slot(),
+            kind: input.kind(),
+            params: input.params(),
+            device: input.device(),
+        };
         Ok(inputs.iter().map(info).collect())
     }
 
@@ -108,7 +112,8 @@ impl Vault {
     /// work however many secrets there are.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`]; [`Error::Corrupt`] if the slot, or any other slot or setting, is not what
+    /// [`Error::WrongPassword`]; [`Error::NoDeviceKey`] if the slot is bound to one that is not mixed in,
+    /// [`Error::WrongDeviceKey`] if it is another one; [`Error::Corrupt`] if the slot, or any other slot or setting, is not what
     /// it was: an older one put back, too.
     pub fn unwrap(&self, kek: &Kek) -> Result<Keys, Error> {
         let reader = self.store.reader()?;
@@ -124,7 +129,7 @@ impl Vault {
     /// kind.
     ///
     /// # Errors
-    /// As [`Draft::finish`].
+    /// As [`Draft::finish`]; [`Error::NoDeviceKey`], [`Error::WrongDeviceKey`] if the key is not that of the input.
     pub fn rewrap(&self, keys: &Keys, input: &KdfInput, new_kek: &Kek) -> Result<Change, Error> {
         let mut draft = self.draft(keys)?;
         draft.rewrap(input, new_kek)?;
