@@ -115,5 +115,6 @@ pub use guest::{Guest, Interruption, Opening};
 pub use reference::Reference;
 pub use session::Watching;
 pub use socket_path::SocketPath;
+pub use tap::HANDLE;
 pub use transfer::{Upload, Value};
 pub use wait::Wait;

@@ -14,8 +14,8 @@ use rustix::process::{Gid, getpid, getuid};
 use crate::descriptor::inherited;
 use crate::error::Error;
 
-/// Names the descriptor.
-pub(crate) const VARIABLE: &str = "GLASSDOME_FD";
+/// The environment variable that names the descriptor.
+pub const HANDLE: &str = "GLASSDOME_FD";
 
 /// A tap that this process was started with.
 pub(crate) struct Tap(OwnedFd);
@@ -27,10 +27,10 @@ impl Tap {
     /// [`Error::Usage`] if there is none behind the number: whoever was given a handle asks by it or not at
     /// all.
     pub(crate) fn given() -> Result<Option<Self>, Error> {
-        let Some(number) = var_os(VARIABLE) else { return Ok(None) };
+        let Some(number) = var_os(HANDLE) else { return Ok(None) };
         let lost = || {
             Error::Usage(format!(
-                "{VARIABLE} names no handle that came along: whoever started this must pass that descriptor on \
+                "{HANDLE} names no handle that came along: whoever started this must pass that descriptor on \
                  (in Python: pass_fds), or unset the variable"
             ))
         };

@@ -36,6 +36,10 @@ mod _native {
     #[pymodule_export]
     use super::watch::Watch;
 
+    /// The environment variable that names the handle which a process was started with.
+    #[pymodule_export]
+    const HANDLE: &str = glassdome_client::HANDLE;
+
     /// The version of this package, which is that of the programs that it was built with.
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's spelling")]

@@ -10,7 +10,7 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use glassdome_client::{Connection, Error, Guest, SocketPath, Wait};
+use glassdome_client::{Connection, Error, Guest, HANDLE, SocketPath, Wait};
 use pyo3::prelude::*;
 use rustix::process::{Pid, getpid};
 
@@ -20,9 +20,6 @@ use crate::waiting;
 
 /// Idle connections that are kept; of more, each is closed when its call is done.
 const KEPT: usize = 8;
-
-/// What names the handle that a process was started with.
-const HANDLE: &str = "GLASSDOME_FD";
 
 /// What is asked for, as far as it decides on the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +83,7 @@ impl Lines {
         let by_handle = asked == Asked::Values && self.socket.is_none() && env::var_os(HANDLE).is_some();
         loop {
             let process = getpid();
-            // What was raised where nobody could raise it is not about this.
-            drop(signals::take());
+            signals::forget();
             let kept = self.idle(py)?.of(by_handle).pop();
             let (answer, line) = py.detach(|| self.over(kept, by_handle, twice, &work));
             let raised = signals::take();

@@ -25,6 +25,11 @@ pub(crate) fn keep(error: PyErr) {
     });
 }
 
+/// Before a wait: what was raised where nobody could raise it is not about this one.
+pub(crate) fn forget() {
+    drop(take());
+}
+
 /// What was raised in the wait that is over: to be taken at its end, whatever came of it.
 pub(crate) fn take() -> Option<PyErr> {
     RAISED.take()

@@ -67,6 +67,7 @@ impl Watch {
                 // The parent's: what this process has of it is closed, and a connection of its own opened.
                 *open = Open::new(py, &self.lines).inspect_err(|_| self.close())?;
             }
+            signals::forget();
             let told = py.detach(|| Ok::<_, Error>(Status::new(&open.watching.next()?)));
             if let Some(raised) = signals::take() {
                 self.close();
@@ -107,6 +108,7 @@ impl Open {
     fn new(py: Python<'_>, lines: &Lines) -> PyResult<Self> {
         loop {
             let process = getpid();
+            signals::forget();
             let connection = lines.own(py)?;
             let watching = py.detach(|| connection.into_watching());
             if let Some(raised) = signals::take() {

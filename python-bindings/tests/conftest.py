@@ -82,6 +82,12 @@ def open_session() -> Iterator[None]:
 
 
 @pytest.fixture
+def locked() -> None:
+    """The vault is locked, until `unlock`."""
+    glassdome.lock()
+
+
+@pytest.fixture
 def vault() -> Iterator[glassdome.Vault]:
     with glassdome.connect() as vault:
         yield vault

@@ -43,5 +43,5 @@ pub use tmux::{Pane, Tmux, Typed};
 pub use typist::type_orders;
 pub use user::{User, left_out_without_root};
 pub use wait::wait_until;
-pub use wheel::python_with_package;
+pub use wheel::{pytest, python_with_package};
 pub use world::{PASSWORD, World, text};

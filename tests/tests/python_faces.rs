@@ -3,10 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use glassdome_tests::{PASSWORD, Run, User, World, python_with_package, text};
+use glassdome_tests::{PASSWORD, Run, World, pytest, python_with_package, text};
 
 /// The part of the page that is about them.
 fn page() -> &'static str {
@@ -69,19 +68,6 @@ fn allow(world: &World, script: &Path) {
     world.allow(&["--script", text(script), "--exe", text(python_with_package())]);
 }
 
-/// The tests in Python, in the home directory.
-fn tests(world: &World) -> PathBuf {
-    let there = world.home("tests");
-    fs::create_dir(&there).unwrap();
-    User::A.own(&there).unwrap();
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python-bindings/tests/faces");
-    for file in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
-        let name = format!("tests/{}", file.file_name().unwrap().to_str().unwrap());
-        world.file(&name, fs::read(&file).unwrap());
-    }
-    there
-}
-
 #[test]
 fn each_face_passes_its_tests_and_keyrings_own() {
     let world = stage();
@@ -104,14 +90,8 @@ fn each_face_passes_its_tests_and_keyrings_own() {
         .stdin(format!("{PASSWORD}\n"))
         .ok();
 
-    let tests = tests(&world);
-    let args = [text(&runner), "-q", "-p", "no:cacheprovider", text(&tests)];
-    let pytest = world.program(python_with_package(), &args).env("GLASSDOME_TEST_PASSWORD", PASSWORD);
-    let pytest =
-        pytest.env("OLD_SCRIPT", &many).env("PYTHONDONTWRITEBYTECODE", "1").within(Duration::from_secs(240));
-    let out = pytest.output();
-    let told = String::from_utf8_lossy(&out.stdout);
-    assert!(out.code == 0 && told.contains(" passed"), "{}: {told}{}", out.code, out.stderr);
+    let faces = world.home("tests/faces");
+    pytest(&world, &runner, &[text(&faces)], &[("OLD_SCRIPT", &many)]);
 }
 
 #[test]

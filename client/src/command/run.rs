@@ -141,7 +141,7 @@ impl Command for Run {
         }
         if let Some(tap) = &tap {
             fcntl_setfd(tap, FdFlags::empty()).map_err(|error| Error::Exchange(error.into()))?;
-            process.env(tap::VARIABLE, tap.as_raw_fd().to_string());
+            process.env(tap::HANDLE, tap.as_raw_fd().to_string());
         }
         if let Some(script) = &script {
             fcntl_setfd(script.copy(), FdFlags::empty()).map_err(|error| Error::SealScript(error.into()))?;

@@ -8,8 +8,9 @@ from typing import Any, Final, TypeAlias, final
 
 from .secret import Secret
 
-__all__ = ["Channel", "Info", "Status", "Vault", "Watch", "__version__", "connect"]
+__all__ = ["HANDLE", "Channel", "Info", "Status", "Vault", "Watch", "__version__", "connect"]
 
+HANDLE: Final[str]
 __version__: Final[str]
 
 _Value: TypeAlias = str | bytes | bytearray | memoryview

@@ -18,6 +18,7 @@ import asyncio
 import os
 
 from glassdome._line import Line
+from glassdome._native import HANDLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class Vault:
             raise
 
     def _line(self, values: bool) -> Line:
-        by_handle = values and self._socket is None and "GLASSDOME_FD" in os.environ
+        by_handle = values and self._socket is None and HANDLE in os.environ
         loop = self._loop()
         line = self._lines.get(by_handle)
         if line is not None and line.pid != os.getpid():

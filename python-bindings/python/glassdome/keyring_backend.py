@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import glassdome
+from glassdome._native import HANDLE
 from keyring.backend import KeyringBackend
 from keyring.compat import properties
 from keyring.credentials import Credential, SimpleCredential
@@ -50,7 +51,7 @@ class GlassdomeKeyring(KeyringBackend):
             return _PRIORITY
         try:
             # A handle gives values also where there is no other way to the daemon.
-            if "GLASSDOME_FD" not in os.environ:
+            if HANDLE not in os.environ:
                 glassdome.status()
         except glassdome.NoDaemonError as error:
             raise RuntimeError(str(error)) from error

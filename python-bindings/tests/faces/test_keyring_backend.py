@@ -11,7 +11,7 @@ from pathlib import Path
 import glassdome
 import keyring
 import pytest
-from locking import LockedVault
+from conftest import Script, unlock
 from glassdome.keyring_backend import GlassdomeKeyring
 from keyring.backend import KeyringBackend
 from keyring.backends.chainer import ChainerBackend
@@ -63,7 +63,7 @@ def test_what_is_too_long_is_not_there_and_not_stored() -> None:
         ring.set_password("long", "user", "x" * (2**20 + 1))
 
 
-def test_locked_it_says_so_and_nothing_goes_elsewhere(locked: LockedVault) -> None:
+def test_locked_it_says_so_and_nothing_goes_elsewhere(locked: None) -> None:
     class Elsewhere(KeyringBackend):
         """A desktop's keyring."""
 
@@ -94,7 +94,7 @@ def test_locked_it_says_so_and_nothing_goes_elsewhere(locked: LockedVault) -> No
             ask()
         assert isinstance(told.value.__cause__, glassdome.LockedError)
     assert not Elsewhere.asked
-    locked.unlock()
+    unlock()
     assert chain.get_password("nowhere", "me") == "elsewhere"
 
 
@@ -146,17 +146,12 @@ print(Desktop.kept)
 
 
 def test_in_a_chain_a_daemon_that_ended_is_told_and_nothing_goes_elsewhere() -> None:
-    script = str(Path.home() / "chained.py")
-    Path(script).write_text(CHAINED)
-    vault = LockedVault()
-    allowed = ["--secrets", "keyring/**", "--actions", "get,list,set,remove", "--script", script]
-    password = os.environ["GLASSDOME_TEST_PASSWORD"] + "\n"
-    words = ["ctl", "policy", "allow", "--password-stdin", *allowed, "--exe", os.path.realpath(sys.executable)]
-    subprocess.run(words, input=password, text=True, check=True, capture_output=True)
-    ended = subprocess.run([sys.executable, script], capture_output=True, text=True)
-    vault.unlock()
-    assert ended.stderr == ""
-    assert ended.stdout.splitlines() == [
+    script = Script("chained.py", CHAINED)
+    script.allow("keyring/**")
+    code, told, err = script.run()
+    unlock()
+    assert (code, err) == (0, "")
+    assert told.splitlines() == [
         "['GlassdomeKeyring', 'Desktop']",
         "elsewhere ours",
         "{('old', 'me'): 'elsewhere', ('both', 'me'): 'theirs'}",

@@ -11,7 +11,6 @@ from pathlib import Path
 import keyring
 import package_index
 import pytest
-from locking import LockedVault
 from package_index import Index
 
 
@@ -65,7 +64,7 @@ def test_twine_uploads(index: Index, tmp_path: Path) -> None:
     assert index.wheel in index.uploads[0]
 
 
-def test_pip_tells_what_helps_and_goes_on_without(index: Index, tmp_path: Path, locked: LockedVault) -> None:
+def test_pip_tells_what_helps_and_goes_on_without(index: Index, tmp_path: Path, locked: None) -> None:
     refused = download(index, tmp_path, "import")
     assert refused.returncode != 0
     told = "Keyring is skipped due to an exception: locked: you locked it. Unlock: glassdome_start"

@@ -10,7 +10,7 @@ import glassdome
 import pytest
 from glassdome.core import get_session as of_package
 from glassdome.core.session import GlassdomeSession, get_session, require_session
-from locking import LockedVault
+from conftest import unlock
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def test_a_password_is_refused_and_goes_nowhere(session: GlassdomeSession) -> No
         session.get_settings()
 
 
-def test_locked_is_an_error_with_its_hint(session: GlassdomeSession, locked: LockedVault) -> None:
+def test_locked_is_an_error_with_its_hint(session: GlassdomeSession, locked: None) -> None:
     for ask in (session.initialize, session.require_auth, session.list_secrets, require_session):
         with pytest.raises(glassdome.LockedError) as told:
             ask()
@@ -128,7 +128,7 @@ def test_locked_is_an_error_with_its_hint(session: GlassdomeSession, locked: Loc
     with pytest.raises(glassdome.LockedError):
         session.get_secret("openai_api_key")
     assert not session.is_initialized()
-    locked.unlock()
+    unlock()
     assert session.initialize() and session.get_secret("openai_api_key") == "sk-imported"
 
 

@@ -7,7 +7,6 @@ import traceback
 import glassdome
 import pytest
 from glassdome.settings import GlassdomeSettingsSource
-from locking import LockedVault
 from pydantic import AliasChoices, AliasPath, BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from shown import locals_shown
@@ -100,7 +99,7 @@ def test_what_was_said_before_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) 
     assert asked == ["settings/password"]
 
 
-def test_a_locked_vault_is_no_default(locked: LockedVault) -> None:
+def test_a_locked_vault_is_no_default(locked: None) -> None:
     class One(Shop):
         port: int = 1
 

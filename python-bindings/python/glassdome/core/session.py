@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import glassdome
+from glassdome._native import HANDLE
 
 # Where `ctl doctor --import` puts what the predecessor left.
 IMPORTED = "predecessor/"
@@ -158,7 +159,7 @@ class GlassdomeSession:
     def _is_open(self) -> bool:
         vault = self._connected()
         # A handle gives values and tells nothing, and where it is used there may be no way to the daemon but it.
-        return "GLASSDOME_FD" in os.environ or vault.status().state == "unlocked"
+        return HANDLE in os.environ or vault.status().state == "unlocked"
 
     def _first(self, key: str, ask: Callable[[str], _T]) -> _T | None:
         """What is asked of the name as it is, or, only where there is no such secret, of that below
