@@ -28,6 +28,8 @@ pub struct Draft<'k> {
     keys: &'k Keys,
     base: Arc<Reader>,
     rows: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
+    /// The count of changes that this one is to be behind.
+    behind: u64,
 }
 
 /// A finished draft: sealed rows, and what they were based on.
@@ -39,7 +41,7 @@ pub struct Change {
 
 impl<'k> Draft<'k> {
     pub(crate) fn new(vault: VaultId, keys: &'k Keys, base: Arc<Reader>) -> Self {
-        Self { vault, keys, base, rows: BTreeMap::new() }
+        Self { vault, keys, base, rows: BTreeMap::new(), behind: 0 }
     }
 
     /// Sets value, fields and expiry of a secret, new or not, and gives its new version.
@@ -171,6 +173,12 @@ impl<'k> Draft<'k> {
         self.write(table, key.to_vec(), Some(row));
     }
 
+    /// Has the vault count on from `generation`, if it counts less yet: no state of it that was ever marked comes again.
+    /// A draft without other edits makes a change then.
+    pub fn count_from(&mut self, generation: u64) {
+        self.behind = self.behind.max(generation);
+    }
+
     /// The current version of a secret, as this draft would leave it.
     ///
     /// # Errors
@@ -215,8 +223,8 @@ impl<'k> Draft<'k> {
             }
             ops.push((table, key, row));
         }
-        if !ops.is_empty() {
-            state.generation += 1;
+        if !ops.is_empty() || self.behind > state.generation {
+            state.generation = state.generation.max(self.behind).checked_add(1).ok_or(Damage::Control)?;
             let row = state.to_row(&self.vault, self.keys)?;
             ops.push((Table::Sealed, state::KEY.to_vec(), Some(row)));
         }
