@@ -1,0 +1,162 @@
+//! Where the files of a rotation lie: in a directory of their own beside the vault, so that what was left by a kill is
+//! known by its name. Nothing in it is read by whoever opens the vault.
+//!
+//! | file | is there |
+//! |---|---|
+//! | `key` | from the beginning: the new master key, in a slot |
+//! | `new`, `new.redo` | until it takes the vault's place |
+//! | `former` | from just before that: the old file by a second name, until it is overwritten |
+//!
+//! As long as `new` is there the vault is the old one, and `former` a name too many. When it is not, the vault is the
+//! new one, and what is called `former` is to go.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::Error;
+use crate::create::sync_directory_of;
+use crate::redo::Redo;
+
+/// The longest slot, in bytes.
+const SLOT: u64 = 1024;
+/// So much is overwritten in one go, in bytes.
+const PART: usize = 1024 * 1024;
+
+/// The directory of the rotation of one vault.
+#[derive(Debug)]
+pub(super) struct Directory(PathBuf);
+
+impl Directory {
+    /// That of the vault at `vault`; it need not be there.
+    pub fn beside(vault: &Path) -> Self {
+        let mut name = vault.file_name().unwrap_or_default().to_owned();
+        name.push(".rotation");
+        Self(vault.with_file_name(name))
+    }
+
+    /// The new file.
+    pub fn vault(&self) -> PathBuf {
+        self.0.join("new")
+    }
+
+    /// The old file, when the new one takes its place.
+    pub fn former(&self) -> PathBuf {
+        self.0.join("former")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.0.join("key")
+    }
+
+    /// Makes it, empty and for its owner only.
+    pub fn make(&self) -> Result<(), Error> {
+        self.remove()?;
+        DirBuilder::new().mode(0o700).create(&self.0).map_err(Error::Storage)?;
+        sync_directory_of(&self.0)
+    }
+
+    /// Brings the names in it to the disk.
+    pub fn sync(&self) -> Result<(), Error> {
+        File::open(&self.0).and_then(|directory| directory.sync_all()).map_err(Error::Storage)
+    }
+
+    pub fn write_key(&self, row: &[u8]) -> Result<(), Error> {
+        let file = File::options().write(true).create_new(true).mode(0o600).open(self.key());
+        file.and_then(|mut file| file.write_all(row).and_then(|()| file.sync_all())).map_err(Error::Storage)
+    }
+
+    pub fn read_key(&self) -> Result<Option<Vec<u8>>, Error> {
+        let Some(file) = open(&self.key(), File::options().read(true))? else { return Ok(None) };
+        let mut row = Vec::new();
+        file.take(SLOT).read_to_end(&mut row).map_err(Error::Storage)?;
+        Ok(Some(row))
+    }
+
+    /// Takes all of it away. What is called `former` has another name still, or was overwritten.
+    pub fn remove(&self) -> Result<(), Error> {
+        let vault = self.vault();
+        let removed = [&vault, &Redo::path_beside(&vault), &self.key(), &self.former()]
+            .into_iter()
+            .try_for_each(|file| gone(fs::remove_file(file)))
+            .and_then(|()| gone(fs::remove_dir(&self.0)));
+        removed.map_err(Error::Storage)
+    }
+
+    /// Overwrites what is called `former` and takes all away, once the new file is the vault. A file that has yet
+    /// another name is somebody's copy, and stays as it is under that.
+    pub fn erase_former(&self) -> Result<(), Error> {
+        for file in [self.former(), self.key()] {
+            if let Some(file) = open(&file, File::options().write(true))? {
+                let about = file.metadata().map_err(Error::Storage)?;
+                if about.nlink() <= 1 {
+                    overwrite(&file, about.len()).map_err(Error::Storage)?;
+                }
+            }
+        }
+        self.remove()
+    }
+}
+
+/// What a kill left: the former file of a rotation that has come to its end is overwritten and gone, and where it has
+/// not, the vault has one name. To be called before the vault is opened, by whoever has the place to themselves.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub fn clear_up(vault: &Path) -> Result<(), Error> {
+    let directory = Directory::beside(vault);
+    if directory.vault().symlink_metadata().is_ok() {
+        return gone(fs::remove_file(directory.former())).map_err(Error::Storage);
+    }
+    if directory.former().symlink_metadata().is_ok() {
+        return directory.erase_former();
+    }
+    // A kill before there was a file, or behind the last overwriting.
+    if directory.0.symlink_metadata().is_ok() { directory.remove() } else { Ok(()) }
+}
+
+/// Since when a rotation of the vault at `vault` lies unfinished, in Unix seconds; `None` if none does.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub fn unfinished_since(vault: &Path) -> Result<Option<u64>, Error> {
+    let directory = Directory::beside(vault);
+    if directory.vault().symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    match directory.key().symlink_metadata() {
+        Ok(about) => Ok(Some(u64::try_from(about.mtime()).unwrap_or_default())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::Storage(error)),
+    }
+}
+
+/// A regular file, if there is one. What else may lie there is not waited for, and no link is followed.
+fn open(path: &Path, options: &mut fs::OpenOptions) -> Result<Option<File>, Error> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    match options.custom_flags(flags).open(path) {
+        Ok(file) if file.metadata().map_err(Error::Storage)?.is_file() => Ok(Some(file)),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::Storage(error)),
+    }
+}
+
+/// Zeros over all of a file, on the disk as far as its file system writes where the bytes were.
+fn overwrite(file: &File, length: u64) -> io::Result<()> {
+    let zeros = vec![0; PART];
+    let mut at = 0;
+    while at < length {
+        let part = PART.min(usize::try_from(length - at).unwrap_or(PART));
+        file.write_all_at(&zeros[..part], at)?;
+        at += part as u64;
+    }
+    file.sync_all()
+}
+
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
