@@ -131,7 +131,7 @@ signal.signal(signal.SIGUSR1, fork)
 vault = glassdome.connect(wait=60)
 watch = vault.watch()
 next(watch)
-calls = {"watch": lambda: next(watch).state, "set": lambda: vault.set("asked", "newer")}
+calls = {"watch": lambda: next(watch).state, "set": lambda: vault.set("asked", "newer"), "get": lambda: vault["asked"]}
 print("waits", flush=True)
 try:
     told = calls[sys.argv[1]]()
@@ -144,7 +144,7 @@ if child:
 """
 
 
-@pytest.mark.parametrize("what", ["watch", "set"])
+@pytest.mark.parametrize("what", ["watch", "set", "get"])
 def test_a_signal_handler_forks_in_the_middle_of_a_call(what: str) -> None:
     """The child never takes what its parent waits for: the parent is answered."""
     glassdome.set("asked", "value")
@@ -168,6 +168,13 @@ def test_a_signal_handler_forks_in_the_middle_of_a_call(what: str) -> None:
             assert process.stdout.readline() == "child unlocked\n"
             ctl("lock")
             assert process.stdout.readline() == "parent locked\n"
+        elif what == "get":
+            # What only reads is asked anew, when the question of the same program is answered; a yes to one of them is
+            # none to the other.
+            by_password("approve", first, "--yes")
+            assert process.stdout.readline() == "parent value\n"
+            by_password("approve", question(), "--yes")
+            assert process.stdout.readline() == "child value\n"
         else:
             assert process.stdout.readline().startswith("child this process was forked while its parent asked")
             by_password("approve", first, "--yes")
