@@ -34,7 +34,7 @@ pub mod verify;
 
 pub use line::{LineError, WrittenPeer, read, time, write};
 pub use lines::{Line, Lines, MAX_LINE};
-pub use marks::{After, Hex, Key, Linked, Log};
+pub use marks::{After, Hex, Key, Linked, Log, Vault};
 pub use record::{Claims, Event, Exe, Judged, Kernel, Outcome, Peer, Record};
 
 /// Of the log, as its first line says: a reader that knows another leaves it alone.

@@ -75,7 +75,7 @@ pub fn time(wall: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Claims, Event, Exe, Hex, Judged, Kernel, Log, Outcome, Peer};
+    use crate::{Claims, Event, Exe, Hex, Judged, Kernel, Log, Outcome, Peer, Vault};
 
     #[test]
     fn a_record_is_one_line_and_comes_back() {
@@ -93,6 +93,7 @@ mod tests {
             log: Some(Log { format: 1, id: Hex([1; 16]), auditor: None, after: None }),
             key: None,
             cut: Some(3),
+            vault: Some(Vault { id: Hex([2; 16]), changes: 8, state: Hex([4; 16]) }),
             peer: Some(Peer {
                 kernel: Kernel {
                     pid: Some(1),

@@ -38,6 +38,17 @@ pub struct After {
     pub hash: Hex<32>,
 }
 
+/// Which state of the vault was on the disk when the record was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vault {
+    /// The vault's id.
+    pub id: Hex<16>,
+    /// How many changes it had seen.
+    pub changes: u64,
+    /// The first bytes of BLAKE3 of the row that seals that state.
+    pub state: Hex<16>,
+}
+
 /// A key of the seals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {

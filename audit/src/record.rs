@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::marks::{Hex, Key, Log};
+use crate::marks::{Hex, Key, Log, Vault};
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct Record<'a> {
     /// Bytes of a torn last line that were cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<u64>,
+    /// The state of the vault by then, where no record before has told it; and in the first line of every file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<Vault>,
     /// Who asked, if somebody did.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer<'a>>,
@@ -74,6 +77,7 @@ impl Record<'_> {
             log: None,
             key: None,
             cut: None,
+            vault: None,
             peer: None,
             prev: None,
             mac: None,
@@ -194,6 +198,12 @@ pub enum Event {
     Recover,
     /// The recovery code was made, changed, taken away or used: which, is in `by`.
     Recovery,
+    /// The vault is older than the log remembers it, or another.
+    Rollback,
+    /// Its owner has put it there, and goes on with it.
+    AcceptRollback,
+    /// All of the vault and of the log was read, to see whether it is sound.
+    StorageTest,
     /// Old files of the log were deleted.
     Retire,
     /// What the predecessor left in the OS keyring was read, to be taken over.

@@ -93,9 +93,8 @@ fn put_in_place(recovered: Recovered, keys: Keys, config: &Config) -> Result<Vec
     let begins = record(&journal, Outcome::Allowed, config)?;
     let done = || {
         // Nothing is done without its record.
-        if let Some(change) = judge.change(begins, recovered.vault(), &keys).map_err(Error::Vault)? {
-            recovered.vault().commit(change).map_err(Error::Vault)?;
-        }
+        let change = judge.change(begins, journal.vault(), recovered.vault(), &keys).map_err(Error::Vault)?;
+        recovered.vault().commit(change).map_err(Error::Vault)?;
         drop(keys);
         // A panic ends when the master password is given to end it, and not with the vault.
         if let place::Panic::Since(since) = panic {

@@ -116,6 +116,14 @@ pub enum Request<'a> {
         /// Of what it held.
         mark: Mark,
     },
+    /// As [`Request::Unlock`], also of a vault that is older than the audit log knows: its owner has put it there.
+    AcceptRollback {
+        /// The master password.
+        #[serde(borrow)]
+        password: Password<'a>,
+        /// For how long.
+        lifetime: Lifetime,
+    },
 }
 
 /// From here on a session is called about to end, in seconds.
@@ -137,7 +145,8 @@ pub enum Answer<'a> {
     Status(#[serde(borrow)] Status<'a>),
     /// To [`Request::Doctor`].
     Doctor(#[serde(borrow)] List<Protection<'a>, { limits::PROTECTIONS }>),
-    /// To [`Request::Create`], [`Request::Unlock`], [`Request::Renew`] and [`Request::EndPanic`].
+    /// To [`Request::Create`], [`Request::Unlock`], [`Request::Renew`], [`Request::EndPanic`] and
+    /// [`Request::AcceptRollback`].
     Unlocked {
         /// Whether this request opened it (`false`: it was open already).
         opened: bool,

@@ -143,7 +143,7 @@ fn the_page_for_a_forgotten_password_is_followed_at_a_terminal() {
         .skip(1)
         .map(|block| block.split("```").next().unwrap().lines().collect())
         .collect();
-    let [back_up, add, forgotten, rotate, recover] = &blocks[..] else { panic!("{blocks:?}") };
+    let [back_up, add, forgotten, rotate, recover, accept, recover_again] = &blocks[..] else { panic!("{blocks:?}") };
     let typed_at = |line: &str, answers: &[(&str, &str)]| {
         let mut terminal = world.terminal(line);
         for (prompt, answer) in answers {
@@ -185,4 +185,25 @@ fn the_page_for_a_forgotten_password_is_followed_at_a_terminal() {
     // It was typed there, and not here.
     unlock(&world, PASSWORD).ok();
     assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1");
+
+    // An older vault, which its owner put there, or did not.
+    let stopped = || {
+        world.ctl(&["stop"]).ok();
+        assert!(wait_until(|| world.daemon().is_none(), Duration::from_secs(10)));
+    };
+    stopped();
+    let older = fs::read(world.vault()).unwrap();
+    for mend in [accept, recover_again] {
+        unlock(&world, PASSWORD).ok();
+        world.set("a/b", "2");
+        stopped();
+        fs::write(world.vault(), &older).unwrap();
+        assert!(unlock(&world, PASSWORD).refused(10).contains("--accept-rollback"));
+        for line in mend {
+            let asks = if line.contains("recover") { asked } else { "Master password" };
+            typed_at(line, &[(asks, PASSWORD)]);
+        }
+        unlock(&world, PASSWORD).ok();
+        assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1");
+    }
 }

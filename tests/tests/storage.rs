@@ -136,7 +136,8 @@ fn what_is_recovered_over_stays_under_another_name_and_a_bad_backup_changes_noth
     world.ctl(&["stop"]).ok();
     fs::rename(world.vault().with_file_name(&names[1]), world.vault()).unwrap();
     fs::set_permissions(world.vault(), fs::Permissions::from_mode(0o600)).unwrap();
-    world.unlock(OTHER, &["--end-panic"]).ok();
+    assert!(world.unlock(OTHER, &["--end-panic"]).refused(10).contains("an older one"));
+    world.unlock(OTHER, &["--accept-rollback"]).ok();
     assert_eq!(world.ctl(&["get", "a"]).ok(), b"new");
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -16,12 +17,13 @@ use crate::header::{self, Header, VaultId};
 use crate::info::Info;
 use crate::kdf::{KdfInput, KdfParams, Kek};
 use crate::keys::Keys;
+use crate::mark::Mark;
 use crate::page::{self, Page};
 use crate::panic;
 use crate::record::Opened;
 use crate::slot::{self, Slot, SlotInfo, SlotKind};
-use crate::state::State;
-use crate::store::{Reader, Stats, Store, Table};
+use crate::state::{self, State};
+use crate::store::{Op, Reader, Stats, Store, Table};
 use crate::throttle::{self, Throttle};
 use crate::{Damage, EntryId, Error, contexts, create, last_backup, name, setting};
 
@@ -39,6 +41,8 @@ pub enum Found {
 pub struct Vault {
     store: Store,
     header: Header,
+    /// The state that the last change left, of those that were committed here.
+    committed: Mutex<Option<Mark>>,
 }
 
 impl Vault {
@@ -60,7 +64,7 @@ impl Vault {
             slot::inputs(reader).map(drop)
         })?;
         let header = read_header(&*store.reader()?)?;
-        Ok(Found::Present(Self { store, header }))
+        Ok(Found::Present(Self { store, header, committed: Mutex::new(None) }))
     }
 
     /// Makes a vault at `path` that `kek`, derived from `input`, opens. It is there whole or not at all, and
@@ -262,7 +266,26 @@ impl Vault {
         if change.ops.is_empty() {
             return Ok(());
         }
-        self.store.change(&change.base, change.ops)
+        let sealed = |(table, key, row): &Op| {
+            let row = row.as_ref().filter(|_| (*table, &key[..]) == (Table::Sealed, state::KEY));
+            row.and_then(|row| Mark::of(self.header.id, row))
+        };
+        let mark = change.ops.iter().find_map(sealed);
+        self.store.change(&change.base, change.ops)?;
+        *self.committed() = mark;
+        Ok(())
+    }
+
+    /// The state that the last [`Vault::commit`] left on the disk; `None` before the first. Needs no key, and waits for
+    /// nothing.
+    #[must_use]
+    pub fn committed_mark(&self) -> Option<Mark> {
+        *self.committed()
+    }
+
+    fn committed(&self) -> MutexGuard<'_, Option<Mark>> {
+        // It is replaced as a whole, also after a panic.
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Brings into the vault's own file what [`Vault::commit`] has left on the disk beside it. To be called soon
@@ -283,12 +306,21 @@ impl Vault {
         self.store.close()
     }
 
-    /// How many changes the vault has seen: what an outside anchor remembers, to notice an older file.
+    /// How many changes the vault has seen.
     ///
     /// # Errors
     /// [`Error::Corrupt`].
     pub fn generation(&self, keys: &Keys) -> Result<u64, Error> {
         Ok(State::read(&self.header.id, keys, &*self.store.reader()?)?.0.generation)
+    }
+
+    /// The state that the vault is in: what an outside anchor remembers, to notice an older file.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub fn mark(&self, keys: &Keys) -> Result<Mark, Error> {
+        let (_, row) = State::read(&self.header.id, keys, &*self.store.reader()?)?;
+        Mark::of(self.header.id, &row).ok_or(Error::Corrupt(Damage::Control))
     }
 
     /// Begins a check of all rows against what the last change left.

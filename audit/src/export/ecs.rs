@@ -122,7 +122,7 @@ fn described<'a>(record: &'a Record<'_>, source: &Source<'_>) -> Described<'a> {
     let (category, types) = category(record.event);
     Described {
         kind: match record.event {
-            Event::Canary | Event::VaultDamaged | Event::Alarm => "alert",
+            Event::Canary | Event::VaultDamaged | Event::Alarm | Event::Rollback => "alert",
             _ => "event",
         },
         category,
@@ -150,6 +150,7 @@ fn category(event: Event) -> (&'static [&'static str], &'static [&'static str]) 
         Event::Pause | Event::Resume => (&["session"], &["info"]),
         Event::Connect
         | Event::Backup
+        | Event::StorageTest
         | Event::Get
         | Event::List
         | Event::Info
@@ -167,10 +168,14 @@ fn category(event: Event) -> (&'static [&'static str], &'static [&'static str]) 
             (&["iam"], &["user", "info"])
         }
         Event::Settings | Event::Rules => (&["configuration"], &["access"]),
-        Event::ChangeSetting | Event::ChangeRules | Event::Auditor | Event::AcceptLog => {
-            (&["configuration"], &["change"])
+        Event::ChangeSetting
+        | Event::ChangeRules
+        | Event::Auditor
+        | Event::AcceptLog
+        | Event::AcceptRollback => (&["configuration"], &["change"]),
+        Event::Canary | Event::VaultDamaged | Event::Alarm | Event::Rollback => {
+            (&["intrusion_detection"], &["info"])
         }
-        Event::Canary | Event::VaultDamaged | Event::Alarm => (&["intrusion_detection"], &["info"]),
         Event::Log => (&["file"], &["creation"]),
         Event::Seal | Event::Repair => (&["file"], &["change"]),
         Event::Retire => (&["file"], &["deletion"]),

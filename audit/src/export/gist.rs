@@ -18,7 +18,7 @@ pub enum Severity {
 /// How grave it is that `event` had `outcome`.
 pub fn severity(event: Event, outcome: Outcome) -> Severity {
     match (event, outcome) {
-        (Event::Canary | Event::VaultDamaged | Event::Alarm, _) => Severity::Critical,
+        (Event::Canary | Event::VaultDamaged | Event::Alarm | Event::Rollback, _) => Severity::Critical,
         (Event::Panic | Event::Recovery | Event::Recover, _) | (_, Outcome::Denied) => Severity::Medium,
         (_, Outcome::Failed)
         | (
@@ -31,6 +31,7 @@ pub fn severity(event: Event, outcome: Outcome) -> Severity {
             | Event::TakeAway
             | Event::Repair
             | Event::AcceptLog
+            | Event::AcceptRollback
             | Event::Auditor
             | Event::Retire,
             _,
@@ -119,6 +120,9 @@ fn row(event: Event) -> (&'static str, &'static str) {
         Event::Backup => ("backup", "Backup of the sealed vault"),
         Event::Recover => ("recover", "Recovery of the vault from a backup"),
         Event::Recovery => ("recovery", "Use or change of the recovery code"),
+        Event::Rollback => ("rollback", "Older vault put back"),
+        Event::AcceptRollback => ("accept-rollback", "Acceptance of an older vault"),
+        Event::StorageTest => ("storage-test", "Test of the vault and the audit log"),
         Event::Retire => ("retire", "Deletion of old files of the audit log"),
         Event::TakeOver => ("take-over", "Read of what the predecessor left in the keyring"),
         Event::TakeAway => ("take-away", "Removal of what the predecessor left in the keyring"),

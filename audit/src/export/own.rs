@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Claims, Hex, Judged, Key, Log, Record};
+use crate::{Claims, Hex, Judged, Key, Log, Record, Vault};
 
 /// Those members of a record.
 #[derive(Serialize)]
@@ -20,6 +20,8 @@ pub(super) struct Own<'a> {
     key: Option<&'a Key>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vault: Option<Vault>,
     #[serde(skip_serializing_if = "Option::is_none")]
     prev: Option<Hex<32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,6 +47,7 @@ impl<'a> Own<'a> {
             log: record.log.as_ref(),
             key: record.key.as_ref(),
             cut: record.cut,
+            vault: record.vault,
             prev: record.prev,
             mac: record.mac,
         }

@@ -5,6 +5,7 @@
 //!   no vault        ─► explain, ask twice ─► Create ─┬─ weak: say why, ask again
 //!   locked          ─► ask ─► Unlock ────────────────┼─ wrong: wait as told, ask again
 //!   panic, --end-panic ─► ask ─► EndPanic ───────────┤
+//!   --accept-rollback ─► ask ─► AcceptRollback ──────┤
 //!   open, --renew   ─► ask ─► Renew ─────────────────┘
 //!   open            ─► whose terminal is this? ─┬─ granted, or none: say until when
 //!                                               └─ not granted: ask ─► Unlock, which grants it
@@ -47,6 +48,9 @@ pub(crate) struct Unlock {
     /// End a panic (ctl panic), and open a session
     #[arg(long, conflicts_with = "renew")]
     end_panic: bool,
+    /// Go on with a vault that is older than the audit log knows: you have put it there
+    #[arg(long, conflicts_with_all = ["renew", "end_panic"])]
+    accept_rollback: bool,
     /// On first use: take a master password that is easy to guess
     #[arg(long)]
     accept_weak: bool,
@@ -95,6 +99,7 @@ enum Door {
     New { accept_weak: bool },
     Locked,
     Panic,
+    Rollback,
     Open,
     Paused,
     Terminal,
@@ -127,6 +132,7 @@ impl Unlock {
             (State::Locked, _) if self.end_panic => Door::Panic,
             // Nobody types a password to be refused.
             (State::Locked, _) if status.last_lock == Some(LockReason::Panic) => return Err(Error::Panic),
+            (State::Locked, _) if self.accept_rollback => Door::Rollback,
             (State::Locked, _) => Door::Locked,
         };
         let lifetime = Lifetime { total_s: self.total, idle_s: self.idle };
@@ -139,6 +145,7 @@ impl Unlock {
                 Door::New { .. } => source.new_password()?,
                 Door::Locked | Door::Open => source.present("Master password: ")?,
                 Door::Panic => source.present("Master password, to end the panic: ")?,
+                Door::Rollback => source.present("Master password, to go on with this vault: ")?,
                 Door::Paused => source.present("Master password, since the screen is locked: ")?,
                 Door::Terminal => source.present("Master password, to grant this terminal: ")?,
             };
@@ -178,7 +185,7 @@ fn words(granted: Option<bool>) -> &'static str {
 impl Door {
     fn opens(self) -> Opened {
         match self {
-            Self::New { .. } | Self::Locked | Self::Panic | Self::Open => Opened::Session,
+            Self::New { .. } | Self::Locked | Self::Panic | Self::Rollback | Self::Open => Opened::Session,
             Self::Paused => Opened::Paused,
             Self::Terminal => Opened::Terminal,
         }
@@ -201,6 +208,7 @@ fn ask(
         Door::New { accept_weak } => Request::Create { password, accept_weak, lifetime },
         Door::Locked | Door::Paused | Door::Terminal => Request::Unlock { password, lifetime },
         Door::Panic => Request::EndPanic { password, lifetime },
+        Door::Rollback => Request::AcceptRollback { password, lifetime },
         Door::Open => Request::Renew { password, lifetime },
     };
     match connection.call(Body::Session(request))? {
@@ -239,6 +247,7 @@ mod tests {
             idle: None,
             renew: false,
             end_panic: false,
+            accept_rollback: false,
             accept_weak: false,
             quiet: false,
         };

@@ -25,7 +25,9 @@ impl Words {
     /// A row: when, outcome, what, who, why.
     pub(crate) fn row(&self, record: &Record<'_>) -> Vec<String> {
         let (word, paint): (_, fn(Style, &str) -> String) = match (record.event, record.outcome) {
-            (Event::Canary | Event::VaultDamaged | Event::Alarm, _) => ("ALARM", Style::bad),
+            (Event::Canary | Event::VaultDamaged | Event::Alarm | Event::Rollback, _) => {
+                ("ALARM", Style::bad)
+            }
             (_, Outcome::Allowed) => ("ok", Style::good),
             (_, Outcome::Denied) => ("denied", Style::bad),
             (_, Outcome::Failed) => ("failed", Style::careful),
@@ -125,6 +127,9 @@ fn what(record: &Record<'_>) -> String {
             Some("used") => "the recovery code was used".into(),
             _ => "change the recovery code".into(),
         },
+        Event::Rollback => "the vault is older than the log, or another".into(),
+        Event::AcceptRollback => "the older vault was accepted".into(),
+        Event::StorageTest => "test the vault and the log".into(),
         Event::Retire => "old files of the log were deleted".into(),
         Event::TakeOver => "read what the predecessor left".into(),
         Event::TakeAway => "delete what the predecessor left".into(),

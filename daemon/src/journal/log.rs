@@ -50,6 +50,10 @@ pub(super) struct Log {
     pub full: u64,
     /// Whether something lay under a name of its files, and was moved aside, and no alarm says so yet.
     pub planted: bool,
+    /// The state of the vault that is on the disk, as far as the log was told,
+    known: Option<audit::Vault>,
+    /// and the one that its records tell.
+    told: Option<audit::Vault>,
     /// Whether the directory may not be on the disk.
     new: bool,
     line: Vec<u8>,
@@ -67,6 +71,8 @@ pub(super) struct Begin {
     pub by: Option<&'static str>,
     /// The record before.
     pub head: Head,
+    /// The state of the vault that records before have told.
+    pub vault: Option<audit::Vault>,
     /// Who gets each line, too.
     pub journald: Option<Rc<Journald>>,
 }
@@ -89,6 +95,7 @@ pub(super) enum With<'a> {
 pub struct Prepared {
     line: Vec<u8>,
     pub(super) head: Head,
+    vault: Option<audit::Vault>,
 }
 
 impl Log {
@@ -111,6 +118,8 @@ impl Log {
             behind: Vec::new(),
             full: FULL,
             planted: false,
+            known: begin.vault,
+            told: begin.vault,
             new: true,
             line: Vec::with_capacity(1024),
             journald: begin.journald.clone(),
@@ -129,9 +138,14 @@ impl Log {
         let mut line = std::mem::take(&mut self.line);
         line.clear();
         let key = self.seals.as_ref().map(Seals::key);
+        let record = Record { vault: record.vault.or(self.news()), ..record };
+        let told = record.vault;
         let head = seals::write(&self.head, record, peer, key, &mut line).map_err(io::Error::other);
         let written = head.and_then(|head| self.append(&line, head));
         self.line = line;
+        if written.is_ok() {
+            self.told = told.or(self.told);
+        }
         if self.seals.is_some() {
             seals::forget();
         }
@@ -142,15 +156,35 @@ impl Log {
     pub fn prepare(&mut self, record: Record<'_>) -> io::Result<Prepared> {
         let mut line = Vec::with_capacity(512);
         let key = self.seals.as_ref().map(Seals::key);
+        let vault = self.news();
+        let record = Record { vault, ..record };
         let head = seals::write(&self.head, record, None, key, &mut line).map_err(io::Error::other);
         seals::forget();
-        Ok(Prepared { line, head: head? })
+        Ok(Prepared { line, head: head?, vault })
+    }
+
+    /// The vault is in this state, on the disk: the next record tells it.
+    pub fn know_vault(&mut self, vault: audit::Vault) {
+        self.known = Some(vault);
+    }
+
+    /// The state of the vault that the log knows of.
+    pub fn vault(&self) -> Option<audit::Vault> {
+        self.known
+    }
+
+    /// That state, if no record tells it.
+    fn news(&self) -> Option<audit::Vault> {
+        self.known.filter(|_| self.known != self.told)
     }
 
     /// Writes what was prepared behind the record that is still the last.
     pub fn write(&mut self, prepared: &Prepared) -> io::Result<()> {
         debug_assert_eq!(prepared.head.seq, self.head.seq + 1, "nothing came between");
         let written = self.append(&prepared.line, prepared.head);
+        if written.is_ok() {
+            self.told = prepared.vault.or(self.told);
+        }
         seals::forget();
         written
     }
@@ -241,7 +275,8 @@ impl Log {
             self.planted |= open::free(name)?;
         }
         let (id, head) = (self.id, self.head);
-        let begin = Begin { id, auditor, after: None, by: None, head, journald: None };
+        let vault = self.known;
+        let begin = Begin { id, auditor, after: None, by: None, head, vault, journald: None };
         let mut line = Vec::with_capacity(512);
         let key = self.seals.as_ref().map(Seals::key);
         let head =
@@ -256,6 +291,7 @@ impl Log {
         self.first = head.seq;
         self.head = head;
         self.auditor = auditor;
+        self.told = vault;
         self.copy(&line);
         if let Some(seals) = &mut self.seals {
             seals.step();
@@ -352,7 +388,9 @@ pub(super) fn discard(path: &Path) {
 /// The first line of a file.
 fn header(begin: &Begin, now: Now) -> Record<'static> {
     let log = audit::Log { format: FORMAT, id: begin.id, auditor: begin.auditor, after: begin.after };
-    Record { by: begin.by.map(Into::into), log: Some(log), ..stamped(Event::Log, Outcome::Allowed, now) }
+    let by = begin.by.map(Into::into);
+    // Told in each file, so that the last one has it, whatever became of those before.
+    Record { by, log: Some(log), vault: begin.vault, ..stamped(Event::Log, Outcome::Allowed, now) }
 }
 
 /// A record of now.

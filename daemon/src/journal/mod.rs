@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use glassdome_audit::chain::Head;
 use glassdome_audit::link::Link;
-use glassdome_audit::{Event, Hex, Outcome, Record, WrittenPeer};
+use glassdome_audit::{Event, Hex, Outcome, Record, Vault, WrittenPeer};
 use glassdome_proto::session;
 use tokio::sync::Notify;
 
@@ -325,6 +325,16 @@ impl Journal {
         if anchor.log == self.log.borrow().id {
             self.aside.set(None);
         }
+    }
+
+    /// The vault is in this state, on the disk: the next record tells it.
+    pub fn know_vault(&self, vault: Vault) {
+        self.log.borrow_mut().know_vault(vault);
+    }
+
+    /// The state of the vault that the log knows of.
+    pub fn vault(&self) -> Option<Vault> {
+        self.log.borrow().vault()
     }
 
     /// Where the log's files are.

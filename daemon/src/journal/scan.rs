@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use glassdome_audit::chain::{self, Head};
-use glassdome_audit::{Event, FORMAT, Hex, Log, files};
+use glassdome_audit::{Event, FORMAT, Hex, Log, Vault, files};
 
 use super::anchor::Anchor;
 use super::open;
@@ -84,6 +84,8 @@ pub(super) struct Scan {
     pub wrong: Option<Wrong>,
     /// An alarm that nobody has accepted since, as far as this file says.
     pub alarm: bool,
+    /// The state of the vault that it told last.
+    pub vault: Option<Vault>,
 }
 
 /// Reads a file of the log, which begins behind `before`, if that is known.
@@ -98,6 +100,7 @@ pub(super) fn scan(file: impl Read, before: Option<Head>) -> io::Result<Scan> {
         complete: false,
         wrong: None,
         alarm: false,
+        vault: None,
     };
     // Whether the first line says that there are seals, and whether they have begun.
     let (mut seals, mut sealed) = (false, false);
@@ -140,6 +143,7 @@ pub(super) fn scan(file: impl Read, before: Option<Head>) -> io::Result<Scan> {
             scan.complete = true;
             break;
         }
+        scan.vault = read.record.vault.or(scan.vault);
         sealed |= read.record.mac.is_some();
         match read.record.event {
             Event::Alarm => scan.alarm = true,
@@ -152,6 +156,34 @@ pub(super) fn scan(file: impl Read, before: Option<Head>) -> io::Result<Scan> {
     Ok(scan)
 }
 
+/// When the record was made that the vault remembers; `None` if the log in `dir` does not have it.
+pub fn time_of(dir: &Path, anchor: &Anchor) -> io::Result<Option<String>> {
+    let (files, from, skip) = match holding(dir, anchor)? {
+        Some(found) => found,
+        None => return Ok(None),
+    };
+    let mut lines = Lines::new(open::to_read(&files[from].path)?);
+    for _ in 0..skip {
+        lines.next()?;
+    }
+    let Some(line) = lines.next()? else { return Ok(None) };
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let time = chain::read(line).ok().map(|line| line.record.time.into_owned());
+    Ok(time.filter(|_| chain::hash(line) == anchor.head.hash))
+}
+
+/// The files of the log in `dir`, which of them has the record that the vault remembers by its number, and how many are
+/// before it there.
+fn holding(dir: &Path, anchor: &Anchor) -> io::Result<Option<(Vec<files::LogFile>, usize, u64)>> {
+    let files = files::list(dir)?;
+    let firsts =
+        files.iter().map(|file| file.first.map_or_else(|| first_of(&file.path), |first| Ok(Some(first))));
+    let firsts: Vec<Option<u64>> = firsts.collect::<io::Result<_>>()?;
+    let holds = |first: &Option<u64>| first.is_some_and(|first| first <= anchor.head.seq);
+    let from = firsts.iter().rposition(holds);
+    Ok(from.and_then(|from| Some((files, from, anchor.head.seq - firsts[from]?))))
+}
+
 /// Whether the log in `dir`, whose last record is `head`, goes on from what the vault remembers.
 /// What was recorded since `head` is not looked at.
 pub fn goes_on(dir: &Path, anchor: &Anchor, log: Hex<16>, head: Head) -> io::Result<Option<Wrong>> {
@@ -161,13 +193,7 @@ pub fn goes_on(dir: &Path, anchor: &Anchor, log: Hex<16>, head: Head) -> io::Res
     if head.seq < anchor.head.seq {
         return Ok(Some(Wrong::Truncated));
     }
-    let files = files::list(dir)?;
-    let firsts =
-        files.iter().map(|file| file.first.map_or_else(|| first_of(&file.path), |first| Ok(Some(first))));
-    let firsts: Vec<Option<u64>> = firsts.collect::<io::Result<_>>()?;
-    let holds = |first: &Option<u64>| first.is_some_and(|first| first <= anchor.head.seq);
-    let Some(from) = firsts.iter().rposition(holds) else { return Ok(Some(Wrong::Truncated)) };
-    let mut skip = anchor.head.seq - firsts[from].expect("it was just compared");
+    let Some((files, from, mut skip)) = holding(dir, anchor)? else { return Ok(Some(Wrong::Truncated)) };
     let mut at = None;
     for file in &files[from..] {
         let mut lines = Lines::new(open::to_read(&file.path)?);

@@ -28,6 +28,7 @@ mod policy;
 mod question;
 mod read;
 mod recovery;
+mod rollback;
 mod settings;
 mod status;
 mod storage;
@@ -293,6 +294,9 @@ fn session(asking: &Asking, request: session::Request<'_>) -> Result<Work, Refus
         }
         Request::Panic => Ok(later(panic::begin(asking)?)),
         Request::EndPanic { password, lifetime } => unlock(password, unlock::Mode::EndPanic, lifetime),
+        Request::AcceptRollback { password, lifetime } => {
+            unlock(password, unlock::Mode::AcceptRollback, lifetime)
+        }
         Request::Token { token } => {
             asking.stand.bring(Zeroizing::new(token.expose().to_vec()));
             Ok(now(Answer::Session(session::Answer::TokenTaken)))

@@ -11,7 +11,7 @@ use glassdome_vault::kdf::{self, KdfInput};
 use glassdome_vault::{Error, Keys, SlotKind, Vault, strength};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use super::{Asking, Turn, recovery};
+use super::{Asking, Turn, recovery, rollback};
 use crate::attest::Ours;
 use crate::throttle::Backoff;
 use crate::worker;
@@ -31,11 +31,27 @@ pub fn lock_in(password: Password<'_>) -> Result<LockedBytes, Refusal<'static>> 
     LockedBytes::copied_from(password.expose()).map_err(|error| refuse::vault(&Error::Memory(error)))
 }
 
-/// Tries the password. A wrong one is recorded, and makes the next try wait.
+/// Tries the password. A wrong one is recorded, and makes the next try wait. A right one is of no use while the vault is
+/// an older one than the log knows.
 ///
 /// # Errors
 /// The refusal to send.
 pub async fn verify(asking: &Asking, event: Event, password: LockedBytes) -> Result<Keys, Refusal<'static>> {
+    let keys = verify_at_all(asking, event, password).await?;
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    rollback::refuse_older(asking, &vault, &keys).await?;
+    Ok(keys)
+}
+
+/// As [`verify`], however old the vault is.
+///
+/// # Errors
+/// The refusal to send.
+pub async fn verify_at_all(
+    asking: &Asking,
+    event: Event,
+    password: LockedBytes,
+) -> Result<Keys, Refusal<'static>> {
     let state = &asking.state;
     from_ours(asking, event)?;
     outside_panic(asking, event)?;

@@ -12,7 +12,7 @@ use glassdome_vault::{Error, Keys, SlotKind, Vault, kdf};
 use tokio::sync::OwnedMutexGuard;
 
 use super::keyring::Before;
-use super::{Asking, panic, password};
+use super::{Asking, panic, password, rollback};
 use crate::attest::lineage::Member;
 use crate::grants::Grantable;
 use crate::settings::Settings;
@@ -31,6 +31,8 @@ pub enum Mode {
     Renew,
     /// As [`Mode::Keep`], once the panic is over.
     EndPanic,
+    /// As [`Mode::Keep`], also of a vault that is older than the log knows.
+    AcceptRollback,
 }
 
 /// Makes the vault and opens its first session.
@@ -88,13 +90,21 @@ pub async fn unlock(
     mode: Mode,
     lifetime: Lifetime,
 ) -> Result<Answer<'static>, Refusal<'static>> {
-    let event = if mode == Mode::EndPanic { Event::EndPanic } else { Event::Unlock };
+    let event = match mode {
+        Mode::EndPanic => Event::EndPanic,
+        Mode::AcceptRollback => Event::AcceptRollback,
+        Mode::Keep | Mode::Renew => Event::Unlock,
+    };
     let before = Before::of(&asking.state);
-    let keys = password::verify(&asking, event, password).await?;
+    let keys = password::verify_at_all(&asking, event, password).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     if mode == Mode::EndPanic {
         panic::end(&asking, &vault, password::word(&keys)).await?;
     }
+    if mode == Mode::AcceptRollback {
+        rollback::accept(&asking, &vault, &keys).await?;
+    }
+    rollback::refuse_older(&asking, &vault, &keys).await?;
     asking.state.look_at_log().await;
     if mode != Mode::Renew && asking.state.is_open(clock::now()) {
         let settings = Settings::read(&vault, &keys).map_err(|error| refuse::unread(&error))?;

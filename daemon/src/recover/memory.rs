@@ -2,6 +2,7 @@
 //! older state of the log than the vault that lies in the place, and with it alone what was cut off since would not be
 //! missed, and what is honest would be taken for another's.
 
+use glassdome_audit as audit;
 use glassdome_vault::{self as vault, Change, Keys, Look, Vault};
 use zeroize::Zeroizing;
 
@@ -9,7 +10,7 @@ use crate::journal::Anchor;
 use crate::journal::anchor;
 use crate::run::Error;
 use crate::settings::{AUDITOR, Unread};
-use crate::state::log::sealed;
+use crate::state;
 
 /// Whose memory it is.
 pub(super) enum Judge {
@@ -81,27 +82,35 @@ impl Remembered {
 
 impl Judge {
     /// What the recovered vault is to remember instead of what it does, where the log stands at `begins` with the
-    /// recovery.
+    /// recovery. It counts its changes on behind `told`, the newest state of it that the log knows: that it is older is
+    /// no news then, and what was there before cannot come back unnoticed.
     ///
     /// # Errors
     /// Those of the vault.
     pub fn change(
         &self,
         begins: Anchor,
+        told: Option<audit::Vault>,
         recovered: &Vault,
         keys: &Keys,
-    ) -> Result<Option<Change>, vault::Error> {
+    ) -> Result<Change, vault::Error> {
+        let mut draft = recovered.draft(keys)?;
+        if let Some(told) = told.filter(|told| told.id.0 == *recovered.id().as_bytes()) {
+            // One of its own is not made for a backup of just that state.
+            if told != state::log::told(recovered.mark(keys)?) {
+                draft.count_from(told.changes.saturating_add(1));
+            }
+        }
         match self {
-            Self::Newest | Self::Backup => Ok(None),
-            Self::Anew => sealed(recovered, keys, begins, |_| Ok(())).map(Some),
+            Self::Newest | Self::Backup => {}
+            Self::Anew => draft.setting(anchor::SETTING, Some(&begins.to_bytes()))?,
             Self::Present(remembered) => {
-                let mut draft = recovered.draft(keys)?;
                 for (key, value) in &remembered.settings {
                     draft.setting(key, value.as_ref().map(|value| &value[..]))?;
                 }
-                draft.finish().map(Some)
             }
         }
+        draft.finish()
     }
 }
 

@@ -5,10 +5,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use glassdome_audit::{Event, Outcome};
+use glassdome_audit::{self as audit, Event, Hex, Outcome};
 use glassdome_proto::Refusal;
 use glassdome_proto::session::LockReason;
-use glassdome_vault::{Change, Draft, Error, Keys, Vault};
+use glassdome_vault::{Change, Draft, Error, Keys, Mark, Vault};
 
 use super::State;
 use crate::clock::{self, Now};
@@ -34,6 +34,7 @@ impl State {
     /// # Errors
     /// The refusal to send instead of any answer.
     pub fn record(&self, entry: Entry<'_>) -> Result<Recorded, Refusal<'static>> {
+        self.know_vault();
         self.journal.record(entry, clock::now()).map_err(|error| self.unlogged(&error))
     }
 
@@ -43,6 +44,23 @@ impl State {
         tracing::error!("{error}: {:?}", std::error::Error::source(error));
         self.lock(LockReason::Unlogged);
         refuse::unlogged(error)
+    }
+
+    /// The next record tells the state that the last change left in the vault: it is on the disk.
+    fn know_vault(&self) {
+        if let Some(mark) = self.vault.borrow().as_ref().and_then(|vault| vault.committed_mark()) {
+            self.journal.know_vault(told(mark));
+        }
+    }
+
+    /// When the record was made that the vault remembers, if the log has it: RFC 3339, UTC.
+    pub async fn told_at(&self, remembered: Option<Anchor>) -> Option<String> {
+        let (dir, remembered) = (self.journal.dir(), remembered?);
+        let found = self.on_disk(move || scan::time_of(&dir, &remembered)).await;
+        found.unwrap_or_else(|error| {
+            tracing::warn!("the record that the vault remembers could not be looked up: {error}");
+            None
+        })
     }
 
     /// The log.
@@ -55,6 +73,7 @@ impl State {
     pub(super) fn part(&self, input: &Input<Keys>, now: Now) -> Option<Parting> {
         let session = self.session.borrow();
         let reason = session.would_end(input, now)?;
+        self.know_vault();
         let line = self
             .journal
             .prepare(&ended(reason), now)
@@ -382,6 +401,11 @@ pub fn sealed(
     draft.setting(anchor::SETTING, Some(&anchor.to_bytes()))?;
     more(&mut draft)?;
     draft.finish()
+}
+
+/// A state of the vault, as the log tells it.
+pub fn told(mark: Mark) -> audit::Vault {
+    audit::Vault { id: Hex(*mark.vault.as_bytes()), changes: mark.generation, state: Hex(mark.state) }
 }
 
 fn ended(reason: LockReason) -> Entry<'static> {

@@ -11,7 +11,7 @@ use glassdome_proto::{Body, Chunk, Glob, Rate};
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text, vault};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 57] = [
+pub const REQUESTS: [&str; 58] = [
     "status",
     "doctor",
     "create",
@@ -69,6 +69,7 @@ pub const REQUESTS: [&str; 57] = [
     "storage",
     "backup",
     "kept",
+    "accept-rollback",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -87,6 +88,7 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Session(Session::Token { .. }) => "token",
         Body::Session(Session::Panic) => "panic",
         Body::Session(Session::EndPanic { .. }) => "end-panic",
+        Body::Session(Session::AcceptRollback { .. }) => "accept-rollback",
         Body::Session(Session::Prove { .. }) => "prove",
         Body::Session(Session::PinState) => "pin-state",
         Body::Session(Session::SetPin { .. }) => "set-pin",

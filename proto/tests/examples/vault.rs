@@ -1,16 +1,16 @@
 //! What is said about the vault itself: its key slots, and its file.
 
 use glassdome_proto::settings::{self, RecoveryChange, Slot, SlotKind};
-use glassdome_proto::storage;
-use glassdome_proto::{Answer, Body};
+use glassdome_proto::{Answer, Body, session, storage};
 
-use super::{PASSWORD, RECOVERY_CODE, THEN, bytes, list, text};
+use super::{PASSWORD, RECOVERY_CODE, SHORT, THEN, bytes, list, text};
 
 /// Requests, with what is special about each.
-pub fn requests() -> [(&'static str, Body<'static>); 7] {
+pub fn requests() -> [(&'static str, Body<'static>); 8] {
     let recovery =
         |change| Body::Settings(settings::Request::SetRecovery { password: bytes(PASSWORD), change });
     let code = || bytes(RECOVERY_CODE);
+    let older = session::Request::AcceptRollback { password: bytes(PASSWORD), lifetime: SHORT };
     [
         ("", Body::Settings(settings::Request::Slots)),
         ("added", recovery(RecoveryChange::Add(code()))),
@@ -19,6 +19,7 @@ pub fn requests() -> [(&'static str, Body<'static>); 7] {
         ("", Body::Storage(storage::Request::Status)),
         ("", Body::Storage(storage::Request::Backup { part: 300 })),
         ("", Body::Storage(storage::Request::Kept)),
+        ("", Body::Session(older)),
     ]
 }
 

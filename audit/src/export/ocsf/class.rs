@@ -82,6 +82,7 @@ pub(super) fn activity(event: Event) -> Activity {
         | Event::Questions
         | Event::TakeOver
         | Event::Backup
+        | Event::StorageTest
         | Event::WhoAmI => named(Api, 2, "Read"),
         Event::Set | Event::Move | Event::Restore => named(Api, 3, "Update"),
         Event::Remove | Event::TakeAway => named(Api, 4, "Delete"),
@@ -95,8 +96,10 @@ pub(super) fn activity(event: Event) -> Activity {
         Event::Approve => named(UserAccess, 1, "Assign Privileges"),
         Event::Revoke => named(UserAccess, 2, "Revoke Privileges"),
         Event::Ask | Event::Refuse => other(UserAccess),
-        Event::Canary | Event::VaultDamaged | Event::Alarm => named(DetectionFinding, 1, "Create"),
-        Event::AcceptLog => named(DetectionFinding, 3, "Close"),
+        Event::Canary | Event::VaultDamaged | Event::Alarm | Event::Rollback => {
+            named(DetectionFinding, 1, "Create")
+        }
+        Event::AcceptLog | Event::AcceptRollback => named(DetectionFinding, 3, "Close"),
         Event::Log => named(EventLog, 6, "Start"),
         Event::Retire => named(EventLog, 2, "Delete"),
         Event::Seal | Event::Repair => other(EventLog),

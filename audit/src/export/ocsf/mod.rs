@@ -237,7 +237,14 @@ fn particular<'a>(record: &'a Record<'_>, class: Class, time: i64, source: &'a S
 fn resource<'a>(record: &'a Record<'_>) -> Option<[Named<'a>; 1]> {
     let (name, kind) = match (&record.secret, record.event) {
         (Some(secret), _) => (&**secret, "secret"),
-        (None, audit::Event::Create | audit::Event::VaultDamaged) => ("vault", "vault"),
+        (
+            None,
+            audit::Event::Create
+            | audit::Event::VaultDamaged
+            | audit::Event::Rollback
+            | audit::Event::AcceptRollback
+            | audit::Event::StorageTest,
+        ) => ("vault", "vault"),
         (None, audit::Event::Settings) => ("settings", "settings"),
         (None, audit::Event::Rules) => ("rules", "policy"),
         (None, audit::Event::Alarm | audit::Event::AcceptLog) => (LOG, "log"),
