@@ -143,7 +143,9 @@ fn the_page_for_a_forgotten_password_is_followed_at_a_terminal() {
         .skip(1)
         .map(|block| block.split("```").next().unwrap().lines().collect())
         .collect();
-    let [back_up, add, forgotten, rotate, recover, accept, recover_again] = &blocks[..] else { panic!("{blocks:?}") };
+    let [back_up, add, forgotten, rotate, recover, accept, recover_again] = &blocks[..] else {
+        panic!("{blocks:?}")
+    };
     let typed_at = |line: &str, answers: &[(&str, &str)]| {
         let mut terminal = world.terminal(line);
         for (prompt, answer) in answers {
@@ -180,7 +182,7 @@ fn the_page_for_a_forgotten_password_is_followed_at_a_terminal() {
     // The backup is of the day before: of its password.
     unlock(&world, NEXT).ok();
     fs::write(world.vault(), b"damaged").unwrap();
-    typed_at(recover[0], &[(asked, NEXT), ("wrong password", PASSWORD)]);
+    typed_at(recover[0], &[(asked, NEXT), (asked, PASSWORD)]);
     typed_at(recover[1], &[("Master password: ", PASSWORD)]);
     // It was typed there, and not here.
     unlock(&world, PASSWORD).ok();

@@ -108,7 +108,7 @@ fn yesterdays_vault_is_noticed_and_accepted_once() {
     newest.put_back(&world);
     assert!(world.unlock(PASSWORD, &[]).refused(10).contains(OLDER));
     stop(&world);
-    assert_eq!(with_password(&world, &["audit", "verify"]).code, 0, "the log is as it was written");
+    world.ctl(&["audit", "verify"]).ok();
 }
 
 #[test]
@@ -179,7 +179,10 @@ fn killed_at_any_moment_no_honest_vault_is_older() {
             clients.into_iter().filter_map(|client| client.join().unwrap()).collect::<Vec<_>>()
         });
         acknowledged.extend(stored);
-        let out = world.unlock(PASSWORD, &[]);
+        // The system may take a moment to end what was killed in the middle of a write: its lock goes with it.
+        let mut out = None;
+        assert!(wait_until(|| out.insert(world.unlock(PASSWORD, &[])).code != 9, Duration::from_secs(10)));
+        let out = out.unwrap();
         assert_eq!(out.code, 0, "round {round}: {}", out.stderr);
         for (client, number) in &acknowledged {
             let there: u64 = world.ctl(&["get", &format!("n/{client}")]).text().trim().parse().unwrap();

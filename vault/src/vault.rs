@@ -42,7 +42,7 @@ pub struct Vault {
     store: Store,
     header: Header,
     /// The state that the last change left, of those that were committed here.
-    committed: Mutex<Option<Mark>>,
+    committed: Box<Mutex<Option<Mark>>>,
 }
 
 impl Vault {
@@ -64,7 +64,7 @@ impl Vault {
             slot::inputs(reader).map(drop)
         })?;
         let header = read_header(&*store.reader()?)?;
-        Ok(Found::Present(Self { store, header, committed: Mutex::new(None) }))
+        Ok(Found::Present(Self { store, header, committed: Box::default() }))
     }
 
     /// Makes a vault at `path` that `kek`, derived from `input`, opens. It is there whole or not at all, and
