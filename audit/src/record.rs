@@ -210,6 +210,9 @@ pub enum Event {
     TakeOver,
     /// It was taken away from there.
     TakeAway,
+    /// The password's slot was bound to a device key in the OS keyring, or to none, or spare ones were taken away from
+    /// there: which, is in `by`.
+    DeviceKey,
 }
 
 /// What became of it.

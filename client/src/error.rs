@@ -114,6 +114,14 @@ pub enum Error {
         /// The line of the program that was to do it.
         line: String,
     },
+    /// The keyring has what was to be taken out of it.
+    #[error(
+        "{what} still in the keyring, which is locked or would have asked you: unlock it, then try again"
+    )]
+    KeyringKeeps {
+        /// What.
+        what: String,
+    },
     /// No protocol version in common.
     #[error("{}", match side {
         Side::Client => "the daemon is newer than this program: upgrade the client",

@@ -117,7 +117,7 @@ impl From<&Error> for Exit {
             | Error::NoProgram { .. }
             | Error::Closed
             | Error::TimedOut => Self::Unreachable,
-            Error::Panic => Self::Locked,
+            Error::Panic | Error::KeyringKeeps { .. } => Self::Locked,
             Error::Refused { code, .. } => (*code).into(),
             Error::DaemonFailed { exit, .. } | Error::NotRecovered { exit, .. } => *exit,
             Error::Upgrade { .. }

@@ -139,6 +139,13 @@ impl Keyring {
         }
     }
 
+    /// Asks for a look, and waits for it.
+    pub async fn looked_anew(&self) {
+        let seen = self.seen.notified();
+        self.ask();
+        seen.await;
+    }
+
     /// It can be called now, or not any more.
     pub fn reach(&self, reach: Option<Reach>) {
         self.reach.replace(reach);

@@ -43,6 +43,7 @@ pub mod caller;
 pub mod canaries;
 pub mod clock;
 pub mod config;
+pub mod device;
 pub mod found;
 pub mod gate;
 pub mod granted;

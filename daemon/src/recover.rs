@@ -14,12 +14,13 @@ use std::path::PathBuf;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
-use glassdome_vault::{self as vault, Damage, Keys, Recovered, Vault, kdf};
+use glassdome_vault::{self as vault, Damage, DeviceKey, DeviceKeyId, Keys, Recovered, Vault, kdf};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Desktop};
+use crate::device;
 use crate::journal::{Anchor, Entry, Journal, Unwritable, Who};
 use crate::ops::openers;
 use crate::run::{Error, hold_vault, private_file};
@@ -48,7 +49,7 @@ pub fn recover(recovery: &Recovery, config: &Config) -> Result<(), Error> {
         .map_err(|source| Error::Backup { path: recovery.backup.display().to_string(), source })?;
     let recovered = Recovered::build(file, &config.vault).map_err(of_backup)?;
     say("ready")?;
-    let keys = ask(recovered.vault())?;
+    let keys = ask(recovered.vault(), &config.desktop)?;
     let secrets = recovered.check(&keys).map_err(of_backup)?;
     say(&format!("checked {secrets}"))?;
     if recovery.check {
@@ -136,7 +137,7 @@ fn unusable(config: &Config) -> impl Fn(io::Error) -> Error {
 }
 
 /// Takes passwords until one opens it.
-fn ask(vault: &Vault) -> Result<Keys, Error> {
+fn ask(vault: &Vault, desktop: &Desktop) -> Result<Keys, Error> {
     // Its capacity is what a line may have: it never moves, so no copy stays behind.
     let mut line = Zeroizing::new(Vec::with_capacity(glassdome_proto::limits::PASSWORD + 1));
     for rest in (0..TRIES).rev() {
@@ -145,22 +146,39 @@ fn ask(vault: &Vault) -> Result<Keys, Error> {
             return Err(Error::Io(io::Error::other("no password was given")));
         }
         let typed = LockedBytes::copied_from(&line).map_err(|error| Error::Vault(error.into()))?;
-        match open(vault, typed) {
-            Err(vault::Error::WrongPassword) if rest > 0 => say("wrong")?,
+        match open(vault, typed, desktop) {
+            Err(Error::Vault(vault::Error::WrongPassword)) if rest > 0 => say("wrong")?,
+            opened => return opened,
+        }
+    }
+    Err(Error::Vault(vault::Error::WrongPassword))
+}
+
+fn open(vault: &Vault, typed: LockedBytes, desktop: &Desktop) -> Result<Keys, Error> {
+    let mut tried = false;
+    for (input, secret) in openers(vault, typed).map_err(of_backup)? {
+        let device = match input.device().map(|key| device_key(vault, key, desktop)).transpose() {
+            Ok(device) => device,
+            // It was a recovery code that opened nothing.
+            Err(_) if tried => break,
+            Err(error) => return Err(error),
+        };
+        let kek = kdf::derive(&input, &secret).and_then(|kek| match &device {
+            None => Ok(kek),
+            Some(device) => kek.with_device(device),
+        });
+        match kek.and_then(|kek| vault.unwrap(&kek)) {
+            Err(vault::Error::WrongPassword) => tried = true,
             opened => return opened.map_err(of_backup),
         }
     }
     Err(Error::Vault(vault::Error::WrongPassword))
 }
 
-fn open(vault: &Vault, typed: LockedBytes) -> Result<Keys, vault::Error> {
-    for (input, secret) in openers(vault, typed)? {
-        match vault.unwrap(&kdf::derive(&input, &secret)?) {
-            Err(vault::Error::WrongPassword) => {}
-            opened => return opened,
-        }
-    }
-    Err(vault::Error::WrongPassword)
+/// What the keyring has to open it, without a daemon that watches one.
+fn device_key(vault: &Vault, key: DeviceKeyId, desktop: &Desktop) -> Result<DeviceKey, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Io)?;
+    runtime.block_on(device::unwatched(desktop, vault.id(), key)).map_err(Error::Device)
 }
 
 /// Reads a line, without its end, into the room that there is; `false` at the end of all. Byte by byte: the standard

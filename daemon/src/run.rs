@@ -19,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::config::{Config, ConfigError, Desktop};
+use crate::device::Lacking;
 use crate::found::Found;
 use crate::journal::{Entry, Journal, Who};
 use crate::journald::{self, Journald};
@@ -91,6 +92,9 @@ pub enum Error {
     /// What is sealed in it.
     #[error("{}", refuse::unread(.0).message)]
     Unread(#[source] Unread),
+    /// What the keyring has of it.
+    #[error("{}", .0.refusal().message)]
+    Device(#[source] Lacking),
     /// The socket.
     #[error(transparent)]
     Socket(#[from] Unbindable),
@@ -122,9 +126,16 @@ impl Error {
                 vault::Error::WrongPassword => 7,
                 _ => 10,
             },
+            Self::Device(Lacking::Locked | Lacking::Keyring(_)) => 3,
+            Self::Device(Lacking::Missing) => 5,
+            Self::Device(Lacking::Wrong) => 10,
             Self::Journal { .. } | Self::File { .. } => 12,
             Self::Socket(_) | Self::Directory(_) => 6,
-            Self::Harden(_) | Self::Kernel(_) | Self::Config(_) | Self::Io(_) => 1,
+            Self::Harden(_)
+            | Self::Kernel(_)
+            | Self::Config(_)
+            | Self::Io(_)
+            | Self::Device(Lacking::Memory) => 1,
         }
     }
 }

@@ -34,7 +34,7 @@ pub enum Body<'a> {
     #[serde(borrow)]
     Policy(policy::Request<'a>),
     /// The vault's file.
-    Storage(storage::Request),
+    Storage(#[serde(borrow)] storage::Request<'a>),
 }
 
 /// From the daemon.

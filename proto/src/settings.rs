@@ -126,6 +126,8 @@ pub enum SlotKind {
     Password,
     /// The recovery code.
     Recovery,
+    /// The master password, and a device key in the OS keyring.
+    BoundPassword,
 }
 
 /// A place in the audit log.

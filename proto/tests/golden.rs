@@ -17,7 +17,7 @@ use glassdome_proto::session::{Audit, Keyring, Level, LockReason, Logind, Memory
 use glassdome_proto::{
     Challenge, Code, HEADER_LEN, Hello, Reply, Request, decode, encode, limits, payload_len,
 };
-use glassdome_proto::{policy, secrets, session};
+use glassdome_proto::{policy, secrets, session, storage};
 use serde::{Deserialize, Serialize};
 
 /// A message by name, and its frame.
@@ -189,6 +189,7 @@ fn numbers_on_the_wire_stay() {
         secrets::Change::Restored,
         secrets::Change::Moved,
     ]);
+    numbered(&[storage::Mode::File, storage::Mode::Keyring]);
     numbered(&policy::Action::ALL);
     numbered(&[policy::Ours::Stamp, policy::Ours::File]);
     // Those that carry something: position, then what they carry.

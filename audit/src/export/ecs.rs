@@ -159,9 +159,12 @@ fn category(event: Event) -> (&'static [&'static str], &'static [&'static str]) 
         Event::Create | Event::Recover => (&["api"], &["creation"]),
         Event::Set | Event::Move | Event::Restore => (&["api"], &["change"]),
         Event::Remove | Event::TakeAway => (&["api"], &["deletion"]),
-        Event::ChangePassword | Event::ChangePin | Event::Recovery | Event::Grant | Event::Approve => {
-            (&["iam"], &["user", "change"])
-        }
+        Event::ChangePassword
+        | Event::ChangePin
+        | Event::Recovery
+        | Event::DeviceKey
+        | Event::Grant
+        | Event::Approve => (&["iam"], &["user", "change"]),
         Event::Handle => (&["iam"], &["user", "creation"]),
         Event::Revoke => (&["iam"], &["user", "deletion"]),
         Event::Grants | Event::Answers | Event::Handles | Event::Questions | Event::Ask | Event::Refuse => {

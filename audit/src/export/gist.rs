@@ -19,7 +19,9 @@ pub enum Severity {
 pub fn severity(event: Event, outcome: Outcome) -> Severity {
     match (event, outcome) {
         (Event::Canary | Event::VaultDamaged | Event::Alarm | Event::Rollback, _) => Severity::Critical,
-        (Event::Panic | Event::Recovery | Event::Recover, _) | (_, Outcome::Denied) => Severity::Medium,
+        (Event::Panic | Event::Recovery | Event::Recover | Event::DeviceKey, _) | (_, Outcome::Denied) => {
+            Severity::Medium
+        }
         (_, Outcome::Failed)
         | (
             Event::EndPanic
@@ -126,6 +128,7 @@ fn row(event: Event) -> (&'static str, &'static str) {
         Event::Retire => ("retire", "Deletion of old files of the audit log"),
         Event::TakeOver => ("take-over", "Read of what the predecessor left in the keyring"),
         Event::TakeAway => ("take-away", "Removal of what the predecessor left in the keyring"),
+        Event::DeviceKey => ("device-key", "Change of what the keyring has to do with opening the vault"),
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod complete_names;
 pub(crate) mod completions;
+pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod get;
 pub(crate) mod grants;

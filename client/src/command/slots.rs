@@ -220,6 +220,7 @@ fn grouped(code: &[u8; recovery::LEN]) -> Zeroizing<Vec<u8>> {
 fn document(slot: &Slot) -> Document {
     let kind = match slot.kind {
         SlotKind::Password => "password",
+        SlotKind::BoundPassword => "password-with-device-key",
         SlotKind::Recovery => "recovery",
     };
     Document { id: slot.id, kind, m_kib: slot.m_kib, t: slot.t, p: slot.p }
@@ -228,6 +229,7 @@ fn document(slot: &Slot) -> Document {
 fn row(slot: &Slot, style: Style) -> Vec<String> {
     let kind = match slot.kind {
         SlotKind::Password => "master password",
+        SlotKind::BoundPassword => "master password with the device key in the keyring",
         SlotKind::Recovery => "recovery code",
     };
     let lanes = if slot.p == 1 { "1 lane".to_owned() } else { format!("{} lanes", slot.p) };

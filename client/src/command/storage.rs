@@ -8,6 +8,7 @@ use glassdome_proto::storage::Answer as StorageAnswer;
 use glassdome_proto::{Answer, Body, session};
 
 use crate::cli::{Command, connect, connect_as_anyone, print, print_json};
+use crate::command::device::{self, Device, Migrate};
 use crate::connection::Connection;
 use crate::descriptor::write_all;
 use crate::error::Error;
@@ -55,6 +56,13 @@ enum What {
         #[command(flatten)]
         password: PasswordArgs,
     },
+    /// Let the master password open the vault only with a device key in your keyring, or alone
+    Migrate(Migrate),
+    /// Take device keys out of the keyring that the vault does not need; copies of it may
+    Tidy {
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
 }
 
 /// The vault's file for programs.
@@ -66,14 +74,18 @@ struct Document<'a> {
     created: u64,
     last_backup: Option<u64>,
     recovery_code: bool,
+    mode: &'static str,
+    device_key: Option<&'static str>,
+    spare_device_keys: Option<u32>,
 }
 
 impl Command for Storage {
     const NAME: &'static str = "storage";
-    const ABOUT: &'static str = "Show where the vault is, back it up, and recover it from a backup";
+    const ABOUT: &'static str =
+        "Show where the vault is, back it up, recover it from a backup, and bind it to your keyring";
     const EXAMPLES: &'static str = "ctl storage\nctl storage backup ~/vault-today.backup\n\
         ctl storage backup - | ssh host 'cat > vault.backup'\nctl storage recover --check vault-today.backup\n\
-        ctl storage recover vault-today.backup";
+        ctl storage recover vault-today.backup\nctl storage migrate --to keyring";
 
     fn run(self) -> Result<Exit, Error> {
         match self.what {
@@ -81,6 +93,8 @@ impl Command for Storage {
             Some(What::Status { json }) => status(json),
             Some(What::Backup { file, replace }) => back_up(&file, replace),
             Some(What::Recover { file, check, password }) => recover(&file, check, &password),
+            Some(What::Migrate(options)) => device::migrate(&options),
+            Some(What::Tidy { password }) => device::tidy(&password),
         }
     }
 }
@@ -92,12 +106,22 @@ fn status(json: bool) -> Result<Exit, Error> {
         return Err(Error::Unexpected);
     };
     let recovery_code = slots.iter().any(|slot| slot.kind == SlotKind::Recovery);
+    let device = Device::ask(&mut connection)?;
     let StorageAnswer::Status { path, bytes: size, secrets, created, backup } = connection.storage()? else {
         return Err(Error::Unexpected);
     };
     if json {
-        let document =
-            Document { path: &path, bytes: size, secrets, created, last_backup: backup, recovery_code };
+        let document = Document {
+            path: &path,
+            bytes: size,
+            secrets,
+            created,
+            last_backup: backup,
+            recovery_code,
+            mode: device.mode(),
+            device_key: device.word(),
+            spare_device_keys: device.spare(),
+        };
         print_json(&document)?;
         return Ok(Exit::Ok);
     }
@@ -110,8 +134,10 @@ fn status(json: bool) -> Result<Exit, Error> {
         row("holds", format!("{} in {}", counted(secrets), bytes(size))),
         row("made", time::date(created)),
         row("opened by", opened_by.to_owned()),
+        row("mode", device.describe()),
         row("last backup", last),
     ]))?;
+    device.remind();
     if backup.is_none_or(|at| at.saturating_add(DUE) < time::now()) {
         notice::remind("a backup is due: ctl storage backup FILE");
     }

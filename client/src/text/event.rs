@@ -133,6 +133,11 @@ fn what(record: &Record<'_>) -> String {
         Event::Retire => "old files of the log were deleted".into(),
         Event::TakeOver => "read what the predecessor left".into(),
         Event::TakeAway => "delete what the predecessor left".into(),
+        Event::DeviceKey => match record.by.as_deref() {
+            Some("bound") => "bind the password to a device key in the keyring".into(),
+            Some("unbound") => "let the password open the vault without the keyring".into(),
+            _ => "take spare device keys out of the keyring".into(),
+        },
     }
 }
 

@@ -1,20 +1,17 @@
 //! What the OS keyring and the screens have to say when a session is to begin: a sealed setting may want the
 //! keyring open, and what locks while the password is being tried wins.
 
-use std::time::Duration;
-
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::session::Keyring;
 use glassdome_proto::{Code, Refusal};
 use tokio::time::timeout;
 
 use super::Asking;
+use crate::device::unreachable;
 use crate::keyring::Heed;
 use crate::refuse;
 use crate::state::State;
-
-/// A daemon that has just started may not have looked yet: whoever wants the keyring open waits so long.
-const FIRST_LOOK: Duration = Duration::from_secs(2);
+use crate::watch::keyring::FIRST_LOOK;
 
 /// How they stood when the password came.
 #[derive(Debug, Clone, Copy)]
@@ -66,14 +63,7 @@ impl Before {
 }
 
 fn not_open(seen: Keyring) -> Refusal<'static> {
-    let seen = match seen {
-        Keyring::Locked => "the keyring is locked",
-        Keyring::NoBus => "there is no session bus where the daemon was started, and so no keyring",
-        Keyring::NoKeyring => "no keyring runs on the session bus",
-        Keyring::NoCollection => "the keyring has no such collection",
-        Keyring::Silent => "the keyring does not answer",
-        Keyring::Unwatched | Keyring::Unlocked => "the keyring was not seen yet",
-    };
+    let seen = unreachable(seen);
     let mend = "and the sealed setting 'keyring' requires it. Unlock the keyring, then: glassdome_start; or: ctl \
                 settings set keyring lock";
     Refusal::new(Code::Locked, format!("locked: {seen}, {mend}"))

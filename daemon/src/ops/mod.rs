@@ -4,7 +4,7 @@
 //! | answered | by | needs |
 //! |---|---|---|
 //! | at once, locked or not | [`status`], [`doctor`], [`storage`], lock, stop, [`mod@panic`] | nothing |
-//! | after the password | [`unlock`], [`password`], [`settings`], [`recovery`], [`pin`] | the master password, throttled; the PIN, throttled apart |
+//! | after the password | [`unlock`], [`password`], [`settings`], [`recovery`], [`device`], [`pin`] | the master password, throttled; the PIN, throttled apart |
 //! | after a look at the program | [`picture`] | nothing, of oneself |
 //! | by a granted terminal or the password | [`policy`], [`question`], [`picture`], [`leftovers`] | either |
 //! | by whoever may get what it names | [`handle`] | a granted terminal, or a rule |
@@ -12,6 +12,7 @@
 
 mod audit;
 mod change;
+mod device;
 mod doctor;
 mod edit;
 mod explain;

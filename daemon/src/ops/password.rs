@@ -8,11 +8,12 @@ use glassdome_lockmem::LockedBytes;
 use glassdome_proto::session::{self, Password};
 use glassdome_proto::{Answer, Code, Refusal};
 use glassdome_vault::kdf::{self, KdfInput};
-use glassdome_vault::{Error, Keys, SlotKind, Vault, strength};
+use glassdome_vault::{DeviceKey, Error, Keys, SlotKind, Vault, strength};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use super::{Asking, Turn, recovery, rollback};
+use super::{Asking, Turn, device, recovery, rollback};
 use crate::attest::Ours;
+use crate::device::{self as in_keyring, Lacking};
 use crate::throttle::Backoff;
 use crate::worker;
 use crate::{clock, refuse};
@@ -65,10 +66,13 @@ pub async fn verify_at_all(
         let message = format!("too many wrong passwords. Try again in {seconds} s");
         return Err(refuse::throttled(message, wait));
     }
+    // What cannot be tried is not counted.
+    let device = other_half(asking, event, &vault, &password).await?;
     // In a task of its own: a lock ends the request, but the try is counted as what it was. The keys
     // are with the request, and so end with it.
     let (answer, answered) = oneshot::channel();
-    let counted = tokio::task::spawn_local(attempt(asking.clone(), event, vault, turn, password, answer));
+    let counted =
+        tokio::task::spawn_local(attempt(asking.clone(), event, vault, turn, (password, device), answer));
     let keys = answered.await.map_err(|_| refuse::lost(worker::Lost))??;
     counted.await.map_err(|_| refuse::lost(worker::Lost))?;
     if locks.has_changed().unwrap_or(true) { Err(refuse::lock_came()) } else { Ok(keys) }
@@ -80,11 +84,11 @@ async fn attempt(
     event: Event,
     vault: Arc<Vault>,
     mut turn: OwnedMutexGuard<Backoff>,
-    password: LockedBytes,
+    tried: (LockedBytes, OtherHalf),
     answer: oneshot::Sender<Result<Keys, Refusal<'static>>>,
 ) {
     *turn = turn.charge(clock::now());
-    let tried = open(&asking, event, &vault, *turn, password).await;
+    let tried = open(&asking, event, &vault, *turn, tried).await;
     let right = tried.is_ok();
     // If the request is gone, its keys are gone here.
     drop(answer.send(tried));
@@ -101,10 +105,10 @@ async fn open(
     event: Event,
     vault: &Arc<Vault>,
     charged: Backoff,
-    password: LockedBytes,
+    (password, device): (LockedBytes, OtherHalf),
 ) -> Result<Keys, Refusal<'static>> {
     remember(asking, vault, charged).await?;
-    match unwrap(vault, password).await? {
+    match unwrap(vault, password, device).await? {
         Ok(keys) if keys.opened_by() == SlotKind::Recovery => {
             asking.record(Event::Recovery, Outcome::Allowed, None, "used")?;
             Ok(keys)
@@ -140,13 +144,50 @@ pub fn openers(vault: &Vault, typed: LockedBytes) -> Result<Vec<(KdfInput, Locke
     Ok(openers)
 }
 
+/// What the password's slot takes beside the password: nothing, the device key, or one that is not to be had.
+type OtherHalf = Option<Result<DeviceKey, Lacking>>;
+
+/// Fetches it, where there is one. That it is not to be had is no matter for who types the recovery code.
+async fn other_half(
+    asking: &Asking,
+    event: Event,
+    vault: &Vault,
+    typed: &LockedBytes,
+) -> Result<OtherHalf, Refusal<'static>> {
+    let failed = |error| refuse::vault(&error);
+    let Some(id) = device::input_of(vault).map_err(failed)?.device() else { return Ok(None) };
+    let found = in_keyring::watched(asking.state.keyring(), vault.id(), id).await;
+    let is_code = || -> Result<bool, Error> {
+        Ok(recovery::read(typed.expose())?.is_some() && vault.kdf_input(SlotKind::Recovery)?.is_some())
+    };
+    match found {
+        Err(lacking) if !is_code().map_err(failed)? => {
+            asking.record(event, Outcome::Failed, None, "device-key")?;
+            Err(lacking.refusal())
+        }
+        found => Ok(Some(found)),
+    }
+}
+
 /// Opens the master key with what was typed.
-async fn unwrap(vault: &Arc<Vault>, typed: LockedBytes) -> Result<Result<Keys, Error>, Refusal<'static>> {
+async fn unwrap(
+    vault: &Arc<Vault>,
+    typed: LockedBytes,
+    device: OtherHalf,
+) -> Result<Result<Keys, Error>, Refusal<'static>> {
     let mut opened = Err(Error::WrongPassword);
     for (input, secret) in openers(vault, typed).map_err(|error| refuse::vault(&error))? {
+        let bound = input.device().is_some();
+        if bound && !matches!(device, Some(Ok(_))) {
+            // It was a recovery code that opened nothing.
+            break;
+        }
         let derived =
             worker::once("kdf", move || kdf::derive(&input, &secret)).await.map_err(refuse::lost)?;
-        let kek = derived.map_err(|error| refuse::vault(&error))?;
+        let mut kek = derived.map_err(|error| refuse::vault(&error))?;
+        if let (true, Some(Ok(device))) = (bound, &device) {
+            kek = kek.with_device(device).map_err(|error| refuse::vault(&error))?;
+        }
         opened = vault.unwrap(&kek);
         if !matches!(opened, Err(Error::WrongPassword)) {
             break;
@@ -229,15 +270,12 @@ pub async fn change(
     judge(&new, accept_weak)?;
     let keys = verify(&asking, Event::ChangePassword, old).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
-    let derived = worker::once("kdf", move || {
-        let input = Vault::new_kdf_input(SlotKind::Password, kdf::calibrate()?)?;
-        let kek = kdf::derive(&input, &new)?;
-        Ok((input, kek))
-    })
-    .await
-    .map_err(refuse::lost)?;
+    let device = device::bound(&asking, &vault).await?;
+    let derived =
+        worker::once("kdf", move || device::seal(&new, device.as_ref())).await.map_err(refuse::lost)?;
     let (input, kek) = derived.map_err(|error: Error| refuse::vault(&error))?;
     let turn = Turn::take(&asking).await;
+    device::still(&vault, &input)?;
     let change = vault.rewrap(&keys, &input, &kek).map_err(|error| refuse::vault(&error))?;
     let by = word(&keys);
     drop(keys);

@@ -7,7 +7,7 @@ use glassdome_proto::settings::{self as wire, RecoveryChange, RecoveryCode};
 use glassdome_proto::{Answer, Code, List, Refusal, recovery};
 use glassdome_vault::{Error, SlotKind, Vault, kdf};
 
-use super::{Asking, Turn, password};
+use super::{Asking, Turn, device, password};
 use crate::{refuse, worker};
 
 /// What becomes of the recovery code.
@@ -73,6 +73,7 @@ pub fn slots(asking: &Asking) -> Result<Answer<'static>, Refusal<'static>> {
     let slots = slots.into_iter().map(|slot| wire::Slot {
         id: slot.id,
         kind: match slot.kind {
+            SlotKind::Password if slot.device.is_some() => wire::SlotKind::BoundPassword,
             SlotKind::Password => wire::SlotKind::Password,
             SlotKind::Recovery => wire::SlotKind::Recovery,
         },
@@ -94,6 +95,9 @@ pub async fn set(
     // Told before a try is charged; what decides is what is there when it is the change's turn.
     let (by, needs_one) = (change.word(), change.needs_one());
     there(&vault, needs_one)?;
+    if matches!(change, Change::Remove) {
+        not_the_last(&vault)?;
+    }
     let keys = password::verify(&asking, Event::Recovery, password).await?;
     let opener = match change {
         Change::Add(code) | Change::Replace(code) => {
@@ -113,7 +117,10 @@ pub async fn set(
     there(&vault, needs_one)?;
     let change = match &opener {
         Some((input, kek)) => vault.rewrap(&keys, input, kek),
-        None => vault.remove_recovery(&keys),
+        None => {
+            not_the_last(&vault)?;
+            vault.remove_recovery(&keys)
+        }
     };
     let change = change.map_err(|error| refuse::vault(&error))?;
     drop((keys, opener));
@@ -121,6 +128,16 @@ pub async fn set(
     let failed = move |asking: &Asking| asking.record(Event::Recovery, Outcome::Failed, None, by);
     turn.commit(&asking, vault, change, failed).await?;
     Ok(Answer::Settings(wire::Answer::RecoverySet))
+}
+
+/// Refuses to take the code away where nothing else would open the vault without the keyring.
+fn not_the_last(vault: &Vault) -> Result<(), Refusal<'static>> {
+    let input = device::input_of(vault).map_err(|error| refuse::vault(&error))?;
+    if input.device().is_none() {
+        return Ok(());
+    }
+    let message = "the master password opens this vault only with the keyring: if that is lost, the recovery code is what                    opens it, so it stays. First: ctl storage migrate --to file; or another code: ctl slots                    rotate-recovery";
+    Err(Refusal::new(Code::Conflict, message))
 }
 
 /// Refuses what is about a code where there is none, and the other way round.

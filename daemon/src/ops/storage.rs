@@ -1,5 +1,5 @@
 //! Where the vault is, how it is, and a backup of it, part by part, while everybody else is served. It takes no key and
-//! no right: what leaves is what lies in the vault's file.
+//! no right: what leaves is what lies in the vault's file. What the keyring has to do with it: [`device`].
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_proto::storage::{self as wire, Request};
 use glassdome_proto::{Answer, Bytes, Code, Refusal, Text, limits};
 
-use super::{Asking, Done, Work, now};
+use super::{Asking, Done, Work, device, later, now, password};
 use crate::backups::{Begun, Stage, UNDER_WAY};
 use crate::{clock, refuse};
 
@@ -29,7 +29,7 @@ impl Part {
 ///
 /// # Errors
 /// The refusal to send.
-pub fn start(asking: &Asking, request: Request) -> Result<Work, Refusal<'static>> {
+pub fn start(asking: &Asking, request: Request<'_>) -> Result<Work, Refusal<'static>> {
     match request {
         Request::Status => status(asking).map(now),
         Request::Backup { part } => {
@@ -37,6 +37,13 @@ pub fn start(asking: &Asking, request: Request) -> Result<Work, Refusal<'static>
             Ok(Work::Now(Done::Backup(part)))
         }
         Request::Kept => kept(asking),
+        Request::Device => Ok(later(device::show(asking.clone()))),
+        Request::Migrate { password, to, new, accept_weak, without_recovery } => {
+            let (password, new) = (password::lock_in(password)?, new.map(password::lock_in).transpose()?);
+            let migration = device::Migration { to, new, accept_weak, without_recovery };
+            Ok(later(device::migrate(asking.clone(), password, migration)))
+        }
+        Request::Tidy { password } => Ok(later(device::tidy(asking.clone(), password::lock_in(password)?))),
     }
 }
 

@@ -15,7 +15,7 @@ use zbus::names::OwnedUniqueName;
 use zbus::{Connection, ObjectPath, OwnedObjectPath};
 
 use super::bus::{self, ANSWER, POLL, Place, Retry, SETTLE};
-use super::service::{Named, Service, Unanswered};
+use super::service::{self, Named, Service, Unanswered};
 use crate::keyring::{Collection, Sight};
 use crate::state::State;
 
@@ -24,6 +24,8 @@ const SERVICE: &str = "org.freedesktop.secrets";
 pub const SERVICE_INTERFACE: &str = "org.freedesktop.Secret.Service";
 /// Where it is.
 pub const ROOT: &str = "/org/freedesktop/secrets";
+/// A daemon that has just started may not have looked yet: whoever needs the keyring waits so long.
+pub const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// Between two tries to join the bus, however often somebody asks.
 const LEAST: Duration = Duration::from_secs(1);
 
@@ -35,6 +37,15 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// Who is the keyring on that bus now, if anybody is.
+    ///
+    /// # Errors
+    /// Those of the bus.
+    pub async fn find(connection: Connection) -> Result<Option<Self>, bus::Error> {
+        let owner = service::owner(&connection, SERVICE).await?;
+        Ok(owner.map(|owner| Self { connection, owner }))
+    }
+
     /// To call it.
     pub fn service(&self) -> Service<'_> {
         Service { connection: &self.connection, owner: &self.owner }

@@ -1,13 +1,14 @@
 //! What watches the world beside the requests. Each watcher is one file and does one thing: it
 //! tells [`State`](crate::state::State) that the session must end, keeps the log on disk, the vault settled or
-//! prompts informed, ends what takes too long, or gives memory back. One more only looks when it is told to: for
-//! what the predecessor left in the keyring.
+//! prompts informed, ends what takes too long, or gives memory back. Two more only look when they are told to: for
+//! what the predecessor left in the keyring, and for what is ours there.
 
 pub mod backups;
 pub mod bus;
 pub mod clock;
 pub mod disk;
 pub mod integrity;
+pub mod items;
 pub mod keyring;
 pub mod leftovers;
 pub mod logind;

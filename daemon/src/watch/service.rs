@@ -66,7 +66,11 @@ impl<E: Fn(&Message) + Clone + 'static> Named<E> {
     }
 }
 
-async fn owner(connection: &Connection, of: &str) -> Result<Option<OwnedUniqueName>, Error> {
+/// Who has that name now, if anybody has.
+///
+/// # Errors
+/// Those of the bus.
+pub async fn owner(connection: &Connection, of: &str) -> Result<Option<OwnedUniqueName>, Error> {
     let asked = connection.call_method(Some(BUS), "/org/freedesktop/DBus", Some(BUS), "GetNameOwner", &of);
     match asked.await {
         Ok(reply) => reply.body().deserialize().map(Some),

@@ -16,7 +16,7 @@ use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Rate, Refusal};
 use super::{CURSOR, NONCE, THEN, bytes, field, leftovers, list, name, text, vault};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 54] = [
+pub const REPLIES: [&str; 57] = [
     "status",
     "doctor",
     "unlocked",
@@ -71,6 +71,9 @@ pub const REPLIES: [&str; 54] = [
     "storage",
     "backup",
     "kept",
+    "device",
+    "migrated",
+    "tidied",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
@@ -116,6 +119,9 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Storage(storage::Answer::Status { .. }) => "storage",
         Answer::Storage(storage::Answer::Backup { .. }) => "backup",
         Answer::Storage(storage::Answer::Kept) => "kept",
+        Answer::Storage(storage::Answer::Device { .. }) => "device",
+        Answer::Storage(storage::Answer::Migrated { .. }) => "migrated",
+        Answer::Storage(storage::Answer::Tidied { .. }) => "tidied",
         Answer::More(_) => "more",
         Answer::Policy(Policy::Picture(_)) => "picture",
         Answer::Policy(Policy::Rules { .. }) => "rules",

@@ -11,7 +11,7 @@ use glassdome_proto::{Body, Chunk, Glob, Rate};
 use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text, vault};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 58] = [
+pub const REQUESTS: [&str; 61] = [
     "status",
     "doctor",
     "create",
@@ -70,6 +70,9 @@ pub const REQUESTS: [&str; 58] = [
     "backup",
     "kept",
     "accept-rollback",
+    "device",
+    "migrate",
+    "tidy",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -116,6 +119,9 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Storage(storage::Request::Status) => "storage",
         Body::Storage(storage::Request::Backup { .. }) => "backup",
         Body::Storage(storage::Request::Kept) => "kept",
+        Body::Storage(storage::Request::Device) => "device",
+        Body::Storage(storage::Request::Migrate { .. }) => "migrate",
+        Body::Storage(storage::Request::Tidy { .. }) => "tidy",
         Body::More(_) => "more",
         Body::Policy(Policy::WhoAmI { .. }) => "whoami",
         Body::Policy(Policy::Rules { .. }) => "rules",

@@ -1,16 +1,27 @@
 //! What is said about the vault itself: its key slots, and its file.
 
 use glassdome_proto::settings::{self, RecoveryChange, Slot, SlotKind};
-use glassdome_proto::{Answer, Body, session, storage};
+use glassdome_proto::storage::{self, DeviceKey, Mode};
+use glassdome_proto::{Answer, Body, session};
 
 use super::{PASSWORD, RECOVERY_CODE, SHORT, THEN, bytes, list, text};
 
 /// Requests, with what is special about each.
-pub fn requests() -> [(&'static str, Body<'static>); 8] {
+pub fn requests() -> [(&'static str, Body<'static>); 12] {
     let recovery =
         |change| Body::Settings(settings::Request::SetRecovery { password: bytes(PASSWORD), change });
     let code = || bytes(RECOVERY_CODE);
     let older = session::Request::AcceptRollback { password: bytes(PASSWORD), lifetime: SHORT };
+    let migrate = |to, new: Option<session::Password<'static>>| {
+        let password = if new.is_some() { bytes(RECOVERY_CODE) } else { bytes(PASSWORD) };
+        Body::Storage(storage::Request::Migrate {
+            password,
+            to,
+            new,
+            accept_weak: false,
+            without_recovery: true,
+        })
+    };
     [
         ("", Body::Settings(settings::Request::Slots)),
         ("added", recovery(RecoveryChange::Add(code()))),
@@ -20,11 +31,15 @@ pub fn requests() -> [(&'static str, Body<'static>); 8] {
         ("", Body::Storage(storage::Request::Backup { part: 300 })),
         ("", Body::Storage(storage::Request::Kept)),
         ("", Body::Session(older)),
+        ("", Body::Storage(storage::Request::Device)),
+        ("to the keyring", migrate(Mode::Keyring, None)),
+        ("to the file, by the recovery code", migrate(Mode::File, Some(bytes(PASSWORD)))),
+        ("", Body::Storage(storage::Request::Tidy { password: bytes(PASSWORD) })),
     ]
 }
 
 /// Replies.
-pub fn replies() -> [Answer<'static>; 5] {
+pub fn replies() -> [Answer<'static>; 10] {
     let slot = |id, kind| Slot { id, kind, m_kib: 256 * 1024, t: 3, p: 2 };
     let slots = vec![slot(0, SlotKind::Password), slot(1, SlotKind::Recovery)];
     [
@@ -39,5 +54,13 @@ pub fn replies() -> [Answer<'static>; 5] {
         }),
         Answer::Storage(storage::Answer::Backup { data: bytes(b"GLDMBAK1"), more: true }),
         Answer::Storage(storage::Answer::Kept),
+        Answer::Settings(settings::Answer::Slots(list(vec![slot(0, SlotKind::BoundPassword)]))),
+        Answer::Storage(storage::Answer::Device { key: DeviceKey::There, spare: Some(300) }),
+        Answer::Storage(storage::Answer::Device {
+            key: DeviceKey::Unreachable(session::Keyring::NoKeyring),
+            spare: None,
+        }),
+        Answer::Storage(storage::Answer::Migrated { changed: true, left: false }),
+        Answer::Storage(storage::Answer::Tidied { removed: 1, left: 2 }),
     ]
 }

@@ -87,9 +87,12 @@ pub(super) fn activity(event: Event) -> Activity {
         Event::Set | Event::Move | Event::Restore => named(Api, 3, "Update"),
         Event::Remove | Event::TakeAway => named(Api, 4, "Delete"),
         Event::Connect => other(Api),
-        Event::ChangeSetting | Event::ChangeRules | Event::ChangePin | Event::Auditor | Event::Recovery => {
-            named(EntityManagement, 3, "Update")
-        }
+        Event::ChangeSetting
+        | Event::ChangeRules
+        | Event::ChangePin
+        | Event::Auditor
+        | Event::Recovery
+        | Event::DeviceKey => named(EntityManagement, 3, "Update"),
         Event::Pause => named(EntityManagement, 12, "Suspend"),
         Event::Resume => named(EntityManagement, 13, "Resume"),
         Event::Grant | Event::Handle => named(AuthorizeSession, 1, "Assign Privileges"),

@@ -281,6 +281,7 @@ fn entity<'a>(record: &'a Record<'_>) -> Entity<'a> {
         audit::Event::ChangeRules => (by.unwrap_or("rules"), 5, "Policy"),
         audit::Event::ChangePin => ("approval PIN", 99, "Credential"),
         audit::Event::Recovery => ("recovery code", 99, "Credential"),
+        audit::Event::DeviceKey => ("device key", 99, "Key"),
         audit::Event::Auditor => ("auditor's key", 99, "Key"),
         _ => ("grants", 99, "Grant"),
     };

@@ -1,0 +1,197 @@
+//! The device key, in the OS keyring: found when a password is to be tried, and why it is not. Nobody is asked anything,
+//! and nothing is started.
+
+use glassdome_proto::session::Keyring;
+use glassdome_proto::storage::DeviceKey as Where;
+use glassdome_proto::{Code, Refusal};
+use glassdome_vault::{DeviceKey, DeviceKeyId, Error, VaultId};
+use tokio::time::timeout;
+
+use crate::config::Desktop;
+use crate::keyring;
+use crate::watch::bus::{self, ANSWER};
+use crate::watch::items::{self, What};
+use crate::watch::keyring::{FIRST_LOOK, Reach};
+use crate::watch::service::{Service, Unanswered};
+
+/// What the items are.
+const KIND: &str = "device-key";
+
+/// Why there is no device key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Lacking {
+    /// The keyring cannot be asked. How it was seen.
+    #[error("the keyring that has its device key cannot be asked")]
+    Keyring(Keyring),
+    /// It is in a keyring that is locked.
+    #[error("the keyring that has its device key is locked")]
+    Locked,
+    /// It is not there.
+    #[error("its device key is not in the keyring")]
+    Missing,
+    /// Something else is in its place.
+    #[error("what the keyring has as its device key is another key")]
+    Wrong,
+    /// There is no memory for it.
+    #[error("no locked memory for the device key")]
+    Memory,
+}
+
+impl Lacking {
+    /// As the wire has it.
+    pub fn place(self) -> Where {
+        match self {
+            Self::Keyring(seen) => Where::Unreachable(seen),
+            Self::Locked => Where::Locked,
+            Self::Missing => Where::Missing,
+            Self::Wrong => Where::Wrong,
+            Self::Memory => Where::Unreachable(Keyring::Silent),
+        }
+    }
+
+    /// What a person is told whose password cannot be tried.
+    pub fn refusal(self) -> Refusal<'static> {
+        const WHY: &str = "and the master password opens this vault only with the device key that lies in it";
+        const CODE: &str = "type the recovery code in its place";
+        let (code, message) = match self {
+            Self::Locked => (
+                Code::Locked,
+                format!(
+                    "locked: your keyring is locked, {WHY}. Unlock your keyring, then try again; or {CODE}"
+                ),
+            ),
+            Self::Keyring(seen) => (
+                Code::Locked,
+                format!(
+                    "locked: {}, {WHY}. Start your keyring, then try again; or {CODE}",
+                    unreachable(seen)
+                ),
+            ),
+            Self::Missing => (
+                Code::NotFound,
+                format!(
+                    "the device key of this vault is not in your keyring, and without it the master password opens \
+                     nothing. Bring back the keyring that had it; or {CODE}, and then: ctl storage migrate"
+                ),
+            ),
+            Self::Wrong => (
+                Code::Corrupt,
+                format!(
+                    "what your keyring has as the device key of this vault is another key, which opens nothing. Bring \
+                     back the keyring that had it; or {CODE}, and then: ctl storage migrate"
+                ),
+            ),
+            Self::Memory => (Code::Error, format!("{self}. Raise the limit: ulimit -l 64")),
+        };
+        Refusal::new(code, message)
+    }
+}
+
+/// How a keyring was seen that cannot be asked.
+pub fn unreachable(seen: Keyring) -> &'static str {
+    match seen {
+        Keyring::NoBus => "there is no session bus where the daemon was started, and so no keyring",
+        Keyring::NoKeyring => "no keyring runs on the session bus",
+        Keyring::NoCollection => "the keyring has no such collection",
+        Keyring::Silent => "the keyring does not answer",
+        Keyring::Locked => "the keyring is locked",
+        Keyring::Unwatched | Keyring::Unlocked => "the keyring was not seen yet",
+    }
+}
+
+impl From<Unanswered> for Lacking {
+    fn from(unanswered: Unanswered) -> Self {
+        Self::Keyring(match unanswered {
+            Unanswered::Lost(_) => Keyring::NoBus,
+            Unanswered::Silent | Unanswered::Refused => Keyring::Silent,
+        })
+    }
+}
+
+/// What the item is that has this device key.
+pub fn item(vault: VaultId, key: DeviceKeyId) -> What {
+    all(vault).with_id(key.as_bytes())
+}
+
+/// What the items are that have device keys of this vault.
+pub fn all(vault: VaultId) -> What {
+    What::of(vault, KIND)
+}
+
+/// Reads the device key.
+///
+/// # Errors
+/// [`Lacking`].
+pub async fn read(service: &Service<'_>, vault: VaultId, key: DeviceKeyId) -> Result<DeviceKey, Lacking> {
+    let found = items::find(service, &item(vault, key)).await?;
+    let mut lacking = if found.locked.is_empty() { Lacking::Missing } else { Lacking::Locked };
+    for held in items::read(service, &found).await? {
+        match DeviceKey::read(&held, key) {
+            Ok(device) => return Ok(device),
+            Err(Error::Memory(_)) => return Err(Lacking::Memory),
+            // One that is locked may be the right one.
+            Err(_) if lacking == Lacking::Missing => lacking = Lacking::Wrong,
+            Err(_) => {}
+        }
+    }
+    Err(lacking)
+}
+
+/// As [`read`], of the keyring that the daemon watches.
+///
+/// # Errors
+/// [`Lacking`].
+pub async fn watched(
+    keyring: &keyring::Keyring,
+    vault: VaultId,
+    key: DeviceKeyId,
+) -> Result<DeviceKey, Lacking> {
+    let reach = reach(keyring).await?;
+    read(&reach.service(), vault, key).await
+}
+
+/// Who is to be asked. A keyring that has only just come is looked for.
+///
+/// # Errors
+/// [`Lacking::Keyring`].
+pub async fn reach(keyring: &keyring::Keyring) -> Result<Reach, Lacking> {
+    if keyring.reached().is_none() {
+        // How it is then is told.
+        let _ = timeout(FIRST_LOOK, keyring.looked_anew()).await;
+    }
+    keyring.reached().ok_or_else(|| Lacking::Keyring(keyring.state()))
+}
+
+/// As [`read`], where no daemon watches: the bus is joined for this, and left.
+///
+/// # Errors
+/// [`Lacking`].
+pub async fn unwatched(desktop: &Desktop, vault: VaultId, key: DeviceKeyId) -> Result<DeviceKey, Lacking> {
+    let no_bus = Lacking::Keyring(Keyring::NoBus);
+    let place = desktop.bus.as_ref().ok_or(no_bus)?;
+    let connection = bus::join(place, ANSWER).await.map_err(|_| no_bus)?;
+    let reach = Reach::find(connection).await.map_err(|_| no_bus)?;
+    read(&reach.ok_or(Lacking::Keyring(Keyring::NoKeyring))?.service(), vault, key).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_one_line_with_a_way_out() {
+        let seen =
+            [Keyring::NoBus, Keyring::NoKeyring, Keyring::NoCollection, Keyring::Silent, Keyring::Unwatched];
+        let all =
+            [Lacking::Locked, Lacking::Missing, Lacking::Wrong].into_iter().chain(seen.map(Lacking::Keyring));
+        let mut lines: Vec<String> = all.map(|lacking| lacking.refusal().message.into_owned()).collect();
+        assert!(lines.iter().all(|line| line.contains("recovery code") && !line.contains('\n')), "{lines:?}");
+        let count = lines.len();
+        lines.sort();
+        lines.dedup();
+        assert_eq!(lines.len(), count, "each says what it is");
+        assert_eq!(Lacking::Locked.refusal().code, Code::Locked);
+        assert_eq!(Lacking::Missing.refusal().code, Code::NotFound);
+        assert_eq!(Lacking::Wrong.refusal().code, Code::Corrupt);
+    }
+}

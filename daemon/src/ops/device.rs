@@ -1,0 +1,340 @@
+//! What the OS keyring has to do with opening the vault: the password's slot is bound to a device key there, or to none.
+//! Changed with the master password, or with the recovery code. At each step of a change something opens the vault: the
+//! new key is in the keyring, and was read back, before the slot is bound to it, and the former one is taken away when
+//! the slot that needs it is not in the file any more. What is left behind by an end in between is a spare key, told of
+//! and taken away by hand.
+
+use std::sync::Arc;
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_lockmem::LockedBytes;
+use glassdome_proto::storage::{self as wire, Mode};
+use glassdome_proto::{Answer, Code, Refusal};
+use glassdome_vault::kdf::{self, KdfInput, Kek};
+use glassdome_vault::{DeviceKey, DeviceKeyId, Error, SlotKind, Vault};
+use tokio::time::timeout;
+use zbus::{ObjectPath, OwnedObjectPath};
+
+use super::{Asking, Turn, password};
+use crate::device::{self, Lacking};
+use crate::keyring::Sight;
+use crate::watch::items::{self, Found};
+use crate::watch::keyring::{FIRST_LOOK, Reach};
+use crate::{refuse, worker};
+
+/// A collection that ends with the login: no place for what must be there tomorrow.
+const FLEETING: &str = "/session";
+
+/// What is asked.
+pub struct Migration {
+    /// Where to.
+    pub to: Mode,
+    /// The master password from then on, where the recovery code was typed.
+    pub new: Option<LockedBytes>,
+    /// Whether that may be easy to guess.
+    pub accept_weak: bool,
+    /// Whether it is to be bound without a recovery code.
+    pub without_recovery: bool,
+}
+
+/// What the password's slot is derived from.
+///
+/// # Errors
+/// As [`Vault::kdf_input`].
+pub fn input_of(vault: &Vault) -> Result<KdfInput, Error> {
+    vault.kdf_input(SlotKind::Password)?.ok_or(Error::NotFound)
+}
+
+/// The device key that the password's slot is bound to; `None` if to none.
+///
+/// # Errors
+/// The refusal to send, where it is bound to one that is not to be had.
+pub async fn bound(asking: &Asking, vault: &Vault) -> Result<Option<DeviceKey>, Refusal<'static>> {
+    let Some(id) = input_of(vault).map_err(|error| refuse::vault(&error))?.device() else { return Ok(None) };
+    let found = device::watched(asking.state.keyring(), vault.id(), id).await;
+    found.map(Some).map_err(Lacking::refusal)
+}
+
+/// Derives the key of a new slot for the password, bound to that device key or to none. Takes its time: not for the
+/// event loop.
+///
+/// # Errors
+/// As [`kdf::derive`].
+pub fn seal(password: &LockedBytes, device: Option<&DeviceKey>) -> Result<(KdfInput, Kek), Error> {
+    let input = Vault::new_kdf_input(SlotKind::Password, kdf::calibrate()?)?;
+    match device {
+        None => kdf::derive(&input, password).map(|kek| (input, kek)),
+        Some(device) => {
+            let input = input.bound_to(device);
+            let kek = kdf::derive(&input, password)?.with_device(device)?;
+            Ok((input, kek))
+        }
+    }
+}
+
+/// Whether the password's slot is bound as `input`, which is to take its place. To be asked in one's turn: a device key
+/// that it was bound to before may be gone.
+///
+/// # Errors
+/// The refusal to send.
+pub fn still(vault: &Vault, input: &KdfInput) -> Result<(), Refusal<'static>> {
+    let now = input_of(vault).map_err(|error| refuse::vault(&error))?;
+    match now.device() == input.device() {
+        true => Ok(()),
+        false => Err(refuse::vault(&Error::WrongDeviceKey)),
+    }
+}
+
+/// Where the device key is, and whether there are others.
+pub async fn show(asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    let bound_to = input_of(&vault).map_err(|error| refuse::vault(&error))?.device();
+    let reach = device::reach(asking.state.keyring()).await;
+    let key = match (bound_to, &reach) {
+        (None, _) => wire::DeviceKey::None,
+        (Some(_), Err(lacking)) => lacking.place(),
+        (Some(id), Ok(reach)) => match device::read(&reach.service(), vault.id(), id).await {
+            Ok(_) => wire::DeviceKey::There,
+            Err(lacking) => lacking.place(),
+        },
+    };
+    let spare = match reach {
+        // What cannot be asked now is told as such.
+        Ok(reach) => spare(&reach, &vault, bound_to).await.ok(),
+        Err(_) => None,
+    };
+    let count = |found: &Found| u32::try_from(found.open.len() + found.locked.len()).unwrap_or(u32::MAX);
+    Ok(Answer::Storage(wire::Answer::Device { key, spare: spare.as_ref().map(count) }))
+}
+
+/// The vault's device keys that its password's slot is not bound to.
+async fn spare(reach: &Reach, vault: &Vault, bound_to: Option<DeviceKeyId>) -> Result<Found, Lacking> {
+    let service = reach.service();
+    let mut all = items::find(&service, &device::all(vault.id())).await?;
+    if let Some(id) = bound_to {
+        let own = items::find(&service, &device::item(vault.id(), id)).await?;
+        let others = |paths: &mut Vec<OwnedObjectPath>| {
+            paths.retain(|path| !own.open.contains(path) && !own.locked.contains(path));
+        };
+        others(&mut all.open);
+        others(&mut all.locked);
+    }
+    Ok(all)
+}
+
+/// Binds the password's slot to a new device key, or to none.
+pub async fn migrate(
+    asking: Asking,
+    password: LockedBytes,
+    migration: Migration,
+) -> Result<Answer<'static>, Refusal<'static>> {
+    let failed = |error: Error| refuse::vault(&error);
+    let Migration { to, new, accept_weak, without_recovery } = migration;
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    let before = input_of(&vault).map_err(failed)?;
+    // Told before a try is charged.
+    recoverable(&vault, to, without_recovery)?;
+    let mut place = match to {
+        Mode::Keyring => Some(Place::choose(&asking).await?),
+        Mode::File => None,
+    };
+    if let Some(new) = &new {
+        password::judge(new, accept_weak)?;
+    }
+    let typed = LockedBytes::copied_from(password.expose()).map_err(|error| failed(error.into()))?;
+    let keys = password::verify(&asking, Event::DeviceKey, password).await?;
+    let master = match (new, keys.opened_by()) {
+        (Some(new), _) => new,
+        (None, SlotKind::Password) => typed,
+        (None, SlotKind::Recovery) => {
+            let message = "the recovery code was given: the slot is made of the master password, a new one or the \
+                           same. Give that, too, as a second line";
+            return Err(refuse::usage(message));
+        }
+    };
+    if is_there(&vault, &before, place.as_ref()).await? {
+        return Ok(Answer::Storage(wire::Answer::Migrated { changed: false, left: false }));
+    }
+    let derived = worker::once("kdf", move || {
+        let device = if to == Mode::Keyring { Some(DeviceKey::random()?) } else { None };
+        let (input, kek) = seal(&master, device.as_ref())?;
+        Ok((input, kek, device))
+    });
+    let (input, kek, device) = derived.await.map_err(refuse::lost)?.map_err(failed)?;
+
+    let turn = Turn::take(&asking).await;
+    if input_of(&vault).map_err(failed)? != before {
+        return Err(refuse::vault(&Error::Conflict));
+    }
+    recoverable(&vault, to, without_recovery)?;
+    let by = match to {
+        Mode::Keyring => "bound",
+        Mode::File => "unbound",
+    };
+    asking.record(Event::DeviceKey, Outcome::Allowed, None, by)?;
+    let failed = move |asking: &Asking| asking.record(Event::DeviceKey, Outcome::Failed, None, by);
+    if let (Some(place), Some(device)) = (&mut place, &device)
+        && let Err(refusal) = place.keep(&vault, device, &asking).await
+    {
+        failed(&asking)?;
+        return Err(refusal);
+    }
+    drop(device);
+    let change = vault.rewrap(&keys, &input, &kek).map_err(|error| refuse::vault(&error))?;
+    drop((keys, kek));
+    turn.commit(&asking, vault.clone(), change, failed).await?;
+    let left = match before.device() {
+        Some(former) => forget(&asking, &vault, former).await,
+        None => false,
+    };
+    Ok(Answer::Storage(wire::Answer::Migrated { changed: true, left }))
+}
+
+/// Refuses to bind what then only the keyring and the password open, unless that is wanted.
+fn recoverable(vault: &Vault, to: Mode, without_recovery: bool) -> Result<(), Refusal<'static>> {
+    if to == Mode::File || without_recovery {
+        return Ok(());
+    }
+    let code = vault.kdf_input(SlotKind::Recovery).map_err(|error| refuse::vault(&error))?;
+    if code.is_some() {
+        return Ok(());
+    }
+    let message = "there is no recovery code: if the keyring is lost, nothing would open the vault. Make one first: ctl \
+                   slots add recovery; or go without: --without-recovery";
+    Err(Refusal::new(Code::NotFound, message))
+}
+
+/// Whether nothing is to be done.
+async fn is_there(vault: &Vault, now: &KdfInput, to: Option<&Place>) -> Result<bool, Refusal<'static>> {
+    match (to, now.device()) {
+        (None, bound_to) => Ok(bound_to.is_none()),
+        (Some(_), None) => Ok(false),
+        (Some(place), Some(id)) => match device::read(&place.reach.service(), vault.id(), id).await {
+            Ok(_) => Ok(true),
+            Err(Lacking::Missing | Lacking::Wrong) => Ok(false),
+            Err(lacking) => Err(lacking.refusal()),
+        },
+    }
+}
+
+/// Takes a device key away that nothing needs any more. Whether it is still there, as far as is known.
+async fn forget(asking: &Asking, vault: &Vault, former: DeviceKeyId) -> bool {
+    let Ok(reach) = device::reach(asking.state.keyring()).await else { return true };
+    let Ok(found) = items::find(&reach.service(), &device::item(vault.id(), former)).await else {
+        return true;
+    };
+    let (_, left) = take_away(&reach, &found).await;
+    left > 0
+}
+
+/// How many were taken away, and how many are still there.
+async fn take_away(reach: &Reach, found: &Found) -> (u32, u32) {
+    let (mut removed, mut left) = (0, u32::try_from(found.locked.len()).unwrap_or(u32::MAX));
+    for item in &found.open {
+        match items::remove(&reach.service(), item).await {
+            Ok(()) => removed += 1,
+            Err(error) => {
+                tracing::warn!("a device key stays in the keyring: {error}");
+                left += 1;
+            }
+        }
+    }
+    (removed, left)
+}
+
+/// Takes away the device keys that the password's slot is not bound to.
+pub async fn tidy(asking: Asking, password: LockedBytes) -> Result<Answer<'static>, Refusal<'static>> {
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    password::verify(&asking, Event::DeviceKey, password).await?;
+    // One that is being made is not spare.
+    let turn = Turn::take(&asking).await;
+    let bound_to = input_of(&vault).map_err(|error| refuse::vault(&error))?.device();
+    let reach = device::reach(asking.state.keyring()).await.map_err(unkept)?;
+    let spare = spare(&reach, &vault, bound_to).await.map_err(unkept)?;
+    asking.record(Event::DeviceKey, Outcome::Allowed, None, "tidied")?;
+    let (removed, left) = take_away(&reach, &spare).await;
+    drop(turn);
+    if left > 0 {
+        asking.record(Event::DeviceKey, Outcome::Failed, None, "tidied")?;
+    }
+    Ok(Answer::Storage(wire::Answer::Tidied { removed, left }))
+}
+
+/// Where a new device key is kept.
+struct Place {
+    reach: Reach,
+    collection: String,
+}
+
+impl Place {
+    /// The collection that the daemon watches, if it is open.
+    async fn choose(asking: &Asking) -> Result<Self, Refusal<'static>> {
+        let keyring = asking.state.keyring();
+        // How it is then is told.
+        let _ = timeout(FIRST_LOOK, keyring.looked_anew()).await;
+        let collection = match &*keyring.sight() {
+            Sight::Open(collection) => collection.path.clone(),
+            Sight::Locked => return Err(unkept(Lacking::Locked)),
+            _ => return Err(unkept(Lacking::Keyring(keyring.state()))),
+        };
+        if collection.ends_with(FLEETING) {
+            let message = "the keyring's default collection is gone when you log out, and so would be the device key: \
+                           nothing was changed. Make another one the default, or name it in config.toml: keyring";
+            return Err(Refusal::new(Code::Locked, message));
+        }
+        let reach = keyring.reached().ok_or_else(|| unkept(Lacking::Keyring(keyring.state())))?;
+        Ok(Self { reach, collection })
+    }
+
+    /// Stores the device key, and sees that it is there.
+    async fn keep(
+        &self,
+        vault: &Arc<Vault>,
+        device: &DeviceKey,
+        asking: &Asking,
+    ) -> Result<(), Refusal<'static>> {
+        let what = device::item(vault.id(), device.id());
+        let label = format!("Glassdome: device key of {}", asking.state.vault_path().display());
+        let collection = ObjectPath::try_from(self.collection.as_str())
+            .map_err(|_| refused("it has no such collection"))?;
+        let service = self.reach.service();
+        let stored = items::store(&service, &collection, &what, &label, device.expose()).await;
+        stored.map_err(|error| refused(&error.to_string()))?;
+        match device::read(&service, vault.id(), device.id()).await {
+            Ok(_) => Ok(()),
+            Err(lacking) => {
+                // It is of no use to anybody: nothing is bound to it.
+                if let Ok(found) = items::find(&service, &what).await {
+                    take_away(&self.reach, &found).await;
+                }
+                Err(refused(&lacking.to_string()))
+            }
+        }
+    }
+}
+
+fn refused(why: &str) -> Refusal<'static> {
+    Refusal::new(
+        Code::Error,
+        format!(
+            "the keyring does not keep the device key ({why}): nothing was changed. Mend it; how it is seen: ctl doctor"
+        ),
+    )
+}
+
+/// There is no keyring to change anything in.
+fn unkept(lacking: Lacking) -> Refusal<'static> {
+    let message = match lacking {
+        Lacking::Locked => {
+            "locked: your keyring is locked: nothing was changed. Unlock it, then try again".to_owned()
+        }
+        Lacking::Keyring(seen) => {
+            format!(
+                "locked: {}: nothing was changed. Start your keyring, then try again",
+                device::unreachable(seen)
+            )
+        }
+        other => return other.refusal(),
+    };
+    Refusal::new(Code::Locked, message)
+}
