@@ -213,6 +213,10 @@ pub enum Event {
     /// The password's slot was bound to a device key in the OS keyring, or to none, or spare ones were taken away from
     /// there: which, is in `by`.
     DeviceKey,
+    /// Data outside the vault was encrypted.
+    Encrypt,
+    /// Data outside the vault was decrypted.
+    Decrypt,
 }
 
 /// What became of it.

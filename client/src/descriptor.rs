@@ -140,6 +140,19 @@ pub(crate) fn read_file(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, E
     }
 }
 
+/// Reads what is there, or waits for something to be there; nothing is the end.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn read_some(descriptor: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match read(&descriptor, &mut *buffer) {
+            Err(Errno::INTR) => {}
+            read => return Ok(read?),
+        }
+    }
+}
+
 /// Writes all of `bytes`.
 ///
 /// # Errors

@@ -17,6 +17,7 @@
 //! | `tap`, `handle` | asking by a handle, and for one |
 //! | `shell_token` | what only the shell knows in which a command was typed |
 //! | `session`, `policy`, `transfer`, `listing`, `bulk`, `gather` | questions of more than one message: state, large values, all pages, many values in and out |
+//! | `stream` | data that is encrypted and decrypted |
 //! | `start`, `recover` | starting the daemon that lies beside us; the same program, to recover a vault |
 //! | `storage` | the vault's file, and a backup of it |
 //! | `error`, `exit` | what can go wrong, and the number that scripts see |
@@ -86,6 +87,7 @@ mod shown_once;
 mod socket_path;
 mod start;
 mod storage;
+mod stream;
 mod tap;
 mod terminal;
 mod text;

@@ -1,8 +1,7 @@
 //! A buffer for frames: small until a large one comes, and what it grows out of is wiped; and wiped as far as it
 //! was used, so that wiping costs what was said and not what could be said.
 
-use glassdome_proto::{HEADER_LEN, limits};
-use zeroize::Zeroize;
+use glassdome_proto::{HEADER_LEN, limits, wipe};
 
 /// The largest frame, and room for the greeting that goes out in front of the first one.
 pub(crate) const CAPACITY: usize = 2 * HEADER_LEN + limits::FRAME + GREETING;
@@ -41,7 +40,7 @@ impl WireBuffer {
         let mut larger = vec![0; ALLOCATED];
         larger.truncate(CAPACITY);
         larger[..self.end].copy_from_slice(&self.bytes[..self.end]);
-        self.bytes.zeroize();
+        wipe(&mut self.bytes);
         self.bytes = larger;
         self.touched = self.end;
         true
@@ -86,13 +85,13 @@ impl WireBuffer {
         self.bytes.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        self.bytes[self.end..self.touched].zeroize();
+        wipe(&mut self.bytes[self.end..self.touched]);
         self.touched = self.end;
     }
 
     /// Forgets and wipes everything.
     pub(crate) fn wipe(&mut self) {
-        self.bytes[..self.touched].zeroize();
+        wipe(&mut self.bytes[..self.touched]);
         (self.start, self.end, self.touched) = (0, 0, 0);
     }
 }

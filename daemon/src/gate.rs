@@ -17,7 +17,7 @@ use crate::clock::{self, Now};
 use crate::notify::Note;
 use crate::ops::Asking;
 use crate::policy::rule::Rule;
-use crate::policy::{self, Action, Asked, By, Question, Verdict};
+use crate::policy::{self, Action, Asked, By, Clearance, Question, Verdict};
 use crate::refusals::Often;
 use crate::refuse;
 use crate::standing::Asker;
@@ -131,6 +131,44 @@ pub fn admit<'s>(
     if let Some((name, by)) = bait {
         touched(asking, name, &by);
     }
+    Err(refusal)
+}
+
+/// Judges again what was admitted and goes on: whether what allowed it, or a person's yes to it, still does. It counts
+/// as one use with what was admitted; as each request it moves the idle limit.
+///
+/// # Errors
+/// The refusal to send, which is recorded.
+pub fn still_admits<'s>(
+    asking: &'s Asking,
+    event: Event,
+    question: Question<'_>,
+    cleared: Option<&Clearance>,
+) -> Result<Permit<'s>, Refusal<'static>> {
+    let Asking { state, stand, .. } = asking;
+    let now = clock::now();
+    if !state.is_open(now) {
+        return Err(state.locked());
+    }
+    if !stand.is_current(state, now) {
+        return Err(refuse::late_change());
+    }
+    let by = stand.allows_at_once(state, question, now).or_else(|| {
+        let (mut standing, _) = stand.now(state);
+        standing.cleared = cleared.cloned();
+        match policy::decide(&standing, question) {
+            Verdict::Allow(by) => Some(by),
+            Verdict::Ask(_) | Verdict::Deny(_) => None,
+        }
+    });
+    if let Some(by) = by {
+        return permit(asking, by, now).ok_or_else(|| state.locked());
+    }
+    let (word, refusal) = match stand.rests(state, question) {
+        true => ("paused", refuse::paused()),
+        false => ("policy", refuse::no_longer(question)),
+    };
+    asking.record(event, Outcome::Denied, question.secret(), word)?;
     Err(refusal)
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use glassdome_proto::pin::PinState;
 use glassdome_proto::session::LockReason;
 use glassdome_proto::{Code, Refusal};
-use glassdome_vault::{Damage, Error};
+use glassdome_vault::{Damage, Error, StreamError};
 
 use crate::attest::Unattested;
 use crate::attest::program::Unreadable;
@@ -20,7 +20,8 @@ use crate::settings::Unread;
 use crate::worker::Lost;
 
 pub use asker::{
-    Said, beyond, denied, in_a_loop, just_changed, kept_back, lacking, too_often, unasked, ungiven, why,
+    Said, beyond, denied, in_a_loop, just_changed, kept_back, lacking, no_longer, too_often, unasked,
+    ungiven, why,
 };
 pub use crowd::{among_many, crowded};
 
@@ -205,6 +206,22 @@ pub fn vault(error: &Error) -> Refusal<'static> {
         Error::Stale { .. } | Error::Random(_) | Error::Kdf(_) => (Code::Error, error.to_string()),
     };
     Refusal::new(code, text)
+}
+
+/// What was found wrong with a stream that was to be encrypted or decrypted for this context.
+pub fn stream(error: StreamError, context: &str) -> Refusal<'static> {
+    let mend = match error {
+        // The client cuts chunks, not the person.
+        StreamError::Size | StreamError::Over => return Refusal::new(Code::Usage, error.to_string()),
+        StreamError::NotAStream => "nothing was decrypted".to_owned(),
+        StreamError::ForeignKey => "nothing was decrypted. Decrypt it where it was encrypted".to_owned(),
+        StreamError::ForeignContext => {
+            format!("nothing was decrypted for {}. Name that one: --context", words::shown_secret(context))
+        }
+        StreamError::Header => "nothing was decrypted. Take another copy".to_owned(),
+        _ => "what came out is its beginning and no more. Take another copy".to_owned(),
+    };
+    Refusal::new(Code::Corrupt, format!("corrupt: {error}; {mend}"))
 }
 
 /// The log could not be written: the session is over with it, which [`State::unlogged`] sees to.

@@ -24,6 +24,7 @@
 
 mod bounded;
 mod codec;
+pub mod crypto;
 pub mod date;
 mod deceiving;
 mod frame;
@@ -44,9 +45,10 @@ pub mod settings;
 pub mod socket;
 pub mod span;
 pub mod storage;
+mod wiped;
 
 pub use bounded::{Bytes, List, Text};
-pub use codec::{DecodeError, EncodeError, decode, encode};
+pub use codec::{DecodeError, EncodeError, decode, encode, encode_around};
 pub use deceiving::deceives;
 pub use frame::{FrameError, HEADER_LEN, payload_len};
 pub use glob::{Glob, GlobError};
@@ -55,3 +57,4 @@ pub use message::{Answer, Body, Chunk, Outcome, Reply, Request};
 pub use name::{Field, Name, NameError};
 pub use rate::{Per, Rate};
 pub use refusal::{Code, Refusal};
+pub use wiped::wipe;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Refusal, limits, policy, secrets, session, settings, storage};
+use crate::{Bytes, Refusal, crypto, limits, policy, secrets, session, settings, storage};
 
 /// From the client. Replies carry the same id and may come in another order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub enum Body<'a> {
     Policy(policy::Request<'a>),
     /// The vault's file.
     Storage(#[serde(borrow)] storage::Request<'a>),
+    /// Data outside the vault.
+    #[serde(borrow)]
+    Crypto(crypto::Request<'a>),
 }
 
 /// From the daemon.
@@ -86,6 +89,9 @@ pub enum Answer<'a> {
     /// Of a [`Body::Storage`].
     #[serde(borrow)]
     Storage(storage::Answer<'a>),
+    /// Of a [`Body::Crypto`].
+    #[serde(borrow)]
+    Crypto(crypto::Answer<'a>),
 }
 
 /// Part of a value that is larger than a frame.

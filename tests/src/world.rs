@@ -244,7 +244,8 @@ impl World {
     /// `ctl policy allow` is told.
     #[track_caller]
     pub fn allow(&self, whom: &[&str]) {
-        let everything = ["--secrets", "**", "--actions", "get,list,set,remove", "--password-stdin"];
+        let everything =
+            ["--secrets", "**", "--actions", "get,list,set,remove,encrypt,decrypt", "--password-stdin"];
         let args = [&["policy", "allow"], &everything[..], whom].concat();
         self.ctl(&args).stdin(format!("{PASSWORD}\n")).ok();
     }

@@ -17,7 +17,6 @@ mod backup;
 mod bits;
 mod check;
 mod checked;
-#[allow(dead_code, reason = "what retires a key is called where the master key changes")]
 mod contexts;
 mod create;
 mod device;

@@ -151,6 +151,8 @@ fn category(event: Event) -> (&'static [&'static str], &'static [&'static str]) 
         Event::Connect
         | Event::Backup
         | Event::StorageTest
+        | Event::Encrypt
+        | Event::Decrypt
         | Event::Get
         | Event::List
         | Event::Info

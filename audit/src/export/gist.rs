@@ -127,6 +127,8 @@ fn row(event: Event) -> (&'static str, &'static str) {
         Event::StorageTest => ("storage-test", "Test of the vault and the audit log"),
         Event::Retire => ("retire", "Deletion of old files of the audit log"),
         Event::TakeOver => ("take-over", "Read of what the predecessor left in the keyring"),
+        Event::Encrypt => ("encrypt", "Encryption of data outside the vault"),
+        Event::Decrypt => ("decrypt", "Decryption of data outside the vault"),
         Event::TakeAway => ("take-away", "Removal of what the predecessor left in the keyring"),
         Event::DeviceKey => ("device-key", "Change of what the keyring has to do with opening the vault"),
     }

@@ -10,6 +10,7 @@ use crate::descriptor::write_all;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::private_file::write_private;
+use crate::text::harmless::is_harmless;
 use crate::text::notice;
 use crate::transfer::Value;
 use crate::wait::WaitArgs;
@@ -80,29 +81,5 @@ impl Get {
             write_all(stdout(), b"\n").map_err(Error::Output)?;
         }
         Ok(())
-    }
-}
-
-/// Whether a terminal can be sent this: text without control characters but tabs and line ends.
-fn is_harmless(value: &[u8]) -> bool {
-    // A carriage return alone would let the end of a value hide its beginning.
-    let is_plain = |c: char| !c.is_control() || matches!(c, '\t' | '\n');
-    let is_plain_line = |line: &str| line.strip_suffix('\r').unwrap_or(line).chars().all(is_plain);
-    std::str::from_utf8(value).is_ok_and(|text| text.split('\n').all(is_plain_line))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_would_steer_a_terminal_is_not_printed_there() {
-        for good in ["", "pässwörd 🔑", "-----BEGIN\nKEY\r\n\tx\n"] {
-            assert!(is_harmless(good.as_bytes()), "{good:?}");
-        }
-        for bad in ["\x1b[2J", "\u{9b}2J", "a\rb", "\0", "\x7f", "a\x08b"] {
-            assert!(!is_harmless(bad.as_bytes()), "{bad:?}");
-        }
-        assert!(!is_harmless(b"\xff\xfe"));
     }
 }

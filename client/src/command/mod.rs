@@ -9,6 +9,7 @@ pub(crate) mod complete_names;
 pub(crate) mod completions;
 pub(crate) mod device;
 pub(crate) mod doctor;
+pub(crate) mod encrypt;
 pub(crate) mod get;
 pub(crate) mod grants;
 pub(crate) mod history;
@@ -53,6 +54,8 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<history::History>(),
     Entry::of::<restore::Restore>(),
     Entry::of::<import::Import>(),
+    Entry::of::<encrypt::Encrypt>(),
+    Entry::of::<encrypt::Decrypt>(),
     Entry::of::<run::Run>(),
     Entry::of::<whoami::WhoAmI>(),
     Entry::of::<policy::Policy>(),

@@ -138,6 +138,8 @@ fn what(record: &Record<'_>) -> String {
             Some("unbound") => "let the password open the vault without the keyring".into(),
             _ => "take spare device keys out of the keyring".into(),
         },
+        Event::Encrypt => of("encrypt for"),
+        Event::Decrypt => of("decrypt for"),
     }
 }
 

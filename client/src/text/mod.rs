@@ -4,6 +4,7 @@
 pub(crate) mod bytes;
 pub(crate) mod escape;
 pub(crate) mod event;
+pub(crate) mod harmless;
 pub(crate) mod hex;
 pub(crate) mod import_report;
 pub(crate) mod notice;

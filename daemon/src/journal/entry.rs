@@ -62,6 +62,8 @@ impl Entry<'_> {
                 | Event::Remove
                 | Event::Move
                 | Event::Restore
+                | Event::Encrypt
+                | Event::Decrypt
                 | Event::Settings
                 | Event::Rules
                 | Event::Grants

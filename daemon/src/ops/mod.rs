@@ -8,11 +8,12 @@
 //! | after a look at the program | [`picture`] | nothing, of oneself |
 //! | by a granted terminal or the password | [`policy`], [`question`], [`picture`], [`leftovers`] | either |
 //! | by whoever may get what it names | [`handle`] | a granted terminal, or a rule |
-//! | by the policy | [`read`], [`many`], [`change`], [`settings`] | a [`Permit`](crate::gate::Permit) |
+//! | by the policy | [`read`], [`many`], [`change`], [`settings`], [`mod@crypto`] | a [`Permit`](crate::gate::Permit) |
 
 mod audit;
 mod change;
 mod device;
+mod crypto;
 mod doctor;
 mod edit;
 mod explain;
@@ -48,6 +49,7 @@ use glassdome_proto::session::LockReason;
 use glassdome_proto::{
     Answer, Body, Field, Refusal, Text, policy as wire_policy, secrets, session, settings as wire,
 };
+use glassdome_vault::STREAM_HEADER;
 use zeroize::Zeroizing;
 
 use crate::attest::Peer;
@@ -63,6 +65,7 @@ use crate::watch::leftovers::Held;
 
 use change::Batch;
 pub use change::Store;
+pub use crypto::{Chunk, Stream, go_on, length as chunk_length};
 pub use edit::Editing;
 pub use handle::beyond as beyond_handle;
 pub use many::Values;
@@ -95,6 +98,8 @@ pub struct Asking {
     pub editing: Rc<RefCell<Editing>>,
     /// The backup that it has begun.
     pub backup: backups::Place,
+    /// The stream that it has begun.
+    pub stream: Rc<RefCell<Option<Stream>>>,
 }
 
 impl Asking {
@@ -174,7 +179,8 @@ impl Asking {
                 | Request::Edits { .. }
                 | Request::SealEdits { .. },
             ) => Ok(()),
-            Body::Secrets(_) | Body::Settings(_) | Body::Policy(_) => {
+            // With each chunk it is seen whether that still holds.
+            Body::Secrets(_) | Body::Settings(_) | Body::Policy(_) | Body::Crypto(_) => {
                 standing::find_out(&self.state, &self.peer, &self.stand).await
             }
         }
@@ -225,6 +231,8 @@ pub enum Done {
     Values(Values),
     /// A part of a backup.
     Backup(BackupPart),
+    /// What a stream begins with.
+    Header([u8; STREAM_HEADER]),
     /// What the predecessor left.
     Leftover(Held),
     /// A handle, with its tap.
@@ -262,6 +270,7 @@ pub fn start(asking: &Asking, body: Body<'_>) -> Result<Work, Refusal<'static>> 
         }
         Body::Policy(request) => rules_and_grants(asking, request),
         Body::Storage(request) => storage::start(asking, request),
+        Body::Crypto(request) => crypto::start(asking, request),
         Body::More(_) => Err(crate::refuse::protocol("a part of a value that nothing began")),
     }
 }

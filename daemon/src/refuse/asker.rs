@@ -127,6 +127,12 @@ pub fn just_changed(question: Question<'_>) -> Refusal<'static> {
     )
 }
 
+/// What allowed it, and went on, has ended.
+pub fn no_longer(question: Question<'_>) -> Refusal<'static> {
+    let message = format!("denied {}: what allowed it has ended. Begin again", what(question));
+    Refusal::new(Code::Denied, message)
+}
+
 /// A rule keeps it back, or nobody could be asked.
 pub fn kept_back(question: Question<'_>, asker: &Asker, rule: Option<&Rule>) -> Refusal<'static> {
     let Some(rule) = rule else { return denied(question, asker, None, None) };

@@ -41,6 +41,7 @@ pub async fn serve(state: Rc<State>, listener: &Listener) -> io::Result<()> {
         large: Arc::new(Semaphore::new(limits::LARGE_IN_TRANSIT)),
         in_flight: Cell::new(0),
         waiting: Rc::default(),
+        streams: tokio::sync::Mutex::new(()),
         identifying: Arc::new(Semaphore::new(IDENTIFYING)),
     });
     let count = Rc::new(Cell::new(0));

@@ -10,7 +10,8 @@ use std::time::Duration;
 use glassdome_audit::{self as audit, Event};
 use glassdome_proto::secrets::Answer as Secrets;
 use glassdome_proto::{
-    Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, Text, decode, limits, policy, session,
+    Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, Text, crypto, decode, limits, policy,
+    session,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -41,6 +42,8 @@ pub struct Shared {
     pub in_flight: Cell<usize>,
     /// Requests that wait for a person, on all connections.
     pub waiting: Rc<Places>,
+    /// Whose turn it is to encrypt or decrypt a chunk: between two of them all others are served that are ready.
+    pub streams: tokio::sync::Mutex<()>,
     /// Room for peers whose identity is being read.
     pub identifying: Arc<Semaphore>,
 }
@@ -129,7 +132,7 @@ async fn turn_away(accepted: OwnedFd, outbox: &Outbox, reason: &Unattested) {
 pub(super) struct Connection {
     pub(super) asking: Asking,
     pub(super) shared: Rc<Shared>,
-    wire: Rc<Wire>,
+    pub(super) wire: Rc<Wire>,
     in_flight: Cell<usize>,
     /// Whether it is told how the session changes.
     pub(super) watches: Cell<bool>,
@@ -159,6 +162,7 @@ impl Connection {
             listing_cleared: Rc::default(),
             editing: Rc::default(),
             backup: Rc::default(),
+            stream: Rc::default(),
         };
         let over = watch::Sender::new(false);
         let (in_flight, watches) = (Cell::new(0), Cell::new(false));
@@ -169,6 +173,7 @@ impl Connection {
         let until = (kind == Kind::Short).then(|| Instant::now() + limits::HANDSHAKE);
         let mut upload: Option<Upload> = None;
         loop {
+            inbox.keep_room(self.asking.stream.borrow().is_some());
             let deadline = upload.as_ref().map(|upload| upload.until).or(until);
             let request = self.next(&mut inbox, deadline).await;
             let served = match request {
@@ -196,6 +201,9 @@ impl Connection {
         }
         match body {
             Body::More(part) => self.add(upload, id, part).await,
+            Body::Crypto(crypto::Request::Next { last, data }) if kind == Kind::Whole => {
+                self.next_chunk(id, ops::Chunk { last, data: data.expose() }).await
+            }
             body => self.begin(upload, id, body, shared, kind, looks).await,
         }
     }
@@ -384,6 +392,10 @@ impl Connection {
                 self.reply_unless_locked(&mut locks, id, answer).await
             }
             Ok(Done::Backup(part)) => self.reply(id, Outcome::Ok(part.answer())).await,
+            Ok(Done::Header(header)) => {
+                let header = Bytes::new(&header).expect("a header is as long as the protocol has it");
+                self.reply(id, Outcome::Ok(Answer::Crypto(crypto::Answer::Encrypt { header }))).await
+            }
             Ok(Done::Handle(handle)) => self.hand_over(id, handle).await,
             Ok(Done::Last(answer)) => {
                 let sent = self.reply(id, Outcome::Ok(answer)).await;

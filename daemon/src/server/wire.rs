@@ -6,7 +6,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
-use glassdome_proto::{EncodeError, FrameError, HEADER_LEN, encode, limits, payload_len};
+use glassdome_proto::{
+    EncodeError, FrameError, HEADER_LEN, encode, encode_around, limits, payload_len, wipe,
+};
 use glassdome_sys::{Creds, Received, recv, send_with_fd};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, send, shutdown};
 use serde::Serialize;
@@ -14,7 +16,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::attest::Unattested;
 
@@ -45,6 +47,15 @@ pub enum Ended {
     /// The system refused.
     #[error("the connection broke")]
     Io(#[from] io::Error),
+}
+
+/// Why a message was not sent that was to be filled.
+#[derive(Debug)]
+pub enum Unfilled<E> {
+    /// It was not filled.
+    Stopped(E),
+    /// The connection ends.
+    Ended(Ended),
 }
 
 /// Where every reply is encoded: one buffer for all connections, wiped after each frame.
@@ -141,6 +152,43 @@ impl Wire {
         sent
     }
 
+    /// Sends one message whose last member is bytes, which `fill` makes where they are sent from, `length` of them: in
+    /// one step with the first of it leaving, when it is this connection's turn to send, and then `turn`.
+    ///
+    /// # Errors
+    /// What `fill` says: then nothing has left. Or as [`Wire::send`].
+    pub async fn send_filled<T: Serialize, G, E>(
+        &self,
+        message: &T,
+        length: usize,
+        turn: impl Future<Output = G>,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), Unfilled<E>> {
+        let _own = self.turn.lock().await;
+        let turn = turn.await;
+        let begun = {
+            let mut outbox = self.outbox.0.borrow_mut();
+            let encoded = encode_around(message, length, &mut outbox);
+            let encoded = encoded.map_err(|error| Unfilled::Ended(error.into()));
+            encoded.and_then(|room| {
+                let end = room.end;
+                match fill(&mut outbox[room]) {
+                    Ok(()) => Ok(self.send_at_once(&mut outbox[..end])),
+                    Err(error) => {
+                        wipe(&mut outbox[..end]);
+                        Err(Unfilled::Stopped(error))
+                    }
+                }
+            })
+        }?;
+        drop(turn);
+        let sent = match begun {
+            Ok(rest) => self.send_slowly(&rest).await,
+            Err(ended) => Err(ended),
+        };
+        sent.inspect_err(|_| self.close()).map_err(Unfilled::Ended)
+    }
+
     /// Sends one small message with a descriptor, at once or not at all.
     ///
     /// # Errors
@@ -171,30 +219,35 @@ impl Wire {
     async fn send_whole<T: Serialize>(&self, message: &T) -> Result<(), Ended> {
         let rest = {
             let mut outbox = self.outbox.0.borrow_mut();
-            let len = match encode(message, &mut outbox) {
-                Ok(len) => len,
+            match encode(message, &mut outbox) {
+                Ok(len) => self.send_at_once(&mut outbox[..len])?,
                 Err(error) => {
                     // What was encoded until then may be secret.
-                    outbox.as_mut_slice().zeroize();
+                    wipe(&mut outbox);
                     return Err(error.into());
                 }
-            };
-            let sent = match send(&self.socket, &outbox[..len], SendFlags::NOSIGNAL) {
-                Ok(sent) => sent,
-                Err(rustix::io::Errno::AGAIN) => 0,
-                Err(error) => {
-                    outbox[..len].zeroize();
-                    return Err(io::Error::from(error).into());
-                }
-            };
-            let rest = Zeroizing::new(outbox[sent..len].to_vec());
-            outbox[..len].zeroize();
-            rest
+            }
         };
+        self.send_slowly(&rest).await
+    }
+
+    /// Sends what the socket has room for, wipes all of it, and gives the rest.
+    fn send_at_once(&self, frame: &mut [u8]) -> Result<Zeroizing<Vec<u8>>, Ended> {
+        let sent = match send(&self.socket, frame, SendFlags::NOSIGNAL) {
+            Ok(sent) => Ok(sent),
+            Err(rustix::io::Errno::AGAIN) => Ok(0),
+            Err(error) => Err(io::Error::from(error).into()),
+        };
+        let rest = sent.map(|sent| Zeroizing::new(frame[sent..].to_vec()));
+        wipe(frame);
+        rest
+    }
+
+    async fn send_slowly(&self, rest: &[u8]) -> Result<(), Ended> {
         if rest.is_empty() {
             return Ok(());
         }
-        timeout(limits::WRITE, self.send_rest(&rest)).await.map_err(|_| Ended::TooSlow("read a reply"))?
+        timeout(limits::WRITE, self.send_rest(rest)).await.map_err(|_| Ended::TooSlow("read a reply"))?
     }
 
     /// Watches the socket for room only now: room comes back whenever the peer has read a reply, and
@@ -248,12 +301,19 @@ pub struct Inbox {
     bytes: Zeroizing<Vec<u8>>,
     read: usize,
     end: usize,
+    /// Whether large frames come one behind the other.
+    keeps_room: bool,
 }
 
 impl Inbox {
     /// An empty one.
     pub fn new() -> Self {
-        Self { bytes: Zeroizing::new(vec![0; SMALL]), read: 0, end: 0 }
+        Self { bytes: Zeroizing::new(vec![0; SMALL]), read: 0, end: 0, keeps_room: false }
+    }
+
+    /// Whether room for a large frame is kept for the next one, or given back.
+    pub fn keep_room(&mut self, keeps: bool) {
+        self.keeps_room = keeps;
     }
 
     fn is_empty(&self) -> bool {
@@ -288,13 +348,13 @@ impl Inbox {
             return;
         }
         let left = self.end - self.read;
-        if self.bytes.len() > SMALL && left <= SMALL {
+        if self.bytes.len() > SMALL && left <= SMALL && !self.keeps_room {
             let mut small = Zeroizing::new(vec![0; SMALL]);
             small[..left].copy_from_slice(&self.bytes[self.read..self.end]);
             self.bytes = small;
         } else {
             self.bytes.copy_within(self.read..self.end, 0);
-            self.bytes[left..self.end].zeroize();
+            wipe(&mut self.bytes[left..self.end]);
         }
         (self.read, self.end) = (0, left);
     }

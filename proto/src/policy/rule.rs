@@ -105,7 +105,7 @@ impl Decision {
     }
 }
 
-/// What may be done with secrets.
+/// What may be done with secrets, and with the contexts of encrypted data, which are named as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// Read values.
@@ -116,11 +116,15 @@ pub enum Action {
     Set,
     /// Take away.
     Remove,
+    /// Encrypt data for a context.
+    Encrypt,
+    /// Decrypt what was encrypted for a context.
+    Decrypt,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Get, Self::List, Self::Set, Self::Remove];
+    pub const ALL: [Self; 6] = [Self::Get, Self::List, Self::Set, Self::Remove, Self::Encrypt, Self::Decrypt];
 
     /// The word that people type and logs record.
     pub fn name(self) -> &'static str {
@@ -129,6 +133,8 @@ impl Action {
             Self::List => "list",
             Self::Set => "set",
             Self::Remove => "remove",
+            Self::Encrypt => "encrypt",
+            Self::Decrypt => "decrypt",
         }
     }
 

@@ -1,5 +1,6 @@
 //! One message of each kind and form, with a name: what the golden frames are made of.
 
+mod crypto;
 mod leftovers;
 mod replies;
 mod requests;

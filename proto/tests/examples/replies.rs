@@ -13,10 +13,10 @@ use glassdome_proto::settings::{self, LogPlace, Setting};
 use glassdome_proto::storage;
 use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Rate, Refusal};
 
-use super::{CURSOR, NONCE, THEN, bytes, field, leftovers, list, name, text, vault};
+use super::{CURSOR, NONCE, THEN, bytes, crypto, field, leftovers, list, name, text, vault};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 57] = [
+pub const REPLIES: [&str; 60] = [
     "status",
     "doctor",
     "unlocked",
@@ -74,6 +74,9 @@ pub const REPLIES: [&str; 57] = [
     "device",
     "migrated",
     "tidied",
+    "encrypt",
+    "decrypt",
+    "next",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
@@ -122,6 +125,9 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Storage(storage::Answer::Device { .. }) => "device",
         Answer::Storage(storage::Answer::Migrated { .. }) => "migrated",
         Answer::Storage(storage::Answer::Tidied { .. }) => "tidied",
+        Answer::Crypto(glassdome_proto::crypto::Answer::Encrypt { .. }) => "encrypt",
+        Answer::Crypto(glassdome_proto::crypto::Answer::Decrypt) => "decrypt",
+        Answer::Crypto(glassdome_proto::crypto::Answer::Next { .. }) => "next",
         Answer::More(_) => "more",
         Answer::Policy(Policy::Picture(_)) => "picture",
         Answer::Policy(Policy::Rules { .. }) => "rules",
@@ -228,6 +234,7 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     };
     all.push(("of an alarm", Outcome::Ok(Answer::Session(session::Answer::Status(alarmed)))));
     all.extend(vault::replies().map(|answer| ("", Outcome::Ok(answer))));
+    all.extend(crypto::replies().map(|answer| ("", Outcome::Ok(answer))));
     all
 }
 

@@ -8,10 +8,10 @@ use glassdome_proto::settings;
 use glassdome_proto::storage;
 use glassdome_proto::{Body, Chunk, Glob, Rate};
 
-use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, field, list, name, text, vault};
+use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, crypto, field, list, name, text, vault};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 61] = [
+pub const REQUESTS: [&str; 64] = [
     "status",
     "doctor",
     "create",
@@ -73,6 +73,9 @@ pub const REQUESTS: [&str; 61] = [
     "device",
     "migrate",
     "tidy",
+    "encrypt",
+    "decrypt",
+    "next",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -122,6 +125,9 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Storage(storage::Request::Device) => "device",
         Body::Storage(storage::Request::Migrate { .. }) => "migrate",
         Body::Storage(storage::Request::Tidy { .. }) => "tidy",
+        Body::Crypto(glassdome_proto::crypto::Request::Encrypt { .. }) => "encrypt",
+        Body::Crypto(glassdome_proto::crypto::Request::Decrypt { .. }) => "decrypt",
+        Body::Crypto(glassdome_proto::crypto::Request::Next { .. }) => "next",
         Body::More(_) => "more",
         Body::Policy(Policy::WhoAmI { .. }) => "whoami",
         Body::Policy(Policy::Rules { .. }) => "rules",
@@ -270,6 +276,7 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     all.push(("", Body::Settings(settings::Request::AcceptLog { password: password() })));
     all.push(("", Body::Settings(settings::Request::AuditHead)));
     all.extend(vault::requests());
+    all.extend(crypto::requests());
     all
 }
 

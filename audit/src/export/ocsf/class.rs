@@ -83,6 +83,8 @@ pub(super) fn activity(event: Event) -> Activity {
         | Event::TakeOver
         | Event::Backup
         | Event::StorageTest
+        | Event::Encrypt
+        | Event::Decrypt
         | Event::WhoAmI => named(Api, 2, "Read"),
         Event::Set | Event::Move | Event::Restore => named(Api, 3, "Update"),
         Event::Remove | Event::TakeAway => named(Api, 4, "Delete"),
