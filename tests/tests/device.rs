@@ -16,6 +16,7 @@ mod tools;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use desktop::{Bus, Keyring, SOON, sprung};
@@ -166,4 +167,258 @@ fn former_slot(vault: &[u8]) -> Vec<u8> {
     let head = [&[1][..], &(64u32 * 1024).to_le_bytes(), &3u32.to_le_bytes()].concat();
     let at = vault.windows(head.len()).position(|there| there == head).unwrap();
     vault[at..at + 30].to_vec()
+}
+
+/// A vault that is bound, with the code that opens it without the keyring.
+fn bound() -> (World, Bus, Keyring, String) {
+    let (world, bus, keyring) = stage();
+    let code = recovery_code(&world);
+    migrate(&world, "keyring", &[PASSWORD]).ok();
+    assert_eq!(mode(&world), json!(["keyring", "there", 0]));
+    (world, bus, keyring, code)
+}
+
+fn doctor(world: &World) -> String {
+    let all: Value = serde_json::from_slice(&world.ctl(&["doctor", "--json"]).output().stdout).unwrap();
+    let lines = all["protections"].as_array().or(all.as_array()).unwrap();
+    let line = lines.iter().find(|line| line["what"] == "device key").unwrap();
+    format!("{}: {}", line["level"].as_str().unwrap(), line["why"].as_str().unwrap())
+}
+
+#[test]
+fn a_keyring_that_is_locked_or_has_another_key_says_so_and_the_mode_holds_through_other_changes() {
+    let (world, _bus, _keyring, code) = bound();
+    assert!(doctor(&world).starts_with("on: "), "{}", doctor(&world));
+    // Another password and another code are of the same mode.
+    with(&world, &["passwd"], &[PASSWORD, NEXT]).ok();
+    let refused = with(&world, &["slots", "remove", "recovery"], &[NEXT]).refused(9);
+    assert!(refused.contains("migrate --to file"), "{refused}");
+    assert!(world.ctl(&["slots"]).text().contains("with the device key in the keyring"));
+    world.ctl(&["stop"]).ok();
+    // The first thing that a daemon does.
+    unlock(&world, NEXT).ok();
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
+
+    Keyring::lock(&world);
+    assert!(wait_until(|| world.status()["state"] == "locked", SOON));
+    let refused = unlock(&world, NEXT).refused(3);
+    assert!(refused.contains("your keyring is locked") && refused.contains("recovery code"), "{refused}");
+    assert_eq!(mode(&world), json!(["keyring", "locked", 0]));
+    assert!(doctor(&world).starts_with("degraded: "), "{}", doctor(&world));
+    migrate(&world, "keyring", &[NEXT]).refused(3);
+    let wrong = format!("{}{}", if code.starts_with('0') { '1' } else { '0' }, &code[1..]);
+    unlock(&world, &wrong).refused(3);
+    unlock(&world, &code).ok();
+    world.ctl(&["lock"]).ok();
+    Keyring::unlock(&world);
+    unlock(&world, NEXT).ok();
+    assert_eq!(sprung(&world), "", "nothing prompted, and nothing was started");
+
+    // Somebody puts another one in its place.
+    let attributes = attributes(&world);
+    let names: Vec<&str> = attributes.iter().flat_map(|(name, is)| [name.as_str(), is]).collect();
+    secret_tool(&world, &[&["store", "--label", "x"], &names[..]].concat()).stdin("x".repeat(32)).ok();
+    world.ctl(&["lock"]).ok();
+    let refused = unlock(&world, NEXT).refused(10);
+    assert!(refused.contains("another key") && refused.contains("recovery code"), "{refused}");
+    assert_eq!(mode(&world)[1], json!("wrong"));
+    unlock(&world, &code).ok();
+    // With the code, another key takes its place; what lies there is spare then, and is taken away.
+    migrate(&world, "keyring", &[&code, NEXT]).ok();
+    assert_eq!(mode(&world)[1], json!("there"));
+    world.ctl(&["lock"]).ok();
+    unlock(&world, NEXT).ok();
+    migrate(&world, "file", &[NEXT]).ok();
+    tidied(&world, NEXT);
+    assert!(device_key(&world).is_none());
+    world.ctl(&["lock"]).ok();
+    unlock(&world, NEXT).ok();
+    with(&world, &["slots", "remove", "recovery"], &[NEXT]).ok();
+}
+
+/// The attributes by which the daemon finds the device key.
+fn attributes(world: &World) -> Vec<(String, String)> {
+    let out = secret_tool(world, &["search", "--all", "application", "glassdome"]).output();
+    let told = format!("{}{}", String::from_utf8_lossy(&out.stdout), out.stderr);
+    let each = told.lines().filter_map(|line| line.strip_prefix("attribute.")?.split_once(" = "));
+    let found: Vec<_> = each.map(|(name, is)| (name.to_owned(), is.to_owned())).collect();
+    assert!(found.iter().any(|(name, _)| name == "key"), "{told}");
+    found
+}
+
+/// Takes spare keys away, until there are none.
+fn tidied(world: &World, password: &str) {
+    with(world, &["storage", "tidy"], &[password]).ok();
+    assert_eq!(mode(world)[2], json!(0));
+}
+
+#[test]
+fn the_master_key_is_in_no_keyring() {
+    let (world, _bus, _keyring, _) = bound();
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let device = hex(&device_key(&world).unwrap());
+    let vault = decrypt::decrypt(&world, &format!("{PASSWORD}\n{device}"), &["--device", "--keys"]);
+    let keys: Vec<&str> =
+        vault["keys"].as_object().unwrap().values().map(|key| key.as_str().unwrap()).collect();
+    assert_eq!(keys.len(), 8);
+
+    let scripts = scripts::scripts(&world);
+    // What it speaks to the bus by, where the home's owner reads it: the bus takes nobody else.
+    let found = Command::new(decrypt::interpreter())
+        .args(["-c", "import jeepney; print(jeepney.__path__[0])"])
+        .output();
+    let package = String::from_utf8(found.unwrap().stdout).unwrap();
+    assert!(Command::new("cp").args(["-r", package.trim(), text(&scripts)]).status().unwrap().success());
+    let items = world.python(&scripts.join("all_items.py"), &[text(&world.runtime().join("bus"))]).text();
+    assert!(items.lines().any(|item| item == device), "control: what is there is found");
+    let told = |items: &str, key: &str| items.contains(key) || items.contains(&hex(key.as_bytes()));
+    assert!(told(&items, &device), "control");
+    assert!(!keys.iter().any(|key| told(&items, key)), "{items}");
+
+    let mut files = 0;
+    for file in fs::read_dir(world.home(".local/share/keyrings"))
+        .or(fs::read_dir(world.data().join("keyrings")))
+        .unwrap()
+    {
+        let bytes = fs::read(file.unwrap().path()).unwrap();
+        files += usize::from(hex(&bytes).contains(&hex(b"GnomeKeyring")));
+        let (raw, letters) = (hex(&bytes), String::from_utf8_lossy(&bytes).into_owned());
+        assert!(!keys.iter().any(|key| raw.contains(key) || letters.contains(key)));
+    }
+    assert!(files > 0, "control: the keyring's file was read");
+}
+
+#[test]
+fn a_backup_takes_the_keyring_or_the_recovery_code() {
+    let (world, _bus, _keyring, code) = bound();
+    let backup = world.home("vault.backup");
+    world.ctl(&["storage", "backup", text(&backup)]).ok();
+    let recover = |world: &World, args: &[&str], typed: &str| {
+        let args = [&["storage", "recover", "--password-stdin"], args].concat();
+        world.ctl(&args).stdin(format!("{typed}\n")).output()
+    };
+    recover(&world, &["--check", text(&backup)], "not the password").refused(7);
+    recover(&world, &["--check", text(&backup)], PASSWORD).ok();
+    let bytes = fs::read(&backup).unwrap();
+    recover(&world, &[text(&backup)], PASSWORD).ok();
+    unlock(&world, PASSWORD).ok();
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
+
+    let there = World::new();
+    let backup = there.file("brought", bytes);
+    let refused = recover(&there, &["--check", text(&backup)], PASSWORD).refused(3);
+    assert!(refused.contains("no session bus") && refused.contains("recovery code"), "{refused}");
+    let _bus = Bus::start(&there);
+    let _keyring = Keyring::open(&there);
+    let refused = recover(&there, &[text(&backup)], PASSWORD).refused(5);
+    assert!(refused.contains("recovery code"), "{refused}");
+    assert!(!there.vault().exists());
+    recover(&there, &[text(&backup)], &code).ok();
+    unlock(&there, &code).ok();
+    assert_eq!(there.ctl(&["get", "a"]).ok(), b"1");
+    migrate(&there, "keyring", &[&code, NEXT]).ok();
+    there.ctl(&["lock"]).ok();
+    unlock(&there, NEXT).ok();
+}
+
+#[test]
+fn the_page_for_a_lost_keyring_is_followed_at_a_terminal() {
+    const PAGE: &str = include_str!("../../docs/recovery.md");
+    let (_, section) = PAGE.split_once("## The keyring is lost").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let lines: Vec<&str> = section
+        .split("```sh\n")
+        .skip(1)
+        .flat_map(|block| block.split("```").next().unwrap().lines())
+        .collect();
+    let [start, to_file, to_keyring] = lines[..] else { panic!("{lines:?}") };
+    let (world, _bus, keyring, code) = bound();
+    keyring.kill();
+    fs::remove_dir_all(world.data().join("keyrings"))
+        .or(fs::remove_dir_all(world.home(".local/share/keyrings")))
+        .unwrap();
+    let _keyring = Keyring::open(&world);
+    assert!(wait_until(|| unlock(&world, PASSWORD).code == 5, SOON), "{}", unlock(&world, PASSWORD).stderr);
+    let typed_at = |line: &str, answers: &[(&str, &str)]| {
+        let mut terminal = world.terminal(line);
+        for (prompt, answer) in answers {
+            terminal.expect(prompt);
+            terminal.send_line(answer);
+        }
+        terminal.expect("✓");
+    };
+    typed_at(start, &[("Master password: ", &code)]);
+    let asked = "Master password, or recovery code: ";
+    typed_at(to_file, &[(asked, &code), ("New master password", PASSWORD), ("Once more: ", PASSWORD)]);
+    assert_eq!(mode(&world), json!(["file", null, 0]));
+    typed_at(to_keyring, &[(asked, PASSWORD)]);
+    assert_eq!(mode(&world), json!(["keyring", "there", 0]));
+    world.ctl(&["lock"]).ok();
+    unlock(&world, PASSWORD).ok();
+}
+
+/// A bound or unbound vault, whose daemon sees its bus through something that kills it when it is told to.
+struct Cut {
+    world: World,
+    _bus: Bus,
+    _keyring: Keyring,
+    _between: glassdome_tests::Started,
+}
+
+impl Cut {
+    fn new() -> Self {
+        let world = World::with_vault();
+        let listen = world.runtime().join("bus");
+        let bus = Bus::at(&world, &listen);
+        let keyring = Keyring::open(&world);
+        let beside = world.runtime().join("bus-itself");
+        fs::rename(&listen, &beside).unwrap();
+        let script = scripts::scripts(&world).join("bus_cut.py");
+        let args = [text(&listen), text(&beside), text(&world.home("order"))].map(str::to_owned);
+        let between = world
+            .python(&script, &args.each_ref().map(String::as_str))
+            .within(Duration::from_secs(900))
+            .start();
+        assert!(wait_until(|| listen.exists(), SOON));
+        world.start(PASSWORD);
+        world.set("a", "1");
+        Self { world, _bus: bus, _keyring: keyring, _between: between }
+    }
+
+    /// The daemon is killed in the middle of a migration there; and nothing is lost.
+    fn killed(&self, to: &str, from: &str, order: &str, code: &str) {
+        let world = &self.world;
+        assert_eq!(mode(world)[0], json!(from));
+        let pid = world.daemon_pid();
+        let ordered = world.file("order", order);
+        let told = migrate(world, to, &[PASSWORD]);
+        assert!(wait_until(|| !ordered.exists(), SOON), "{to}, {order}: nobody was killed: {}", told.stderr);
+        assert!(wait_until(|| !Path::new(&format!("/proc/{pid}/maps")).exists(), SOON));
+        // Whatever the slot is bound to now, the password opens it, and so does the code.
+        unlock(world, PASSWORD).ok();
+        assert_ne!(world.daemon_pid(), pid);
+        assert_eq!(world.ctl(&["get", "a"]).ok(), b"1", "{to}, {order}");
+        let left = mode(world);
+        assert!(left[1] == json!("there") || left[0] == json!("file"), "{to}, {order}: {left}");
+        assert!(left[2].as_u64().unwrap() <= 1, "{to}, {order}: {left}");
+        world.ctl(&["lock"]).ok();
+        unlock(world, code).ok();
+        migrate(world, to, &[PASSWORD]).ok();
+        assert_eq!(mode(world)[0], json!(to));
+        tidied(world, PASSWORD);
+        world.ctl(&["lock"]).ok();
+        unlock(world, PASSWORD).ok();
+    }
+}
+
+#[test]
+fn a_migration_that_is_killed_at_any_step_loses_nothing() {
+    let cut = Cut::new();
+    let code = recovery_code(&cut.world);
+    let forth = ["CreateItem before", "CreateItem after", "GetSecret after", "GetSecret 10", "GetSecret 60"];
+    let back = ["GetSecret after", "Delete before", "Delete after", "Delete 1", "GetSecret 900"];
+    for (forth, back) in forth.into_iter().zip(back) {
+        cut.killed("keyring", "file", forth, &code);
+        cut.killed("file", "keyring", back, &code);
+    }
 }

@@ -42,6 +42,7 @@ pub fn doctor(state: &State) -> Answer<'static> {
         ),
         audit(state.journal().state(), state.journal().auditor().is_some(), state.journal().is_linked()),
         keyring(state.keyring().state(), state.keyring().heed()),
+        device_key(bound(state), state.keyring().state()),
         sleep_and_logout(state.logind().state(), state.logind().heed()),
         screen(state.is_paused(), state.screens().state(), state.screens().heed()),
         phishing(state.stamp().is_some()),
@@ -233,6 +234,48 @@ fn keyring(seen: session::Keyring, heed: Option<Heed>) -> Protection<'static> {
         }
     };
     line(what, level, why)
+}
+
+/// Whether the password opens the vault only with the keyring; `None` if there is none, or it cannot be read.
+fn bound(state: &State) -> Option<bool> {
+    let input = super::device::input_of(&*state.vault()?).ok()?;
+    Some(input.device().is_some())
+}
+
+fn device_key(bound: Option<bool>, seen: session::Keyring) -> Protection<'static> {
+    use session::Keyring;
+    let what = "device key";
+    match (bound, seen) {
+        (None, _) => line(what, Level::Off, "there is no vault yet that could be bound to one"),
+        (Some(false), Keyring::Unlocked) => line(
+            what,
+            Level::Off,
+            "who has the vault's file can guess the master password. To take a key in your keyring for it, too: ctl \
+             storage migrate",
+        ),
+        (Some(false), _) => line(
+            what,
+            Level::Off,
+            "who has the vault's file can guess the master password, and no keyring is open that could have a key for it",
+        ),
+        (Some(true), Keyring::Unlocked) => line(
+            what,
+            Level::On,
+            "the master password opens the vault only with the key in your keyring. Whether that is there: ctl storage",
+        ),
+        (Some(true), Keyring::Locked) => line(
+            what,
+            Level::Degraded,
+            "the master password opens the vault only with the key in your keyring, which is locked: unlock it, or type \
+             the recovery code",
+        ),
+        (Some(true), _) => line(
+            what,
+            Level::Degraded,
+            "the master password opens the vault only with the key in your keyring, which does not answer: start it, or \
+             type the recovery code",
+        ),
+    }
 }
 
 fn sleep_and_logout(heard: session::Logind, heed: Option<logind::Heed>) -> Protection<'static> {
