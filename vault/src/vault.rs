@@ -113,6 +113,19 @@ impl Vault {
         Ok(inputs.iter().map(info).collect())
     }
 
+    /// What tells whether the key slots are as they were: BLAKE3 of their rows.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Storage`].
+    pub fn slots_digest(&self) -> Result<[u8; 32], Error> {
+        let mut hasher = blake3::Hasher::new();
+        self.store.reader()?.each(Table::Slots, None, |id, row| {
+            hasher.update(id).update(&(row.len() as u64).to_le_bytes()).update(row);
+            Ok(true)
+        })?;
+        Ok(*hasher.finalize().as_bytes())
+    }
+
     /// Opens the master key, and compares key slots and settings with what the last change left. The same
     /// work however many secrets there are.
     ///
@@ -283,7 +296,7 @@ impl Vault {
         *self.committed()
     }
 
-    fn committed(&self) -> MutexGuard<'_, Option<Mark>> {
+    pub(crate) fn committed(&self) -> MutexGuard<'_, Option<Mark>> {
         // It is replaced as a whole, also after a panic.
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }

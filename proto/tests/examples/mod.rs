@@ -4,6 +4,7 @@ mod crypto;
 mod leftovers;
 mod replies;
 mod requests;
+mod rotation;
 mod vault;
 
 use glassdome_proto::secrets::Cursor;

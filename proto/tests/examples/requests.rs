@@ -8,10 +8,12 @@ use glassdome_proto::settings;
 use glassdome_proto::storage;
 use glassdome_proto::{Body, Chunk, Glob, Rate};
 
-use super::{CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, crypto, field, list, name, text, vault};
+use super::{
+    CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, crypto, field, list, name, rotation, text, vault,
+};
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 64] = [
+pub const REQUESTS: [&str; 68] = [
     "status",
     "doctor",
     "create",
@@ -76,6 +78,10 @@ pub const REQUESTS: [&str; 64] = [
     "encrypt",
     "decrypt",
     "next",
+    "rotation",
+    "begin-rotation",
+    "step",
+    "finish-rotation",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -128,6 +134,10 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Crypto(glassdome_proto::crypto::Request::Encrypt { .. }) => "encrypt",
         Body::Crypto(glassdome_proto::crypto::Request::Decrypt { .. }) => "decrypt",
         Body::Crypto(glassdome_proto::crypto::Request::Next { .. }) => "next",
+        Body::Rotation(glassdome_proto::rotation::Request::State) => "rotation",
+        Body::Rotation(glassdome_proto::rotation::Request::Begin { .. }) => "begin-rotation",
+        Body::Rotation(glassdome_proto::rotation::Request::Step) => "step",
+        Body::Rotation(glassdome_proto::rotation::Request::Finish) => "finish-rotation",
         Body::More(_) => "more",
         Body::Policy(Policy::WhoAmI { .. }) => "whoami",
         Body::Policy(Policy::Rules { .. }) => "rules",
@@ -277,6 +287,7 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     all.push(("", Body::Settings(settings::Request::AuditHead)));
     all.extend(vault::requests());
     all.extend(crypto::requests());
+    all.extend(rotation::requests());
     all
 }
 

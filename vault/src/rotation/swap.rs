@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::create::sync_directory_of;
+use crate::mark::Mark;
 use crate::redo::Redo;
 use crate::store::{Op, Other, Table};
 use crate::vault::Vault;
@@ -19,6 +20,7 @@ use super::place::Directory;
 #[must_use]
 pub struct MovedIn {
     new: Other,
+    mark: Option<Mark>,
     directory: Directory,
 }
 
@@ -38,6 +40,7 @@ impl Vault {
     /// this one takes no change any more.
     pub fn move_in(&self, rotation: Rotation) -> Result<MovedIn, Error> {
         let Rotation { to, directory } = rotation;
+        let mark = to.committed_mark();
         let store = self.store();
         store.rest()?;
         let ready = self.memory().and_then(|rows| {
@@ -50,7 +53,7 @@ impl Vault {
             return Err(error);
         }
         match move_to(&directory, store.path()).and_then(|()| store.other()) {
-            Ok(new) => Ok(MovedIn { new, directory }),
+            Ok(new) => Ok(MovedIn { new, mark, directory }),
             Err(Error::InPlace(error)) => Err(Error::InPlace(error)),
             Err(error) => {
                 move_back(&directory, store.path())?;
@@ -62,7 +65,8 @@ impl Vault {
 
     /// Serves the new file from here on, under the new keys and no other. Waits for nothing.
     pub fn take_up(&self, moved: MovedIn) -> Former {
-        let MovedIn { new, directory } = moved;
+        let MovedIn { new, mark, directory } = moved;
+        *self.committed() = mark;
         Former { old: self.store().exchange(new), directory }
     }
 
