@@ -219,6 +219,8 @@ pub enum Event {
     Encrypt,
     /// Data outside the vault was decrypted.
     Decrypt,
+    /// Secrets were exported in plain text: a record for the export, and one for each secret before it leaves.
+    Export,
 }
 
 /// What became of it.

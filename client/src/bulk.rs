@@ -1,11 +1,14 @@
-//! Many values at once: small ones in batches that fit a frame, large ones one by one.
+//! Many secrets at once: small ones in batches that fit a frame, large ones one by one; and those that are stored as a
+//! whole, with their fields, as [`crate::whole`] sends them.
 
 use glassdome_proto::secrets::{self, Expect, Stored};
-use glassdome_proto::{Answer, Body, Bytes, Code, List, Name, limits};
+use glassdome_proto::{Answer, Body, Bytes, Code, Field, List, Name, limits};
+use zeroize::Zeroizing;
 
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::transfer::Upload;
+use crate::whole;
 
 /// A value from this size on, in bytes, travels alone.
 const LARGE: usize = 48 * 1024;
@@ -17,7 +20,24 @@ const ITEM_OVERHEAD: usize = 6;
 /// One of many.
 pub(crate) struct Entry<'a> {
     pub(crate) name: Name<'a>,
-    pub(crate) value: &'a [u8],
+    /// `None` if it has only fields, which is said only of the whole.
+    pub(crate) value: Option<&'a [u8]>,
+    /// Its fields and expiry, if it is stored as a whole; else what is there stays.
+    pub(crate) rest: Option<Rest<'a>>,
+}
+
+/// What makes a secret whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Rest<'a> {
+    pub(crate) fields: &'a [(Field<'static>, Zeroizing<Vec<u8>>)],
+    /// In seconds since the epoch.
+    pub(crate) expires: Option<u64>,
+}
+
+impl Entry<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.value.unwrap_or_default()
+    }
 }
 
 /// What to do with names that hold another value already, and whether to do anything at all.
@@ -39,7 +59,13 @@ impl Connection {
         let mut results = Vec::with_capacity(entries.len());
         let mut rest = entries;
         while let Some(first) = rest.first() {
-            if first.value.len() >= LARGE {
+            if first.rest.is_some() {
+                let len = rest.iter().take_while(|entry| entry.rest.is_some()).count();
+                let (wholes, behind) = rest.split_at(len);
+                let before = results.len();
+                whole::store(self, wholes, manner, &mut results, |done| progress(before + done))?;
+                rest = behind;
+            } else if first.bytes().len() >= LARGE {
                 results.push(self.set_large(first, manner)?);
                 rest = &rest[1..];
             } else {
@@ -63,9 +89,9 @@ impl Connection {
     fn set_batch(&mut self, batch: &[Entry<'_>], manner: Manner) -> Result<Vec<Stored>, Error> {
         let too_long = || Error::TooLong { what: "a value", max: limits::VALUE };
         let mut items = Vec::with_capacity(batch.len());
-        for Entry { name, value } in batch {
-            let value = Bytes::new(value).ok_or_else(too_long)?;
-            items.push(secrets::Item { name: name.clone(), value });
+        for entry in batch {
+            let value = Bytes::new(entry.bytes()).ok_or_else(too_long)?;
+            items.push(secrets::Item { name: entry.name.clone(), value });
         }
         let items = List::new(items).ok_or_else(too_long)?;
         let Manner { overwrite, dry_run } = manner;
@@ -80,21 +106,20 @@ impl Connection {
     /// Compare and set, so that what this says is true whoever else writes at the same time.
     fn set_large(&mut self, entry: &Entry<'_>, manner: Manner) -> Result<Stored, Error> {
         let (expect, stored) = match self.get(entry.name.clone(), None) {
-            Ok(there) if *there.bytes == *entry.value => return Ok(Stored::Same),
+            Ok(there) if *there.bytes == *entry.bytes() => return Ok(Stored::Same),
             Ok(_) if !manner.overwrite => return Ok(Stored::Exists),
             Ok(there) => (Expect::Version(there.version), Stored::Replaced),
             Err(error) if error.code() == Some(Code::NotFound) => (Expect::New, Stored::Created),
             Err(error) => return Err(error),
         };
         if !manner.dry_run {
-            let Entry { name, value } = entry;
             self.set(Upload {
-                name: name.clone(),
+                name: entry.name.clone(),
                 field: None,
                 expires: None,
                 expect,
                 canary: false,
-                value,
+                value: entry.bytes(),
             })?;
         }
         Ok(stored)
@@ -105,8 +130,8 @@ impl Connection {
 fn batch_len(entries: &[Entry<'_>]) -> usize {
     let mut bytes = 0;
     let fits = |entry: &&Entry<'_>| {
-        bytes += entry.name.len() + entry.value.len();
-        entry.value.len() < LARGE && bytes <= BATCH_BYTES
+        bytes += entry.name.len() + entry.bytes().len();
+        entry.rest.is_none() && entry.bytes().len() < LARGE && bytes <= BATCH_BYTES
     };
     entries.iter().take(limits::BATCH).take_while(fits).count().max(1)
 }
@@ -120,7 +145,8 @@ mod tests {
 
     fn entries(values: &[Vec<u8>], name_len: usize) -> Vec<Entry<'_>> {
         let name = |i: usize| Name::parse(format!("{i:0name_len$}")).unwrap();
-        values.iter().enumerate().map(|(i, value)| Entry { name: name(i), value }).collect()
+        let entry = |i, value| Entry { name: name(i), value: Some(value), rest: None };
+        values.iter().enumerate().map(|(i, value)| entry(i, &value[..])).collect()
     }
 
     #[test]

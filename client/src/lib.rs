@@ -16,7 +16,7 @@
 //! | `guest` | a connection in somebody else's process |
 //! | `tap`, `handle` | asking by a handle, and for one |
 //! | `shell_token` | what only the shell knows in which a command was typed |
-//! | `session`, `policy`, `transfer`, `listing`, `bulk`, `gather` | questions of more than one message: state, large values, all pages, many values in and out |
+//! | `session`, `policy`, `transfer`, `listing`, `bulk`, `whole`, `gather` | questions of more than one message: state, large values, all pages, many values in and out |
 //! | `stream` | data that is encrypted and decrypted |
 //! | `start`, `recover` | starting the daemon that lies beside us; the same program, to recover a vault |
 //! | `storage` | the vault's file, and a backup of it |
@@ -24,6 +24,7 @@
 //! | `terminal`, `line_editor`, `descriptor`, `password` | hidden input, wiped input, and where the master password comes from |
 //! | `proof`, `pin` | asking for it, or for the approval PIN, where a command needs more than an open session |
 //! | `import/`, `reference` | files of other programs, and how they name secrets |
+//! | `export/` | files for other programs |
 //! | `predecessor/` | what the program left that this one replaces |
 //! | `random_value`, `private_file`, `shown_once` | made-up values, files for values, and what is shown once and kept nowhere |
 //! | `editor` | the person's own editor, and a place for what is edited |
@@ -64,6 +65,7 @@ mod evented;
 mod evented_tests;
 mod exchange;
 mod exit;
+mod export;
 mod gather;
 mod greeting;
 mod guest;
@@ -94,6 +96,7 @@ mod terminal;
 mod text;
 mod transfer;
 mod wait;
+mod whole;
 mod wire_buffer;
 
 /// For the fuzzer, which is no other program's business: reads `file` as the predecessor's file of secrets, with
@@ -106,6 +109,26 @@ pub fn read_predecessor(file: &[u8], keys: &[&[u8]]) -> Option<(usize, usize)> {
         keys.iter().flat_map(|key| [Key::parse(key), Key::parse_wrapped(key)]).flatten().collect();
     let read = predecessor::sealed::open(file, &keys).ok()?.parsed;
     Some((read.items.len(), read.skipped.len()))
+}
+
+/// For the fuzzer, likewise: reads `file` as what each other program writes; to each that takes
+/// it, how many things are in it.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn read_imports(file: &[u8]) -> Vec<usize> {
+    use import::format::{Format, guess, parse};
+    let path = std::path::Path::new("file");
+    // Whatever it is taken for, it is one that can be read or says why not.
+    let _ = guess(path, file);
+    let formats = [Format::Env, Format::Json, Format::Bitwarden, Format::KeepassCsv];
+    let read = formats.into_iter().filter_map(|format| parse(format, path, file).ok());
+    read.map(|parsed| {
+        let count = parsed.items.len() + parsed.skipped.len();
+        // Naming them must neither fail nor take anything away unsaid.
+        let _ = import::store::Intake::new(parsed, Some("p"));
+        count
+    })
+    .collect()
 }
 
 pub use cli::{ctl, glassdome_start};

@@ -1,5 +1,6 @@
 //! What every message must hold to.
 
+use glassdome_proto::whole;
 use glassdome_proto::{Challenge, DecodeError, HEADER_LEN, Hello, Reply, Request, decode, encode};
 use serde::Serialize;
 
@@ -10,6 +11,7 @@ pub fn every_message(payload: &[u8]) -> bool {
         message(payload, |bytes| Ok(written(&decode::<Hello>(bytes)?, bytes.len()))),
         message(payload, |bytes| Ok(written(&decode::<Request>(bytes)?, bytes.len()))),
         message(payload, |bytes| Ok(written(&decode::<Reply>(bytes)?, bytes.len()))),
+        message(payload, |bytes| whole::read(bytes).map(|secrets| written(&secrets, bytes.len()))),
     ];
     taken.contains(&true)
 }

@@ -20,7 +20,7 @@ pub enum DecodeError {
     Trailing(usize),
 }
 
-/// The message does not fit a frame.
+/// The message does not fit where it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the message does not fit a frame")]
 pub struct EncodeError;
@@ -70,9 +70,17 @@ pub fn encode_around<T: Serialize>(
 pub fn encode<T: Serialize>(message: &T, frame: &mut [u8]) -> Result<usize, EncodeError> {
     let (header, rest) = frame.split_at_mut_checked(HEADER_LEN).ok_or(EncodeError)?;
     let room = rest.len().min(limits::FRAME);
-    let payload = postcard::to_slice(message, &mut rest[..room]).map_err(|_| EncodeError)?.len();
+    let payload = put(message, &mut rest[..room])?;
     header.copy_from_slice(&(payload as u32).to_le_bytes());
     Ok(HEADER_LEN + payload)
+}
+
+/// Writes `message` without a header to the start of `room` and returns its length in bytes.
+///
+/// # Errors
+/// [`EncodeError`] when it is larger than `room`.
+pub(crate) fn put<T: Serialize>(message: &T, room: &mut [u8]) -> Result<usize, EncodeError> {
+    Ok(postcard::to_slice(message, room).map_err(|_| EncodeError)?.len())
 }
 
 #[cfg(test)]

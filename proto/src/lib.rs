@@ -46,6 +46,7 @@ pub mod settings;
 pub mod socket;
 pub mod span;
 pub mod storage;
+pub mod whole;
 mod wiped;
 
 pub use bounded::{Bytes, List, Text};

@@ -103,6 +103,10 @@ pub const PAGE: usize = 100;
 pub const VERSIONS: usize = 16;
 /// Secrets stored by one request.
 pub const BATCH: usize = 256;
+/// Bytes of several secrets that travel together, each with its fields: the largest alone fits.
+pub const WHOLES: usize = VALUE + CHUNK;
+/// Globs that say what is exported.
+pub const EXPORT_GLOBS: usize = 32;
 /// Values asked for by one request; a request with the longest names still fits a frame.
 pub const MANY: usize = 64;
 /// Lines of the daemon's report on its own protections.

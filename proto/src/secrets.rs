@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::session::Password;
 use crate::{Bytes, Field, Glob, List, Name, limits};
 
 /// What can be asked.
@@ -96,6 +97,26 @@ pub enum Request<'a> {
         #[serde(borrow)]
         items: List<Wanted<'a>, { limits::MANY }>,
     },
+    /// Store secrets as a whole in one step, all or none: what is there has no other value, fields and expiry then.
+    SetWholes {
+        /// Replace what is there; else it is left and reported.
+        overwrite: bool,
+        /// Only report what would happen.
+        dry_run: bool,
+        /// Bytes of all of them, as [`crate::whole::write`] writes them.
+        total: u32,
+        /// The first part; [`crate::Body::More`] brings the rest.
+        #[serde(borrow)]
+        first: Bytes<'a, { limits::CHUNK }>,
+    },
+    /// Every secret, bait among them, as a whole.
+    Export {
+        /// The master password, typed for this.
+        #[serde(borrow)]
+        password: Password<'a>,
+        /// Only names that match one of these; all if there is none.
+        globs: List<Glob, { limits::EXPORT_GLOBS }>,
+    },
 }
 
 /// One of many that are asked for.
@@ -164,7 +185,7 @@ pub enum Answer<'a> {
         /// The version that is current now.
         version: u64,
     },
-    /// To [`Request::SetMany`], in the order of the items.
+    /// To [`Request::SetMany`] and [`Request::SetWholes`], in the order of the items.
     StoredMany(List<Stored, { limits::BATCH }>),
     /// To [`Request::Remove`].
     Removed,
@@ -175,6 +196,16 @@ pub enum Answer<'a> {
     /// To [`Request::GetMany`], in the order of the items. The values have [`limits::CHUNK`] bytes at most
     /// together.
     Values(#[serde(borrow)] List<Found<'a>, { limits::MANY }>),
+    /// To [`Request::Export`]: some of the secrets. Others follow in answers of their own under the same id.
+    Exported {
+        /// Whether these are the last; there may be none in them.
+        last: bool,
+        /// Bytes of all of them, for [`crate::whole::read`].
+        total: u32,
+        /// The first part; [`crate::Answer::More`] brings the rest.
+        #[serde(borrow)]
+        first: Bytes<'a, { limits::CHUNK }>,
+    },
 }
 
 /// One of many that were asked for.

@@ -195,6 +195,17 @@ fn values(watched: &mut Watched<'_>) {
             secrets.add(&format!("an imported value {n}"), value.into_bytes());
         }
     });
+    watched.step("secrets came in as a whole, and were exported", |world, secrets| {
+        let (value, field) = (letters(40), letters(48));
+        let fields = format!("{{\"f\": \"{field}\"}}");
+        let secret = format!("{{\"name\": \"whole\", \"value\": \"{value}\", \"fields\": {fields}}}");
+        let file = format!("{{\"glassdome-export\": 1, \"secrets\": [{secret}]}}");
+        world.ctl(&["import", "-"]).stdin(file).ok();
+        secrets.add("the value of a whole", value.clone().into_bytes());
+        secrets.add("the field of a whole", field.clone().into_bytes());
+        let export = world.ctl(&["export", "--password-stdin"]).stdin(format!("{PASSWORD}\n")).text();
+        assert!(export.contains(&value) && export.contains(&field));
+    });
     watched.step("everything was looked at", |world, _| {
         for command in [&["list"][..], &["info", "small"], &["history", "small"], &["settings"], &["doctor"]]
         {

@@ -63,7 +63,8 @@ impl<'k> Draft<'k> {
             Some(self.current(&id, &info)?)
         };
         let empty = Record { name, expires: None, value: None, fields: Vec::new() };
-        let mut record = current.as_ref().map_or(empty, Opened::record);
+        let kept = current.as_ref().filter(|_| !edit.whole);
+        let mut record = kept.map_or(empty, Opened::record);
         edit.apply(&mut record)?;
         self.put(&id, info, current.as_ref(), Some(&record), VersionKind::Set, now)
     }

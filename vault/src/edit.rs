@@ -3,13 +3,15 @@
 use crate::record::Record;
 use crate::{Error, Info, MAX_FIELDS, MAX_SECRET, name};
 
-/// A change of one secret. What it does not name stays as it is.
+/// A change of one secret. What it does not name stays as it is, unless it is the whole.
 #[derive(Clone, Copy, Default)]
 pub struct Edit<'a> {
     /// The new value.
     pub value: Option<&'a [u8]>,
     /// Fields to set (`Some`) or to take away (`None`), by name.
     pub fields: &'a [(&'a str, Option<&'a [u8]>)],
+    /// Whether nothing stays that it does not name: value, fields and expiry are then what it says.
+    pub whole: bool,
     /// When it expires.
     pub expires: Expires,
     /// What the secret must be for the edit to be made.

@@ -153,6 +153,7 @@ fn category(event: Event) -> (&'static [&'static str], &'static [&'static str]) 
         | Event::StorageTest
         | Event::Encrypt
         | Event::Decrypt
+        | Event::Export
         | Event::Get
         | Event::List
         | Event::Info

@@ -19,7 +19,15 @@ pub enum Severity {
 pub fn severity(event: Event, outcome: Outcome) -> Severity {
     match (event, outcome) {
         (Event::Canary | Event::VaultDamaged | Event::Alarm | Event::Rollback, _) => Severity::Critical,
-        (Event::Panic | Event::Recovery | Event::Recover | Event::DeviceKey | Event::Rotate, _)
+        (
+            Event::Panic
+            | Event::Recovery
+            | Event::Recover
+            | Event::DeviceKey
+            | Event::Rotate
+            | Event::Export,
+            _,
+        )
         | (_, Outcome::Denied) => Severity::Medium,
         (_, Outcome::Failed)
         | (
@@ -131,6 +139,7 @@ fn row(event: Event) -> (&'static str, &'static str) {
         Event::Decrypt => ("decrypt", "Decryption of data outside the vault"),
         Event::TakeAway => ("take-away", "Removal of what the predecessor left in the keyring"),
         Event::DeviceKey => ("device-key", "Change of what the keyring has to do with opening the vault"),
+        Event::Export => ("export", "Export of secrets in plain text"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `ctl import`: take over what another program kept in a file.
+//! `ctl import`: take over what another program keeps.
 
 use std::io::stdin;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::bulk::Manner;
-use crate::cli::{Command, connect_to_ask, print_json};
+use crate::cli::{Command, connect_to_ask, print, print_json};
 use crate::descriptor::{read_all, read_file};
-use crate::error::Error;
+use crate::error::{Error, printable};
 use crate::exit::Exit;
+use crate::import::format::{Format, guess, is_store, parse};
 use crate::import::store::Intake;
-use crate::import::{Parsed, env_file, json_file};
+use crate::import::{Content, Parsed, pass_store};
 use crate::text::import_report::describe;
 use crate::text::notice;
 use crate::wait::WaitArgs;
@@ -22,11 +23,12 @@ const FILE: usize = 64 * 1024 * 1024;
 /// What can be typed behind `ctl import`.
 #[derive(clap::Args)]
 pub(crate) struct Import {
-    /// Which file; - is stdin
-    file: PathBuf,
-    /// How to read it: env (lines of KEY=VALUE) or json (an object); by its name if not said
-    #[arg(long, value_name = "FORMAT", value_parser = ["env", "json"])]
-    format: Option<String>,
+    /// Which file, or directory of pass; - is stdin. With --format pass it may be left away
+    #[arg(required_unless_present = "format")]
+    file: Option<PathBuf>,
+    /// How to read it; told from the file if not said and certain
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
     /// Put P/ in front of each name
     #[arg(long, value_name = "P")]
     prefix: Option<String>,
@@ -45,75 +47,81 @@ pub(crate) struct Import {
 
 impl Command for Import {
     const NAME: &'static str = "import";
-    const ABOUT: &'static str = "Store what a .env or JSON file holds; nested objects become paths";
+    const ABOUT: &'static str =
+        "Store what a .env or JSON file, an export of Bitwarden or KeePassXC, or a store of pass holds";
     const EXAMPLES: &'static str = "ctl import .env --prefix shop/dev\nctl import .env --dry-run\n\
-                                    ctl import secrets.json --overwrite";
+                                    ctl import bitwarden_export.json --dry-run\n\
+                                    keepassxc-cli export -f csv all.kdbx | ctl import -\nctl import ~/.password-store";
 
     fn run(self) -> Result<Exit, Error> {
         let mut connection = connect_to_ask(&self.wait)?;
         // Greets the daemon, and closes this process to its neighbours, before secrets are read.
         connection.require_session()?;
-        let file = self.read()?;
-        let parsed = self.parse(&file)?;
-        drop(file);
+        let source = self.source()?;
+        let parsed = source.read(self.format)?;
         let manner = Manner { overwrite: self.overwrite, dry_run: self.dry_run };
         let report = Intake::new(parsed, self.prefix.as_deref()).store(&mut connection, manner)?;
         if self.json {
             print_json(&report)?
         } else {
+            if self.dry_run {
+                print(&report.plan().iter().map(|line| format!("{line}\n")).collect::<String>())?;
+            }
             notice::say(&describe(&report))
+        }
+        if let Source::File(path) = source
+            && report.stored_any()
+        {
+            let path = printable(&path.to_string_lossy());
+            notice::remind(&format!("{path} still holds it in plain text. Delete it: shred -u {path}"));
         }
         Ok(report.exit())
     }
 }
 
-impl Import {
-    fn read(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        if self.file == Path::new("-") {
-            return read_all(stdin(), "the input", FILE);
-        }
-        read_file(&self.file, FILE)
-    }
+/// Where it comes from.
+enum Source {
+    Stdin,
+    File(PathBuf),
+    /// Of `pass`.
+    Store(PathBuf),
+}
 
-    fn parse(&self, file: &[u8]) -> Result<Parsed, Error> {
-        let by_name = self.file.extension().is_some_and(|extension| extension == "json");
-        let is_json = self.format.as_deref().map_or(by_name, |format| format == "json");
-        if !is_json {
-            return Ok(env_file::parse(file));
+impl Import {
+    fn source(&self) -> Result<Source, Error> {
+        let Some(file) = &self.file else {
+            return match self.format {
+                Some(Format::Pass) => pass_store::usual_place()
+                    .map(Source::Store)
+                    .ok_or_else(|| Error::Usage("there is no home directory: name the store of pass".into())),
+                _ => Err(Error::Usage("name the file to import; - is stdin".into())),
+            };
+        };
+        if file == Path::new("-") {
+            return Ok(Source::Stdin);
         }
-        json_file::parse(file).map_err(|error| {
-            Error::Usage(format!(
-                "{} is not read: line {}: {}",
-                self.file.display(),
-                error.line,
-                error.reason
-            ))
-        })
+        let is_directory = file.is_dir();
+        match self.format {
+            Some(Format::Pass) => Ok(Source::Store(file.clone())),
+            None if is_directory && is_store(file) => Ok(Source::Store(file.clone())),
+            _ if is_directory => Err(Error::Usage(format!(
+                "{} is a directory without {}: if pass keeps its files there, say --format pass",
+                file.display(),
+                pass_store::MARK
+            ))),
+            _ => Ok(Source::File(file.clone())),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn import() -> Import {
-        Import {
-            file: PathBuf::from("x.env"),
-            format: None,
-            prefix: None,
-            dry_run: false,
-            overwrite: false,
-            json: false,
-            wait: WaitArgs::default(),
-        }
-    }
-
-    #[test]
-    fn the_name_says_the_format_unless_it_is_said() {
-        let json = Import { file: PathBuf::from("x.json"), ..import() };
-        assert_eq!(json.parse(br#"{"a": "b"}"#).unwrap().items.len(), 1);
-        assert!(matches!(json.parse(b"A=1"), Err(Error::Usage(_))));
-        let env = Import { format: Some("env".into()), ..json };
-        assert_eq!(env.parse(b"A=1").unwrap().items.len(), 1);
+impl Source {
+    fn read(&self, format: Option<Format>) -> Result<Parsed<Content>, Error> {
+        let (path, file): (&Path, Zeroizing<Vec<u8>>) = match self {
+            Self::Store(store) => return pass_store::read(store),
+            Self::Stdin => (Path::new("-"), read_all(stdin(), "the input", FILE)?),
+            Self::File(path) => (path, read_file(path, FILE)?),
+        };
+        let format = format.map_or_else(|| guess(path, &file), Ok)?;
+        parse(format, path, &file)
     }
 }

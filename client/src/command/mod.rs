@@ -10,6 +10,7 @@ pub(crate) mod completions;
 pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod encrypt;
+pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod grants;
 pub(crate) mod history;
@@ -57,6 +58,7 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<import::Import>(),
     Entry::of::<encrypt::Encrypt>(),
     Entry::of::<encrypt::Decrypt>(),
+    Entry::of::<export::Export>(),
     Entry::of::<run::Run>(),
     Entry::of::<whoami::WhoAmI>(),
     Entry::of::<policy::Policy>(),

@@ -13,6 +13,21 @@ pub(crate) struct NotJson {
     pub(crate) reason: &'static str,
 }
 
+/// Objects and arrays in each other; far more than a name has room for.
+pub(crate) const DEPTH: usize = 64;
+
+/// Files that begin with the mark of their byte order, as text.
+///
+/// # Errors
+/// [`NotJson`] with the line that is no UTF-8.
+pub(crate) fn text(file: &[u8]) -> Result<&str, NotJson> {
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    std::str::from_utf8(file).map_err(|error| {
+        let line = 1 + file[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+        NotJson { line, reason: "not UTF-8" }
+    })
+}
+
 /// A place in a text.
 pub(crate) struct Cursor<'a> {
     text: &'a [u8],
@@ -72,6 +87,81 @@ impl<'a> Cursor<'a> {
         }
         self.at += len;
         Ok(Zeroizing::new(word.to_vec()))
+    }
+
+    /// Takes an object, its members one by one: `member` is given each key and must take the value.
+    pub(crate) fn object(
+        &mut self,
+        depth: usize,
+        mut member: impl FnMut(&mut Self, &str) -> Result<(), NotJson>,
+    ) -> Result<(), NotJson> {
+        if depth == DEPTH {
+            return Err(self.error("objects nested too deeply"));
+        }
+        self.expect(b'{', "an object is expected")?;
+        if self.take(b'}') {
+            return Ok(());
+        }
+        loop {
+            let key = self.string()?;
+            let key = std::str::from_utf8(&key).map_err(|_| self.error("not UTF-8"))?;
+            self.expect(b':', "a : is expected behind a key")?;
+            member(self, key)?;
+            if self.take(b'}') {
+                return Ok(());
+            }
+            self.expect(b',', "a , or } is expected")?;
+        }
+    }
+
+    /// Takes an array, its elements one by one: `element` must take each.
+    pub(crate) fn array(
+        &mut self,
+        depth: usize,
+        mut element: impl FnMut(&mut Self) -> Result<(), NotJson>,
+    ) -> Result<(), NotJson> {
+        if depth == DEPTH {
+            return Err(self.error("arrays nested too deeply"));
+        }
+        self.expect(b'[', "an array is expected")?;
+        if self.take(b']') {
+            return Ok(());
+        }
+        loop {
+            element(self)?;
+            if self.take(b']') {
+                return Ok(());
+            }
+            self.expect(b',', "a , or ] is expected")?;
+        }
+    }
+
+    /// Passes over a value, which must be JSON all the same.
+    pub(crate) fn pass_over(&mut self, depth: usize) -> Result<(), NotJson> {
+        match self.peek() {
+            Some(b'{') => self.object(depth, |cursor, _| cursor.pass_over(depth + 1)),
+            Some(b'[') => self.array(depth, |cursor| cursor.pass_over(depth + 1)),
+            Some(b'"') => self.string().map(drop),
+            _ => self.word().map(drop),
+        }
+    }
+
+    /// Takes a string, a number or a truth value as it is written; nothing for null.
+    pub(crate) fn scalar(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, NotJson> {
+        if self.peek() == Some(b'"') {
+            return self.string().map(Some);
+        }
+        Ok(Some(self.word()?).filter(|word| **word != b"null"))
+    }
+
+    /// At the end, behind white space.
+    pub(crate) fn end(&mut self) -> Result<(), NotJson> {
+        if self.peek().is_some() { Err(self.error("text behind the object")) } else { Ok(()) }
+    }
+
+    /// The line that it is in, counted from one.
+    pub(crate) fn line(&self) -> usize {
+        self.error("").line
     }
 
     /// A mistake at this place.

@@ -1,121 +1,44 @@
 //! Reads a JSON object: strings are taken as they are, numbers and truth values as they are
 //! written, and the keys of nested objects become paths. Nulls and arrays are left out and told.
 
-use zeroize::Zeroizing;
-
-use super::json_cursor::{Cursor, NotJson};
-use super::{Item, Parsed, Place};
-
-/// Objects in objects; far more than a name has room for.
-const DEPTH: usize = 64;
+use super::json_cursor::{self, Cursor, NotJson};
+use super::{Item, Parsed, Place, Value};
 
 /// Reads a whole file.
 ///
 /// # Errors
 /// [`NotJson`] with the line, when the file as a whole is not a JSON object in UTF-8.
 pub(crate) fn parse(file: &[u8]) -> Result<Parsed, NotJson> {
-    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-    let text = std::str::from_utf8(file).map_err(|error| {
-        let line = 1 + file[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
-        NotJson { line, reason: "not UTF-8" }
-    })?;
-    let mut reader = Reader { cursor: Cursor::new(text), parsed: Parsed::default() };
-    reader.object("", 0)?;
-    if reader.cursor.peek().is_some() {
-        return Err(reader.cursor.error("text behind the object"));
-    }
-    Ok(reader.parsed)
+    let mut cursor = Cursor::new(json_cursor::text(file)?);
+    let mut parsed = Parsed::default();
+    object(&mut cursor, "", 0, &mut parsed)?;
+    cursor.end()?;
+    Ok(parsed)
 }
 
-struct Reader<'a> {
-    cursor: Cursor<'a>,
-    parsed: Parsed,
-}
-
-impl Reader<'_> {
-    fn object(&mut self, path: &str, depth: usize) -> Result<(), NotJson> {
-        if depth == DEPTH {
-            return Err(self.cursor.error("objects nested too deeply"));
-        }
-        self.cursor.expect(b'{', "an object is expected")?;
-        if self.cursor.take(b'}') {
-            return Ok(());
-        }
-        loop {
-            let key = self.cursor.string()?;
-            let key = std::str::from_utf8(&key).map_err(|_| self.cursor.error("not UTF-8"))?;
-            let path = if depth == 0 { key.to_owned() } else { format!("{path}/{key}") };
-            self.cursor.expect(b':', "a : is expected behind a key")?;
-            self.value(path, depth)?;
-            if self.cursor.take(b'}') {
-                return Ok(());
-            }
-            self.cursor.expect(b',', "a , or } is expected")?;
-        }
-    }
-
-    fn value(&mut self, path: String, depth: usize) -> Result<(), NotJson> {
-        match self.cursor.peek() {
-            Some(b'{') => self.object(&path, depth + 1),
+fn object(cursor: &mut Cursor<'_>, path: &str, depth: usize, parsed: &mut Parsed) -> Result<(), NotJson> {
+    cursor.object(depth, |cursor, key| {
+        let path = if depth == 0 { key.to_owned() } else { format!("{path}/{key}") };
+        match cursor.peek() {
+            Some(b'{') => object(cursor, &path, depth + 1, parsed),
             Some(b'[') => {
-                self.pass_array(depth + 1)?;
-                self.parsed.skip(Place::Path(path), "an array");
-                Ok(())
-            }
-            Some(b'"') => {
-                let value = self.cursor.string()?;
-                self.keep(path, value);
+                cursor.pass_over(depth + 1)?;
+                parsed.skip(Place::Path(path), "an array");
                 Ok(())
             }
             _ => {
-                let word = self.cursor.word()?;
-                if *word == b"null" {
-                    self.parsed.skip(Place::Path(path), "null");
-                } else {
-                    self.keep(path, word);
+                match cursor.scalar()? {
+                    Some(value) => keep(path, value, parsed),
+                    None => parsed.skip(Place::Path(path), "null"),
                 }
                 Ok(())
             }
         }
-    }
+    })
+}
 
-    fn keep(&mut self, path: String, value: Zeroizing<Vec<u8>>) {
-        self.parsed.items.push(Item { place: Place::Path(path.clone()), key: path, value });
-    }
-
-    /// Reads an array and keeps nothing of it: it must be JSON all the same.
-    fn pass_array(&mut self, depth: usize) -> Result<(), NotJson> {
-        if depth == DEPTH {
-            return Err(self.cursor.error("arrays nested too deeply"));
-        }
-        self.cursor.expect(b'[', "an array is expected")?;
-        if self.cursor.take(b']') {
-            return Ok(());
-        }
-        loop {
-            self.pass_value(depth)?;
-            if self.cursor.take(b']') {
-                return Ok(());
-            }
-            self.cursor.expect(b',', "a , or ] is expected")?;
-        }
-    }
-
-    fn pass_value(&mut self, depth: usize) -> Result<(), NotJson> {
-        match self.cursor.peek() {
-            Some(b'[') => self.pass_array(depth + 1),
-            Some(b'"') => self.cursor.string().map(drop),
-            Some(b'{') => {
-                // What an object in an array holds is left out with the array.
-                let mut inner = Parsed::default();
-                std::mem::swap(&mut self.parsed, &mut inner);
-                let read = self.object("", depth + 1);
-                self.parsed = inner;
-                read
-            }
-            _ => self.cursor.word().map(drop),
-        }
-    }
+fn keep(path: String, value: Value, parsed: &mut Parsed) {
+    parsed.items.push(Item { place: Place::Path(path.clone()), key: path, value });
 }
 
 #[cfg(test)]

@@ -5,27 +5,32 @@ use std::collections::HashMap;
 use glassdome_proto::secrets::Stored;
 use glassdome_proto::{Name, limits};
 
-use super::{Item, Parsed, Place, Skipped};
-use crate::bulk::{Entry, Manner};
+use super::twins::{self, Renamed};
+use super::{Content, Item, Parsed, Place, Rest, Skipped};
+use crate::bulk::{self, Entry, Manner};
 use crate::connection::Connection;
 use crate::error::{Error, printable};
 use crate::text::import_report::Report;
 use crate::text::progress::Progress;
 
 /// Its name in the vault, and what it is.
-type Named = (Name<'static>, Item);
+type Named = (Name<'static>, Item<Content>);
 
 /// What was read, under the names that it has in the vault.
 pub(crate) struct Intake {
     named: Vec<Named>,
     skipped: Vec<Skipped>,
+    renamed: Vec<Renamed>,
+    details: Vec<(usize, &'static str)>,
 }
 
 impl Intake {
     /// Each name with `prefix` and a slash in front, if there is one.
-    pub(crate) fn new(mut parsed: Parsed, prefix: Option<&str>) -> Self {
+    pub(crate) fn new(parsed: impl Into<Parsed<Content>>, prefix: Option<&str>) -> Self {
+        let mut parsed = parsed.into();
+        let renamed = twins::tell_apart(&mut parsed.items);
         let named = named(&mut parsed, prefix);
-        Self { named, skipped: parsed.skipped }
+        Self { named, skipped: parsed.skipped, renamed, details: parsed.details }
     }
 
     /// Stores everything.
@@ -37,7 +42,7 @@ impl Intake {
         let mut progress = Progress::new(all.len());
         let results = stored(connection, &all, manner, |done| progress.at(done))?;
         drop(progress);
-        Ok(Report::new(&results, self.skipped, manner.dry_run))
+        Ok(Report::new(&results, self.skipped, manner.dry_run).with(self.renamed, self.details))
     }
 
     /// Stores everything, and replaces no other values than those of these names.
@@ -56,7 +61,7 @@ impl Intake {
         let mut results = stored(connection, &others, manner(false), |done| progress.at(done))?;
         results.extend(stored(connection, &replaced, manner(true), |done| progress.at(others.len() + done))?);
         drop(progress);
-        Ok(Report::new(&results, self.skipped, false))
+        Ok(Report::new(&results, self.skipped, false).with(self.renamed, self.details))
     }
 
     /// The names in the vault that have another value there.
@@ -100,28 +105,33 @@ fn stored<'a>(
     manner: Manner,
     progress: impl FnMut(usize),
 ) -> Result<Vec<(&'a str, Stored)>, Error> {
-    let entries: Vec<Entry<'_>> =
-        named.iter().map(|(name, item)| Entry { name: name.clone(), value: &item.value }).collect();
+    let rest = |rest: &'a Rest| bulk::Rest { fields: &rest.fields, expires: rest.expires };
+    let entry = |(name, item): &&'a Named| Entry {
+        name: name.clone(),
+        value: item.value.value.as_ref().map(|value| &value[..]),
+        rest: item.value.rest.as_ref().map(rest),
+    };
+    let entries: Vec<Entry<'_>> = named.iter().map(entry).collect();
     let results = connection.set_many(&entries, manner, progress)?;
     Ok(named.iter().zip(results).map(|((name, _), stored)| (&**name, stored)).collect())
 }
 
 /// Gives the items their names. What cannot have one is skipped, and of two with the same name
 /// the former.
-fn named(parsed: &mut Parsed, prefix: Option<&str>) -> Vec<Named> {
+fn named(parsed: &mut Parsed<Content>, prefix: Option<&str>) -> Vec<Named> {
     let mut named: Vec<Named> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let skipped = &mut parsed.skipped;
     for item in parsed.items.drain(..) {
         if item.value.len() > limits::VALUE {
-            let reason = format!("longer than the {} bytes that a value may have", limits::VALUE);
+            let reason = format!("longer than the {} bytes that a secret may have", limits::VALUE);
             skipped.push(Skipped { place: item.place, reason });
             continue;
         }
         match Name::typed(&name_of(&item.key, prefix)) {
             Ok(name) => match places.get(&*name) {
                 // Nothing is lost.
-                Some(&at) if *named[at].1.value == *item.value => {}
+                Some(&at) if named[at].1.value == item.value => {}
                 Some(&at) => {
                     let reason = format!("given again: {}", item.place);
                     skipped.push(Skipped { place: named[at].1.place.clone(), reason });
@@ -157,17 +167,17 @@ mod tests {
 
     #[test]
     fn the_last_of_two_with_one_name_counts() {
-        let mut parsed = env_file::parse(b"A=1\nB=2\nA=3\n");
+        let mut parsed = env_file::parse(b"A=1\nB=2\nA=3\n").into();
         let named = named(&mut parsed, None);
-        let values: Vec<(&str, &[u8])> =
-            named.iter().map(|(name, item)| (&**name, &item.value[..])).collect();
-        assert_eq!(values, [("A", &b"3"[..]), ("B", b"2")]);
+        let value = |item: &Item<Content>| item.value.value.as_ref().unwrap().to_vec();
+        let values: Vec<(&str, Vec<u8>)> = named.iter().map(|(name, item)| (&**name, value(item))).collect();
+        assert_eq!(values, [("A", b"3".to_vec()), ("B", b"2".to_vec())]);
         assert_eq!(parsed.skipped, [Skipped { place: Place::Line(1), reason: "given again: line 3".into() }]);
     }
 
     #[test]
     fn what_is_given_twice_is_given() {
-        let mut parsed = env_file::parse(b"A=1\nB=2\nA=1\n");
+        let mut parsed = env_file::parse(b"A=1\nB=2\nA=1\n").into();
         let named = named(&mut parsed, None);
         assert_eq!((named.len(), parsed.skipped.len()), (2, 0));
     }
@@ -175,7 +185,7 @@ mod tests {
     #[test]
     fn what_is_too_long_for_a_value_keeps_nothing_else_out() {
         let file = format!("A=1\nB={}\nC={}\n", "x".repeat(limits::VALUE), "x".repeat(limits::VALUE + 1));
-        let mut parsed = env_file::parse(file.as_bytes());
+        let mut parsed = env_file::parse(file.as_bytes()).into();
         assert_eq!(named(&mut parsed, None).len(), 2);
         assert_eq!(parsed.skipped[0].place, Place::Line(3));
     }
@@ -183,10 +193,10 @@ mod tests {
     #[test]
     fn prefixes_make_paths_and_impossible_names_are_skipped() {
         for prefix in ["shop/dev", "shop/dev/"] {
-            let named = named(&mut env_file::parse(b"A=1"), Some(prefix));
+            let named = named(&mut env_file::parse(b"A=1").into(), Some(prefix));
             assert_eq!(&*named[0].0, "shop/dev/A");
         }
-        let mut parsed = json_file::parse(br#"{"": "x", "a//b": "y", "ok": "z"}"#).unwrap();
+        let mut parsed = json_file::parse(br#"{"": "x", "a//b": "y", "ok": "z"}"#).unwrap().into();
         let named = named(&mut parsed, None);
         assert_eq!((named.len(), parsed.skipped.len()), (1, 2));
     }

@@ -18,7 +18,7 @@ pub(crate) struct Read {
 /// [`NotJson`]: it is no such file.
 pub(crate) fn open(file: &[u8], keys: &[Key]) -> Result<Read, NotJson> {
     let sealed = json_file::parse(file)?;
-    let mut opened = Parsed { items: Vec::new(), skipped: sealed.skipped };
+    let mut opened = Parsed { skipped: sealed.skipped, ..Parsed::default() };
     let mut used = vec![false; keys.len()];
     for Item { place, key: name, value } in sealed.items {
         let reason = match open_one(&value, keys, &mut used) {

@@ -146,6 +146,8 @@ fn what(record: &Record<'_>) -> String {
         },
         Event::Encrypt => of("encrypt for"),
         Event::Decrypt => of("decrypt for"),
+        Event::Export if record.secret.is_none() => "export secrets in plain text".into(),
+        Event::Export => of("export"),
     }
 }
 

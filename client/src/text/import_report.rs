@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::error::printable;
 use crate::exit::Exit;
+use crate::import::twins::Renamed;
 use crate::import::{Place, Skipped};
 
 /// How many names or lines are told before the rest is only counted.
@@ -21,8 +22,19 @@ pub(crate) struct Report {
     /// Names that hold another value, which was left.
     left: Vec<String>,
     skipped: Vec<Reason>,
+    /// What has another name than in its file, since two had that.
+    renamed: Vec<Renamed>,
+    /// Details of items that have no place in a secret.
+    left_out: Vec<Detail>,
     #[serde(skip)]
     names: Names,
+}
+
+/// How many there were of one kind.
+#[derive(Serialize)]
+struct Detail {
+    count: usize,
+    what: &'static str,
 }
 
 /// The names of what was stored.
@@ -62,8 +74,33 @@ impl Report {
             same: count(Stored::Same),
             left: names(Stored::Exists),
             skipped: skipped.into_iter().map(Reason::of).collect(),
+            renamed: Vec::new(),
+            left_out: Vec::new(),
             names: Names { created_names: names(Stored::Created), replaced_names: names(Stored::Replaced) },
         }
+    }
+
+    /// With what was called otherwise, and what of the items was left out.
+    pub(crate) fn with(self, renamed: Vec<Renamed>, details: Vec<(usize, &'static str)>) -> Self {
+        let left_out = details.into_iter().map(|(count, what)| Detail { count, what }).collect();
+        Self { renamed, left_out, ..self }
+    }
+
+    /// Whether anything is in that was not there.
+    pub(crate) fn stored_any(&self) -> bool {
+        !self.dry_run && self.created + self.replaced > 0
+    }
+
+    /// All that would be done and not done, a line each: for whoever only wanted to know.
+    pub(crate) fn plan(&self) -> Vec<String> {
+        let left = self
+            .left
+            .iter()
+            .map(|name| format!("would be left: {}: another value is there", printable(name)));
+        let renamed =
+            self.renamed.iter().map(|renamed| format!("of one name: {}", printable(&renamed.describe())));
+        let skipped = self.skipped.iter().map(|reason| format!("would be skipped: {}", reason.describe()));
+        self.lines().chain(left).chain(renamed).chain(skipped).collect()
     }
 
     /// The same with its names, for programs.
@@ -138,6 +175,15 @@ pub(crate) fn describe(report: &Report) -> String {
             report.left.len()
         ));
     }
+    if !report.renamed.is_empty() {
+        let names = some(report.renamed.iter().map(|renamed| printable(&renamed.describe())));
+        text.push_str(&format!(", {} of one name told apart ({names})", report.renamed.len()));
+    }
+    if !report.left_out.is_empty() {
+        let details: Vec<String> =
+            report.left_out.iter().map(|detail| format!("{} {}", detail.count, detail.what)).collect();
+        text.push_str(&format!(", left out: {}", details.join(", ")));
+    }
     if !report.skipped.is_empty() {
         let reasons = some(report.skipped.iter().map(Reason::describe));
         text.push_str(&format!(", {} skipped ({reasons})", report.skipped.len()));
@@ -193,7 +239,7 @@ mod tests {
         let json = serde_json::to_string(&report(&[("a", Stored::Exists)], &[3])).unwrap();
         assert_eq!(
             json,
-            r#"{"dry_run":false,"created":0,"replaced":0,"same":0,"left":["a"],"skipped":[{"line":3,"path":null,"reason":"no ="}]}"#
+            r#"{"dry_run":false,"created":0,"replaced":0,"same":0,"left":["a"],"skipped":[{"line":3,"path":null,"reason":"no ="}],"renamed":[],"left_out":[]}"#
         );
     }
 

@@ -4,25 +4,29 @@
 //! | answered | by | needs |
 //! |---|---|---|
 //! | at once, locked or not | [`status`], [`doctor`], [`storage`], lock, stop, [`mod@panic`] | nothing |
-//! | after the password | [`unlock`], [`password`], [`settings`], [`recovery`], [`device`], [`pin`], [`rotation`] | the master password, throttled; the PIN, throttled apart |
+//! | after the password | [`unlock`], [`password`], [`settings`], [`recovery`], [`device`], [`pin`], [`rotation`], [`mod@export`] | the master password, throttled; the PIN, throttled apart |
 //! | after a look at the program | [`picture`] | nothing, of oneself |
 //! | by a granted terminal or the password | [`policy`], [`question`], [`picture`], [`leftovers`] | either |
 //! | by whoever may get what it names | [`handle`] | a granted terminal, or a rule |
-//! | by the policy | [`read`], [`many`], [`change`], [`settings`], [`mod@crypto`] | a [`Permit`](crate::gate::Permit) |
+//! | by the policy | [`read`], [`many`], [`change`], [`batch`], [`settings`], [`mod@crypto`] | a [`Permit`](crate::gate::Permit) |
 
+mod arriving;
 mod audit;
+mod batch;
 mod change;
 mod crypto;
 mod device;
 mod doctor;
 mod edit;
 mod explain;
+mod export;
 mod handle;
 pub(crate) mod keyring;
 mod leftovers;
 mod many;
 mod new_rule;
 mod panic;
+mod parts;
 mod password;
 mod picture;
 mod pin;
@@ -65,10 +69,13 @@ use crate::standing::{self, Stand};
 use crate::state::State;
 use crate::watch::leftovers::Held;
 
-use change::Batch;
-pub use change::Store;
+pub use arriving::{Arriving, arrived};
+use arriving::{begun, store_many};
+use batch::Batch;
+use change::Store;
 pub use crypto::{Chunk, Stream, go_on, length as chunk_length};
 pub use edit::Editing;
+pub use export::{Export, Parcel};
 pub use handle::beyond as beyond_handle;
 pub use many::Values;
 pub use password::openers;
@@ -153,7 +160,8 @@ impl Asking {
                 let _ = standing::find_out(&self.state, &self.peer, &self.stand).await;
                 Ok(())
             }
-            Body::Session(_)
+            Body::Secrets(secrets::Request::Export { .. })
+            | Body::Session(_)
             | Body::More(_)
             | Body::Storage(_)
             | Body::Rotation(_)
@@ -218,7 +226,7 @@ pub enum Work {
     /// When something else is done: other requests go on meanwhile.
     Later(Later),
     /// When the rest of the value has arrived.
-    Upload(Store),
+    Upload(Arriving),
     /// Now, and again whenever the session changes.
     Watch,
 }
@@ -234,6 +242,8 @@ pub enum Done {
     Value(Value),
     /// Many values, in one message.
     Values(Values),
+    /// Secrets as a whole, in as many messages as it takes.
+    Export(Box<Export>),
     /// A part of a backup.
     Backup(BackupPart),
     /// What a stream begins with.
@@ -432,12 +442,19 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
             }
         }
         Request::Set { name, field, expires, expect, canary, total, first } => {
-            begun(asking, Store::begin(name, field, expires, expect, total, first.expose(), canary)?)
+            let store = Store::begin(name, field, expires, expect, total, first.expose(), canary)?;
+            begun(asking, Arriving::One(store))
         }
         Request::SetMany { items, overwrite, dry_run } => {
             let batch = Batch::of(items, overwrite, dry_run);
-            let ask = gate::asks(asking, Action::Set, batch.names());
-            when_allowed(asking, (Event::Set, "set"), ask, move |asking| Ok(later(batch.run(asking.clone()))))
+            store_many(asking, batch)
+        }
+        Request::SetWholes { overwrite, dry_run, total, first } => {
+            begun(asking, Arriving::Many(Batch::begin(total, first.expose(), overwrite, dry_run)?))
+        }
+        Request::Export { password, globs } => {
+            let password = password::lock_in(password)?;
+            Ok(Work::Later(Box::pin(export::begin(asking.clone(), password, globs.into_vec()))))
         }
         Request::Remove { name, purge } => {
             let name = name.into_owned();
@@ -462,21 +479,6 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
             })
         }
     }
-}
-
-/// Stores a value that has arrived in parts. Nobody is asked about it: it would be held meanwhile.
-pub fn arrived(asking: &Asking, store: Store) -> Later {
-    let storing = store.run(asking.clone());
-    Box::pin(async { storing.await.map(Done::Answer) })
-}
-
-/// Stores a value, or waits for the rest of it.
-fn begun(asking: &Asking, store: Store) -> Result<Work, Refusal<'static>> {
-    if !store.is_whole() {
-        return Ok(Work::Upload(store));
-    }
-    let ask = gate::asks(asking, Action::Set, [store.name()]);
-    when_allowed(asking, (Event::Set, "set"), ask, move |asking| Ok(later(store.run(asking.clone()))))
 }
 
 /// Begins `work` now, or when a person has said yes.

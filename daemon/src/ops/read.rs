@@ -197,6 +197,7 @@ fn record<T>(
     result
 }
 
-fn unsendable() -> Refusal<'static> {
+/// What the vault holds and this protocol cannot carry.
+pub fn unsendable() -> Refusal<'static> {
     Refusal::new(Code::Error, "the vault holds something that this protocol cannot carry. Upgrade glassdomed")
 }

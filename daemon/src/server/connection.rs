@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glassdome_audit::{self as audit, Event};
-use glassdome_proto::secrets::Answer as Secrets;
 use glassdome_proto::{
     Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, Text, crypto, decode, limits, policy,
     session,
@@ -22,10 +21,9 @@ use super::places::Places;
 use super::tap;
 use super::wire::{Ended, Inbox, Outbox, Wire, closed, send_last};
 use crate::attest::{Peer, Unattested};
-use crate::clock;
 use crate::handles::Handle;
 use crate::journal::{Entry, Recorded, Who};
-use crate::ops::{self, Asking, Done, Later, Store, Value, Work};
+use crate::ops::{self, Arriving, Asking, Done, Later, Work};
 use crate::refuse;
 use crate::standing::Stand;
 use crate::state::State;
@@ -143,7 +141,7 @@ pub(super) struct Connection {
 /// A value that is arriving in parts.
 struct Upload {
     id: u32,
-    store: Store,
+    what: Arriving,
     until: Instant,
     _room: OwnedSemaphorePermit,
 }
@@ -275,10 +273,10 @@ impl Connection {
             Ok(Work::Upload(_)) if upload.is_some() => {
                 self.refuse(id, refuse::protocol("a value is still arriving on this connection")).await
             }
-            Ok(Work::Upload(store)) => match shared.large.clone().try_acquire_owned() {
+            Ok(Work::Upload(what)) => match shared.large.clone().try_acquire_owned() {
                 Ok(room) => {
                     let until = Instant::now() + limits::PARTIAL_FRAME;
-                    *upload = Some(Upload { id, store, until, _room: room });
+                    *upload = Some(Upload { id, what, until, _room: room });
                     Ok(())
                 }
                 Err(_) => {
@@ -315,13 +313,13 @@ impl Connection {
             self.refuse(id, refuse::protocol("a part of a value that nothing began")).await?;
             return Err(Ended::Closed);
         };
-        if let Err(refusal) = arriving.store.add(part.data.expose()) {
+        if let Err(refusal) = arriving.what.add(part.data.expose()) {
             self.refuse(id, refusal).await?;
             return Err(Ended::Closed);
         }
-        if arriving.store.is_whole() {
-            let Upload { store, _room: room, .. } = arriving;
-            let storing = ops::arrived(&self.asking, store);
+        if arriving.what.is_whole() {
+            let Upload { what, _room: room, .. } = arriving;
+            let storing = ops::arrived(&self.asking, what);
             self.spawn(
                 id,
                 Box::pin(async move {
@@ -381,6 +379,7 @@ impl Connection {
         match done {
             Ok(Done::Answer(answer)) => self.reply(id, Outcome::Ok(answer)).await,
             Ok(Done::Value(value)) => self.send_value(id, &value).await,
+            Ok(Done::Export(export)) => self.send_export(id, *export).await,
             Ok(Done::Values(values)) => {
                 let mut locks = self.asking.state.locks();
                 self.reply_unless_locked(&mut locks, id, values.answer()).await
@@ -419,41 +418,6 @@ impl Connection {
         sent
     }
 
-    /// A value in as many parts as it takes. A lock in between ends it with a refusal, and so does
-    /// a peer that is no longer who it was.
-    async fn send_value(&self, id: u32, value: &Value) -> Result<(), Ended> {
-        let bytes = value.bytes();
-        let (version, expires) = value.about();
-        let mut parts = bytes.chunks(limits::CHUNK);
-        let first = part(parts.next().unwrap_or_default());
-        let total = bytes.len() as u32;
-        let mut locks = self.asking.state.locks();
-        let first = Answer::Secrets(Secrets::Value { version, expires, total, first });
-        self.reply_unless_locked(&mut locks, id, first).await?;
-        for data in parts {
-            if !self.asking.state.is_open(clock::now()) || locks.has_changed().unwrap_or(true) {
-                return self.refuse(id, refuse::lock_came()).await;
-            }
-            self.peer().still()?;
-            self.reply_unless_locked(&mut locks, id, Answer::More(Chunk { data: part(data) })).await?;
-        }
-        Ok(())
-    }
-
-    /// A lock while a peer is slow to read cuts a message in its middle, and so ends the connection.
-    async fn reply_unless_locked(
-        &self,
-        locks: &mut watch::Receiver<u64>,
-        id: u32,
-        answer: Answer<'_>,
-    ) -> Result<(), Ended> {
-        tokio::select! {
-            biased;
-            sent = self.reply(id, Outcome::Ok(answer)) => sent,
-            _ = locks.changed() => Err(Ended::Locked),
-        }
-    }
-
     pub(super) async fn refuse(&self, id: u32, refusal: Refusal<'static>) -> Result<(), Ended> {
         self.reply(id, Outcome::Err(refusal)).await
     }
@@ -467,11 +431,6 @@ impl Connection {
     }
 }
 
-/// At most a chunk, as `chunks` gives it.
-fn part(bytes: &[u8]) -> Bytes<'_, { limits::CHUNK }> {
-    Bytes::new(bytes).unwrap_or_else(|| unreachable!("at most {} bytes", limits::CHUNK))
-}
-
 fn needs_no_permit(body: &Body<'_>) -> bool {
     use glassdome_proto::session::Request;
     matches!(
@@ -480,7 +439,7 @@ fn needs_no_permit(body: &Body<'_>) -> bool {
     )
 }
 
-fn too_many_large() -> Refusal<'static> {
+pub(super) fn too_many_large() -> Refusal<'static> {
     let message = format!("{} large values are on their way", limits::LARGE_IN_TRANSIT);
     refuse::throttled(message, Duration::from_secs(1))
 }

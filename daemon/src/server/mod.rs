@@ -6,6 +6,7 @@ mod connection;
 mod handshake;
 mod listen;
 mod places;
+mod sending;
 mod streaming;
 mod tap;
 mod waiting;

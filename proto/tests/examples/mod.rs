@@ -2,6 +2,7 @@
 
 mod crypto;
 mod leftovers;
+mod moving;
 mod replies;
 mod requests;
 mod rotation;

@@ -13,10 +13,12 @@ use glassdome_proto::settings::{self, LogPlace, Setting};
 use glassdome_proto::storage;
 use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Rate, Refusal};
 
-use super::{CURSOR, NONCE, THEN, bytes, crypto, field, leftovers, list, name, rotation, text, vault};
+use super::{
+    CURSOR, NONCE, THEN, bytes, crypto, field, leftovers, list, moving, name, rotation, text, vault,
+};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 64] = [
+pub const REPLIES: [&str; 65] = [
     "status",
     "doctor",
     "unlocked",
@@ -81,6 +83,7 @@ pub const REPLIES: [&str; 64] = [
     "rotation-begun",
     "rotation-done",
     "rotation-finished",
+    "exported",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
@@ -116,6 +119,7 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Secrets(Secrets::Moved) => "moved",
         Answer::Secrets(Secrets::History(_)) => "history",
         Answer::Secrets(Secrets::Values(_)) => "values",
+        Answer::Secrets(Secrets::Exported { .. }) => "exported",
         Answer::Settings(settings::Answer::All(_)) => "settings-all",
         Answer::Settings(settings::Answer::Set(_)) => "settings-set",
         Answer::Settings(settings::Answer::AuditorSet) => "auditor-set",
@@ -244,6 +248,7 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     all.extend(vault::replies().map(|answer| ("", Outcome::Ok(answer))));
     all.extend(crypto::replies().map(|answer| ("", Outcome::Ok(answer))));
     all.extend(rotation::replies().map(|answer| ("", Outcome::Ok(answer))));
+    all.extend(moving::replies().map(|answer| ("", Outcome::Ok(answer))));
     all
 }
 

@@ -9,11 +9,12 @@ use glassdome_proto::storage;
 use glassdome_proto::{Body, Chunk, Glob, Rate};
 
 use super::{
-    CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, crypto, field, list, name, rotation, text, vault,
+    CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, crypto, field, list, moving, name, rotation, text,
+    vault,
 };
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 68] = [
+pub const REQUESTS: [&str; 70] = [
     "status",
     "doctor",
     "create",
@@ -82,6 +83,8 @@ pub const REQUESTS: [&str; 68] = [
     "begin-rotation",
     "step",
     "finish-rotation",
+    "set-wholes",
+    "export",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -118,6 +121,8 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Secrets(Secrets::History { .. }) => "history",
         Body::Secrets(Secrets::Restore { .. }) => "restore",
         Body::Secrets(Secrets::GetMany { .. }) => "get-many",
+        Body::Secrets(Secrets::SetWholes { .. }) => "set-wholes",
+        Body::Secrets(Secrets::Export { .. }) => "export",
         Body::Settings(settings::Request::Show) => "settings-show",
         Body::Settings(settings::Request::Set { .. }) => "settings-set",
         Body::Settings(settings::Request::SetAuditor { .. }) => "set-auditor",
@@ -288,6 +293,7 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     all.extend(vault::requests());
     all.extend(crypto::requests());
     all.extend(rotation::requests());
+    all.extend(moving::requests());
     all
 }
 

@@ -85,6 +85,7 @@ pub(super) fn activity(event: Event) -> Activity {
         | Event::StorageTest
         | Event::Encrypt
         | Event::Decrypt
+        | Event::Export
         | Event::WhoAmI => named(Api, 2, "Read"),
         Event::Set | Event::Move | Event::Restore => named(Api, 3, "Update"),
         Event::Remove | Event::TakeAway => named(Api, 4, "Delete"),
