@@ -220,6 +220,9 @@ pub enum Error {
         /// How.
         status: std::process::ExitStatus,
     },
+    /// What decrypts a store of `pass` could not be run.
+    #[error("cannot run gpg, which decrypts the store ({0}): nothing was stored. Is gnupg installed?")]
+    Gpg(#[source] io::Error),
     /// There is no directory that only this user can enter.
     #[error(transparent)]
     Private(glassdome_sys::DirError),

@@ -140,6 +140,7 @@ impl From<&Error> for Exit {
             | Error::Output(_)
             | Error::SealScript(_)
             | Error::Editor { .. }
+            | Error::Gpg(_)
             | Error::Private(_)
             | Error::BrokenOff
             | Error::Exchange(_) => Self::Error,
@@ -235,6 +236,7 @@ mod tests {
             (Error::Output(broken()), 1),
             (Error::Exchange(broken()), 1),
             (Error::Editor { command: "vi".into(), status: Default::default() }, 1),
+            (Error::Gpg(broken()), 1),
             (Error::Private(glassdome_sys::DirError::Io { path: path(), source: broken() }), 1),
             (Error::Run { program: "x".into(), source: broken() }, 126),
             (Error::Run { program: "x".into(), source: io::ErrorKind::NotFound.into() }, 127),

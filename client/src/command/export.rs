@@ -10,7 +10,7 @@ use glassdome_proto::{Code, Glob, Name};
 
 use crate::cli::{Command, connect};
 use crate::connection::Connection;
-use crate::error::{Error, printable};
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::export::{Format, Writer};
 use crate::password::{PasswordArgs, Source};
@@ -51,6 +51,26 @@ pub(crate) struct Export {
 struct Done {
     written: usize,
     left_out: Vec<String>,
+}
+
+impl Done {
+    /// `14 out, 1 left out (x: not text)`.
+    fn line(&self) -> String {
+        let mut line = format!("{} out", self.written);
+        if !self.left_out.is_empty() {
+            let mut told: Vec<&str> = self.left_out.iter().take(TOLD).map(String::as_str).collect();
+            let rest = format!("{} more", self.left_out.len().saturating_sub(TOLD));
+            if self.left_out.len() > TOLD {
+                told.push(&rest);
+            }
+            line.push_str(&format!(
+                ", {} left out ({}); --format json holds everything",
+                self.left_out.len(),
+                told.join("; ")
+            ));
+        }
+        line
+    }
 }
 
 impl Command for Export {
@@ -125,31 +145,19 @@ impl Export {
             let message = "no secret has such a name: nothing was written. Names: ctl list".to_owned();
             return Err(Error::Refused { code: Code::NotFound, message, retry_after: None });
         }
-        writer.end().map_err(failed)?;
         let left_out = writer.left_out.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
-        Ok(Done { written: writer.written, left_out })
+        let done = Done { written: writer.written, left_out };
+        if done.written == 0 {
+            return Err(Error::Usage(format!("nothing was written: {}", done.line())));
+        }
+        writer.end().map_err(failed)?;
+        Ok(done)
     }
 
     fn tell(&self, done: &Done) -> Exit {
-        let mut line = format!("{} out", done.written);
-        if !done.left_out.is_empty() {
-            let mut told: Vec<&str> = done.left_out.iter().take(TOLD).map(String::as_str).collect();
-            let rest = format!("{} more", done.left_out.len().saturating_sub(TOLD));
-            if done.left_out.len() > TOLD {
-                told.push(&rest);
-            }
-            line.push_str(&format!(
-                ", {} left out ({}); --format json holds everything",
-                done.left_out.len(),
-                told.join("; ")
-            ));
-        }
-        notice::say(&line);
+        notice::say(&done.line());
         if let Some(path) = &self.out {
-            let path = printable(&path.to_string_lossy());
-            notice::remind(&format!(
-                "{path} holds them in plain text. Delete it as soon as it has served: shred -u {path}"
-            ));
+            notice::plain_text(path);
         }
         // What was asked for is not all there.
         if done.left_out.is_empty() { Exit::Ok } else { Exit::Usage }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::bulk::Manner;
 use crate::cli::{Command, connect_to_ask, print, print_json};
 use crate::descriptor::{read_all, read_file};
-use crate::error::{Error, printable};
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::import::format::{Format, guess, is_store, parse};
 use crate::import::store::Intake;
@@ -72,8 +72,7 @@ impl Command for Import {
         if let Source::File(path) = source
             && report.stored_any()
         {
-            let path = printable(&path.to_string_lossy());
-            notice::remind(&format!("{path} still holds it in plain text. Delete it: shred -u {path}"));
+            notice::plain_text(&path);
         }
         Ok(report.exit())
     }

@@ -78,6 +78,7 @@ mod tests {
     use crate::import::own_json;
 
     type Fields = Vec<(String, Vec<u8>)>;
+    type Secret = (String, Option<Vec<u8>>, Option<u64>, Fields);
 
     fn field() -> impl Strategy<Value = (String, Vec<u8>)> {
         ("[a-zé /.\"\\\\]{1,9}", content())
@@ -97,7 +98,7 @@ mod tests {
             ),
         ) {
             let mut file = BEGIN.to_vec();
-            let expected: Vec<(String, Option<Vec<u8>>, Option<u64>, Fields)> = secrets.into_iter()
+            let expected: Vec<Secret> = secrets.into_iter()
                 .map(|(name, value, expires, fields)| (name, value, expires, fields.into_iter().collect()))
                 .collect();
             for (at, (name, value, expires, fields)) in expected.iter().enumerate() {

@@ -23,9 +23,9 @@ pub(crate) struct Undecrypted(pub(crate) String);
 /// Decrypts one file of at most `max` bytes of plaintext.
 ///
 /// # Errors
-/// [`Error::Run`] if there is no `gpg`.
+/// [`Error::Gpg`] if there is none.
 pub(crate) fn decrypt(file: File, max: usize) -> Result<Result<Value, Undecrypted>, Error> {
-    let failed = |source| Error::Run { program: "gpg".to_owned(), source };
+    let failed = Error::Gpg;
     let mut command = Command::new("gpg");
     command.args(["--quiet", "--batch", "--no-encrypt-to", "--decrypt"]);
     if std::env::var_os("GPG_TTY").is_none()

@@ -42,7 +42,7 @@ pub(crate) fn usual_place() -> Option<PathBuf> {
 /// Reads all of it. Every entry is decrypted before anything is stored.
 ///
 /// # Errors
-/// [`Error::ReadFile`] for a directory that cannot be read, [`Error::Run`] if there is no `gpg`.
+/// [`Error::ReadFile`] for a directory that cannot be read, [`Error::Gpg`] if there is none.
 pub(crate) fn read(store: &Path) -> Result<Parsed<Content>, Error> {
     let mut parsed = Parsed::default();
     let mut entries = Vec::new();

@@ -19,6 +19,7 @@ pub(crate) mod rule;
 pub(crate) mod rule_diff;
 pub(crate) mod rule_sheet;
 pub(crate) mod rule_summary;
+pub(crate) mod shell_word;
 pub(crate) mod status_template;
 pub(crate) mod status_text;
 pub(crate) mod style;

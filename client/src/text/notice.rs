@@ -1,7 +1,9 @@
 //! The one line on stderr that says what happened and what to do next.
 
 use std::io::{Write, stderr};
+use std::path::Path;
 
+use super::shell_word::quoted;
 use super::style::Style;
 use super::time;
 use crate::error::{Error, printable};
@@ -19,6 +21,16 @@ pub(crate) fn done(line: &str) {
 /// Says what is worth knowing beside the result.
 pub(crate) fn remind(line: &str) {
     say(&format!("{} {line}", Style::of(&stderr()).careful("note:")));
+}
+
+/// Says that a file holds secrets in plain text, and how it is deleted.
+pub(crate) fn plain_text(path: &Path) {
+    let path = path.to_string_lossy();
+    let shown = printable(&path);
+    // What cannot be shown as it is cannot be typed as it is shown; and a name is no option.
+    let typed = if shown == path { quoted(&path) } else { "FILE".to_owned() };
+    let dashes = if path.starts_with('-') { "-- " } else { "" };
+    remind(&format!("{shown} holds secrets in plain text. Delete it: shred -u {dashes}{typed}"));
 }
 
 /// Says that a secret is past its day, if it is.

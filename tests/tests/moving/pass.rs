@@ -93,7 +93,7 @@ fn without_gpg_or_a_store_it_is_said() {
     }
     let run = world.ctl(&["import", text(&store)]).env("PATH", "/nowhere");
     let line = run.refused(1);
-    assert!(line.contains("gpg"), "{line}");
+    assert!(line.contains("cannot run gpg"), "{line}");
     let line = world.ctl(&["import", text(&store)]).refused(2);
     assert!(line.starts_with("0 in, 1 skipped (a: gpg: "), "{line}");
 }

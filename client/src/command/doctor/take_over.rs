@@ -14,6 +14,7 @@ use crate::predecessor::take_over::Estate;
 use crate::terminal::Terminal;
 use crate::text::import_report::{Report, describe};
 use crate::text::notice;
+use crate::text::shell_word::quoted;
 
 impl Doctor {
     /// Takes it over.
@@ -93,13 +94,4 @@ fn agreed(replaced: &[String]) -> Result<bool, Error> {
     terminal.say("In the vault with another value, which would be replaced:")?;
     replaced.iter().try_for_each(|name| terminal.say(&format!("  {}", printable(name))))?;
     Ok(is_yes(&terminal.ask("Replace it? [y/N] ")?))
-}
-
-/// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    }
 }
