@@ -446,8 +446,7 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
             begun(asking, Arriving::One(store))
         }
         Request::SetMany { items, overwrite, dry_run } => {
-            let batch = Batch::of(items, overwrite, dry_run);
-            store_many(asking, batch)
+            store_many(asking, Batch::of(items, overwrite, dry_run))
         }
         Request::SetWholes { overwrite, dry_run, total, first } => {
             begun(asking, Arriving::Many(Batch::begin(total, first.expose(), overwrite, dry_run)?))
