@@ -185,7 +185,7 @@ impl Home {
         unlock(&mut self.connect()?)
     }
 
-    /// Seals a rule by which what this program starts may read values: nobody types a password for it.
+    /// Seals a rule by which what this program starts may read values, encrypt and decrypt: nobody types a password for it.
     pub(crate) fn allow_what_we_start(&self) -> Result<(), Error> {
         let own = own_program()?;
         self.allow(Whom::Exe { exe: words(&own)? })
@@ -207,7 +207,7 @@ impl Home {
             id: None,
             decision: policy::Decision::Allow,
             secrets: List::new(vec![Glob::parse("**").map_err(|_| unfit())?]).ok_or_else(unfit)?,
-            actions: List::new(vec![Action::Get]).ok_or_else(unfit)?,
+            actions: List::new(vec![Action::Get, Action::Encrypt, Action::Decrypt]).ok_or_else(unfit)?,
             whom,
             unit: None,
             rate: None,

@@ -101,6 +101,8 @@ fn run() -> Result<(), Error> {
     step(started, "many connections");
     measure::throughput::of_get(&home, &floors, &names, &mut table)?;
     measure::memory::connections(&home, &names, &mut table)?;
+    step(started, "streams");
+    measure::stream::decrypted(&home, &mut table)?;
     step(started, "rules");
     measure::rules::and_get(&home, &floors, &names, &mut table)?;
     let machine = machine::describe(home.path(), started.elapsed())?;

@@ -6,7 +6,7 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use glassdome_lockmem::LockedBytes;
 use glassdome_vault::kdf::{self, KdfParams};
@@ -56,6 +56,13 @@ pub fn honest() -> &'static Honest {
     })
 }
 
+impl Honest {
+    /// Its keys.
+    pub fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn backup(path: &Path) -> Result<Vec<u8>, Error> {
     let Found::Present(vault) = Vault::open(path)? else { return Err(Error::NotFound) };
     let (mut backup, mut all, mut part) = (vault.backup()?, Vec::new(), [0; 4096]);
@@ -97,7 +104,7 @@ pub fn recover(backup: &[u8]) {
     let honest = honest();
     let place = honest.path.with_extension("recovered");
     if let Ok(recovered) = Recovered::build(backup, &place) {
-        let keys = honest.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = honest.keys();
         ignored(recovered.vault().slots());
         if recovered.check(&keys).is_ok() {
             unlocked(recovered.vault(), &keys);
@@ -125,7 +132,7 @@ pub fn open_as_it_lies() {
     let before = fs::read(&honest.path).expect("a file is read");
     match Vault::open(&honest.path) {
         Ok(Found::Present(vault)) => {
-            let keys = honest.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            let keys = honest.keys();
             locked(&vault);
             unlocked(&vault, &keys);
         }

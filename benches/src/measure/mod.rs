@@ -10,6 +10,7 @@ pub(crate) mod record;
 pub(crate) mod rules;
 pub(crate) mod script;
 pub(crate) mod store;
+pub(crate) mod stream;
 pub(crate) mod throughput;
 pub(crate) mod vault;
 
