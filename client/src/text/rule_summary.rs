@@ -1,15 +1,15 @@
 //! What becomes of rules, a line or two for each, to stand right above the question whether to seal it: what may
 //! give more than before comes last, where it is read, and no rule can be so long that it pushes another away.
 
-use glassdome_proto::policy::{Change, Decision, Edit, Rule};
+use glassdome_proto::policy::{Action, Change, Decision, Edit, Rule};
 
 use super::escape::{escaped, toml_string};
 use super::rows::{end, start, width};
 use super::rule::rows;
 use super::style::Style;
 
-/// How much of a rule's name is shown, in cells.
-const ID: usize = 24;
+/// How much of a rule's name is shown, in cells, and as which part of a line at most.
+const ID: (usize, usize) = (24, 5);
 
 /// Below how many cells neither the secrets nor the program is cut.
 const LEAST: usize = 10;
@@ -57,7 +57,7 @@ fn lines(edit: &Edit<'_>, mark: char, columns: usize) -> Vec<String> {
         Change::Changed => "changes",
         Change::Removed => "goes",
     };
-    let head = format!("{mark} {what:<7} {}: ", start(&escaped(&edit.rule.id), ID));
+    let head = format!("{mark} {what:<7} {}: ", start(&escaped(&edit.rule.id), ID.0.min(columns / ID.1)));
     let line = |head: &str, rule| {
         let gist = gist(rule, columns.saturating_sub(width(head)));
         start(&format!("{head}{gist}"), columns)
@@ -79,8 +79,7 @@ fn lines(edit: &Edit<'_>, mark: char, columns: usize) -> Vec<String> {
 
 /// What it says, about what, to whom.
 fn gist(rule: &Rule<'_>, columns: usize) -> String {
-    let actions: Vec<&str> = rule.actions.iter().map(|action| action.name()).collect();
-    let says = format!("{} {} ", rule.decision.name(), actions.join(","));
+    let says = format!("{} {} ", rule.decision.name(), actions(rule));
     let rest = columns.saturating_sub(width(&says) + FOR.len());
     let (secrets, whom) = (secrets(rule), whom(rule));
     // Each gets what the other leaves.
@@ -92,6 +91,18 @@ fn gist(rule: &Rule<'_>, columns: usize) -> String {
 }
 
 const FOR: &str = " for ";
+
+/// All of its actions in whichever way is shorter: those that it is about, or those that it is not. None is cut away,
+/// and however many there are they leave room for the rest of the line.
+fn actions(rule: &Rule<'_>) -> String {
+    let names = |about: bool| {
+        let those = Action::ALL.iter().filter(|action| rule.actions.contains(action) == about);
+        those.map(|action| action.name()).collect::<Vec<_>>().join(",")
+    };
+    let (about, others) = (names(true), names(false));
+    let others = if others.is_empty() { "all".to_owned() } else { format!("all but {others}") };
+    if others.len() < about.len() { others } else { about }
+}
 
 struct Secrets {
     first: String,
@@ -146,7 +157,6 @@ fn differing(was: &Rule<'_>, now: &Rule<'_>) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use glassdome_proto::policy::Action;
     use glassdome_proto::{Glob, List, Text};
 
     use super::*;
@@ -223,7 +233,24 @@ mod tests {
             let text = summary(&[evil.clone()], columns, Style::plain());
             assert!(text.iter().all(|line| width(line) <= columns) && text.len() == 3, "{text:?}");
         }
-        let line = &summary(&[evil], 99, Style::plain())[0];
-        assert!(line.contains("\"**\" and 2 more") && line.ends_with("/x.py\""), "{line}");
+        // Whatever it is about, and however much that is.
+        for set in 1..1_u32 << Action::ALL.len() {
+            let about = (0..).zip(Action::ALL).filter(|(at, _)| set & (1 << at) != 0);
+            evil.rule.actions = List::new(about.map(|(_, action)| action).collect()).unwrap();
+            let line = &summary(&[evil.clone()], 99, Style::plain())[0];
+            assert!(line.contains("\"**\" and 2 more") && line.ends_with("/x.py\""), "{line}");
+        }
+    }
+
+    #[test]
+    fn actions_are_told_in_the_shorter_way() {
+        use Action::{Decrypt, Encrypt, Get, List as Names, Remove, Set};
+        let told =
+            |about: &[Action]| actions(&Rule { actions: List::new(about.to_vec()).unwrap(), ..rule() });
+        assert_eq!(told(&[Get]), "get");
+        assert_eq!(told(&[Get, Names, Set, Remove]), "get,list,set,remove");
+        assert_eq!(told(&[Encrypt, Decrypt, Remove, Get]), "all but list,set");
+        assert_eq!(told(&[Names, Set, Remove, Encrypt, Decrypt]), "all but get");
+        assert_eq!(told(&Action::ALL), "all");
     }
 }
