@@ -72,7 +72,7 @@ impl Command for Import {
         if let Source::File(path) = source
             && report.stored_any()
         {
-            notice::plain_text(&path);
+            if report.is_whole() { notice::plain_text(&path) } else { notice::not_all_in(&path) }
         }
         Ok(report.exit())
     }

@@ -22,22 +22,26 @@ pub(crate) const DEPTH: usize = 64;
 /// [`NotJson`] with the line that is no UTF-8.
 pub(crate) fn text(file: &[u8]) -> Result<&str, NotJson> {
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-    std::str::from_utf8(file).map_err(|error| {
-        let line = 1 + file[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
-        NotJson { line, reason: "not UTF-8" }
-    })
+    std::str::from_utf8(file)
+        .map_err(|error| NotJson { line: 1 + line_feeds(&file[..error.valid_up_to()]), reason: "not UTF-8" })
+}
+
+fn line_feeds(text: &[u8]) -> usize {
+    text.iter().filter(|&&byte| byte == b'\n').count()
 }
 
 /// A place in a text.
 pub(crate) struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
+    /// Up to where lines were counted, and the line that this is in.
+    counted: (usize, usize),
 }
 
 impl<'a> Cursor<'a> {
     /// At the first byte.
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text: text.as_bytes(), at: 0 }
+        Self { text: text.as_bytes(), at: 0, counted: (0, 1) }
     }
 
     /// The next byte that is not white space; it is not taken.
@@ -159,15 +163,17 @@ impl<'a> Cursor<'a> {
         if self.peek().is_some() { Err(self.error("text behind the object")) } else { Ok(()) }
     }
 
-    /// The line that it is in, counted from one.
-    pub(crate) fn line(&self) -> usize {
-        self.error("").line
+    /// The line that it is in, counted from one. No byte is looked at twice for it, however often it is asked for.
+    pub(crate) fn line(&mut self) -> usize {
+        let (from, line) = self.counted;
+        self.counted = (self.at, line + line_feeds(&self.text[from..self.at]));
+        self.counted.1
     }
 
     /// A mistake at this place.
     pub(crate) fn error(&self, reason: &'static str) -> NotJson {
         let before = &self.text[..self.at.min(self.text.len())];
-        NotJson { line: 1 + before.iter().filter(|&&byte| byte == b'\n').count(), reason }
+        NotJson { line: 1 + line_feeds(before), reason }
     }
 
     fn next(&mut self, reason: &'static str) -> Result<u8, NotJson> {
@@ -299,5 +305,22 @@ mod tests {
         for bad in ["", "-", "01", "1.", ".5", "1e", "1e+", "+1", "0x1", "1e5x", "NaN"] {
             assert!(!is_number(bad.as_bytes()), "{bad}");
         }
+    }
+
+    /// From the first byte each time, that would be half a million millions of them.
+    #[test]
+    fn lines_of_a_long_text_are_counted_once() {
+        const COUNT: usize = 200_000;
+        let text = format!("[\n{}0]", "\"a value of some length\",\n".repeat(COUNT));
+        let mut cursor = Cursor::new(&text);
+        let mut lines = Vec::new();
+        cursor
+            .array(0, |cursor| {
+                cursor.peek();
+                lines.push(cursor.line());
+                cursor.pass_over(1)
+            })
+            .unwrap();
+        assert!(lines.iter().copied().eq(2..COUNT + 3), "{:?}", lines.last());
     }
 }

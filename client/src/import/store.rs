@@ -176,6 +176,14 @@ mod tests {
     }
 
     #[test]
+    fn names_that_become_one_in_the_vault_are_two() {
+        let file = r#"{"\u00e9": "1", "e\u0301": "2"}"#;
+        let intake = Intake::new(json_file::parse(file.as_bytes()).unwrap(), None);
+        let names: Vec<&str> = intake.named.iter().map(|(name, _)| &**name).collect();
+        assert_eq!((names, intake.skipped.len(), intake.renamed.len()), (vec!["é", "é (2)"], 0, 1));
+    }
+
+    #[test]
     fn what_is_given_twice_is_given() {
         let mut parsed = env_file::parse(b"A=1\nB=2\nA=1\n").into();
         let named = named(&mut parsed, None);

@@ -2,6 +2,9 @@
 //! behind its own, or else a number, so that the same file gives the same names again.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+
+use glassdome_proto::Name;
 
 use super::{Content, Item};
 
@@ -19,39 +22,37 @@ impl Renamed {
     }
 }
 
-/// Tells apart what has one name and is not the same; of what is the same, one stays. Only what comes as a whole: of
-/// lines of a file, the last counts.
+/// Tells apart what has one name in the vault and is not the same; of what is the same, one stays. Of lines of a file,
+/// which have the very same key and no fields, the last counts, and all of them stay here.
 pub(crate) fn tell_apart(items: &mut Vec<Item<Content>>) -> Vec<Renamed> {
-    let mut of_name: HashMap<String, Vec<usize>> = HashMap::new();
-    for (at, item) in items.iter().enumerate().filter(|(_, item)| item.value.rest.is_some()) {
-        of_name.entry(item.key.clone()).or_default().push(at);
+    let names: Vec<String> = items.iter().map(|item| normal(&item.key)).collect();
+    let mut of_name: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, name) in names.iter().enumerate() {
+        of_name.entry(name).or_default().push(at);
     }
-    let mut taken: HashSet<String> = of_name.keys().cloned().collect();
+    let mut taken: HashSet<String> = names.iter().cloned().collect();
     let mut again = HashSet::new();
     let mut renamed = Vec::new();
-    for at in 0..items.len() {
-        let Some(alike) = of_name.remove(&items[at].key) else { continue };
-        let mut others: Vec<usize> = Vec::new();
-        for one in alike {
-            if others.iter().any(|&other| items[other].value == items[one].value) {
-                again.insert(one);
-            } else {
-                others.push(one);
-            }
+    for base in &names {
+        let Some(alike) = of_name.remove(&**base) else { continue };
+        let is_lines = |at: &usize| items[*at].value.rest.is_none() && items[*at].key == items[alike[0]].key;
+        if alike.iter().all(is_lines) {
+            continue;
         }
+        let others = different(items, alike, &mut again);
         if others.len() < 2 {
             continue;
         }
-        let base = items[at].key.clone();
         let mut is_free = true;
+        let mut numbers = HashMap::new();
         for one in others {
             let user = items[one].value.rest.as_ref().and_then(|rest| rest.user.as_deref());
             let next = match user {
                 None if std::mem::take(&mut is_free) => continue,
-                None => free(&base, 2, &taken),
+                None => free(base, &mut numbers, &taken),
                 Some(user) => {
-                    let named = format!("{base} ({user})");
-                    if taken.contains(&named) { free(&named, 2, &taken) } else { named }
+                    let named = normal(&format!("{base} ({user})"));
+                    if taken.contains(&named) { free(&named, &mut numbers, &taken) } else { named }
                 }
             };
             taken.insert(next.clone());
@@ -67,11 +68,49 @@ pub(crate) fn tell_apart(items: &mut Vec<Item<Content>>) -> Vec<Renamed> {
     renamed
 }
 
-fn free(name: &str, first: usize, taken: &HashSet<String>) -> String {
-    let mut numbered = (first..).map(|number| format!("{name} ({number})"));
-    numbered
-        .find(|name| !taken.contains(name))
-        .unwrap_or_else(|| unreachable!("there are always more numbers"))
+/// As it is in the vault: two keys that only look alike would be one name there. What no name can be stays.
+fn normal(key: &str) -> String {
+    Name::typed(key).map_or_else(|_| key.to_owned(), |name| name.to_string())
+}
+
+/// Those of `alike` that hold something else than each one before; the rest is put into `again`. Each is compared with
+/// those of its hash only, or a file of many alike would take forever.
+fn different(items: &[Item<Content>], alike: Vec<usize>, again: &mut HashSet<usize>) -> Vec<usize> {
+    let keyed = RandomState::new();
+    let mut of_hash: HashMap<u64, Vec<usize>> = HashMap::new();
+    let mut others = Vec::new();
+    for one in alike {
+        let there = of_hash.entry(hash(&items[one].value, &keyed)).or_default();
+        if there.iter().any(|&other| items[other].value == items[one].value) {
+            again.insert(one);
+        } else {
+            there.push(one);
+            others.push(one);
+        }
+    }
+    others
+}
+
+/// With a random key of this process, which nobody learns.
+fn hash(content: &Content, keyed: &RandomState) -> u64 {
+    let mut hasher = keyed.build_hasher();
+    content.value.as_ref().map(|value| &value[..]).hash(&mut hasher);
+    for (name, value) in content.rest.iter().flat_map(|rest| &rest.fields) {
+        (&**name, &value[..]).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// The name with the next number that is free; `numbers` has the last one of each name.
+fn free(name: &str, numbers: &mut HashMap<String, usize>, taken: &HashSet<String>) -> String {
+    let last = numbers.entry(name.to_owned()).or_insert(1);
+    loop {
+        *last += 1;
+        let numbered = format!("{name} ({last})");
+        if !taken.contains(&numbered) {
+            return numbered;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -116,5 +155,29 @@ mod tests {
             told(&[("a", "x", "1"), ("b", "", "1"), ("a", "x", "1")]),
             (vec!["a".into(), "b".into()], vec![])
         );
+    }
+
+    #[test]
+    fn what_looks_alike_is_told_apart() {
+        assert_eq!(told(&[("\u{e9}", "", "1"), ("e\u{301}", "", "2")]).0, ["\u{e9}", "\u{e9} (2)"]);
+        assert_eq!(told(&[("a", "\u{e9}", "1"), ("a", "e\u{301}", "2")]).0, ["a (\u{e9})", "a (\u{e9}) (2)"]);
+        let plain = |key: &str, value: &str| {
+            let content = Content { value: Some(Value::new(value.into())), rest: None };
+            Item { place: Place::Line(1), key: key.into(), value: content }
+        };
+        let mut keys = vec![plain("\u{e9}", "1"), plain("e\u{301}", "2")];
+        assert_eq!(tell_apart(&mut keys).len(), 1);
+        let mut lines = vec![plain("A", "1"), plain("A", "2")];
+        assert!(tell_apart(&mut lines).is_empty() && lines.len() == 2, "of lines the last counts");
+    }
+
+    /// Steps for each pair of them would be ten thousand millions, each with a name of its own to look for.
+    #[test]
+    fn a_hundred_thousand_of_one_name_come_to_an_end() {
+        const COUNT: usize = 100_000;
+        let values: Vec<String> = (0..COUNT).map(|at| at.to_string()).collect();
+        let alike: Vec<(&str, &str, &str)> = values.iter().map(|value| ("a", "", &**value)).collect();
+        let (names, renamed) = told(&alike);
+        assert_eq!((&*names[COUNT - 1], renamed.len()), (&*format!("a ({COUNT})"), COUNT - 1));
     }
 }

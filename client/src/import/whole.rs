@@ -42,13 +42,17 @@ impl Whole {
 
     /// A field; if there is one of that name, with a number behind it.
     pub(crate) fn field(&mut self, name: &str, value: Value) {
+        if self.rest.fields.len() == limits::FIELDS {
+            self.over += 1;
+            return;
+        }
         let name = if name.is_empty() { "field".to_owned() } else { without_controls(name) };
         let is_there = |name: &Field<'_>| self.rest.fields.iter().any(|(there, _)| there == name);
         let numbered = (2..).map(|number| format!("{name} ({number})"));
         let mut names = std::iter::once(name.clone()).chain(numbered).map(|name| Field::typed(&name));
         let free = names.find(|name| name.as_ref().map_or(true, |name| !is_there(name)));
         match free {
-            Some(Ok(name)) if self.rest.fields.len() < limits::FIELDS => self.rest.fields.push((name, value)),
+            Some(Ok(name)) => self.rest.fields.push((name, value)),
             _ => self.over += 1,
         }
     }

@@ -124,9 +124,9 @@ impl Report {
         self.created + self.replaced + self.same + self.left.len() + self.skipped.len() == 0
     }
 
-    /// Whether everything is in.
+    /// Whether everything is in, to the last detail.
     pub(crate) fn is_whole(&self) -> bool {
-        self.left.is_empty() && self.skipped.is_empty()
+        self.left.is_empty() && self.skipped.is_empty() && self.left_out.is_empty()
     }
 
     /// A conflict when something was left, since it is not in; usage when nothing could be read.
@@ -232,6 +232,15 @@ mod tests {
         assert_eq!(report(&[("a", Stored::Exists)], &[]).exit(), Exit::Conflict);
         assert_eq!(report(&[], &[1]).exit(), Exit::Usage);
         assert_eq!(report(&[], &[]).exit(), Exit::Ok);
+    }
+
+    #[test]
+    fn only_what_is_all_in_is_whole() {
+        let whole = || report(&[("a", Stored::Created), ("b", Stored::Same)], &[]);
+        assert!(whole().is_whole());
+        assert!(!whole().with(Vec::new(), vec![(1, "passkeys")]).is_whole());
+        assert!(!report(&[("a", Stored::Created)], &[1]).is_whole());
+        assert!(!report(&[("a", Stored::Created), ("b", Stored::Exists)], &[]).is_whole());
     }
 
     #[test]

@@ -33,6 +33,14 @@ pub(crate) fn plain_text(path: &Path) {
     remind(&format!("{shown} holds secrets in plain text. Delete it: shred -u {dashes}{typed}"));
 }
 
+/// Says that a file holds secrets in plain text, some of them nowhere else.
+pub(crate) fn not_all_in(path: &Path) {
+    let shown = printable(&path.to_string_lossy());
+    remind(&format!(
+        "{shown} holds secrets in plain text, and still what was not taken in: see to that, then delete it"
+    ));
+}
+
 /// Says that a secret is past its day, if it is.
 pub(crate) fn expired(name: &str, expires: Option<u64>) {
     if let Some(at) = expires.filter(|at| *at <= time::now()) {

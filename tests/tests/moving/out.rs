@@ -40,7 +40,8 @@ fn values_of_every_kind_leave_and_come_back() {
 
     let other = World::unlocked();
     let moved = other.file("all.json", &whole);
-    assert!(taken_in(&other, &[text(&moved)]).starts_with("306 in\n"));
+    let line = taken_in(&other, &[text(&moved)]);
+    assert!(line.starts_with("306 in\n") && line.contains(&format!("shred -u {}", text(&moved))), "{line}");
     holds(
         &other,
         &[
