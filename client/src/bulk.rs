@@ -1,6 +1,8 @@
 //! Many secrets at once: small ones in batches that fit a frame, large ones one by one; and those that are stored as a
 //! whole, with their fields, as [`crate::whole`] sends them.
 
+use std::time::Duration;
+
 use glassdome_proto::secrets::{self, Expect, Stored};
 use glassdome_proto::{Answer, Body, Bytes, Code, Field, List, Name, limits};
 use zeroize::Zeroizing;
@@ -48,22 +50,26 @@ pub(crate) struct Manner {
 }
 
 impl Connection {
-    /// Stores `entries`, and says of each what became of it, in their order. A batch is stored whole
+    /// Stores `entries`, and adds to `results` what became of each, in their order. A batch is stored whole
     /// or not at all; `progress` is told how many are done.
+    ///
+    /// # Errors
+    /// What ends it in the middle: what was stored before that is in, and in `results`.
     pub(crate) fn set_many(
         &mut self,
         entries: &[Entry<'_>],
         manner: Manner,
+        results: &mut Vec<Stored>,
         mut progress: impl FnMut(usize),
-    ) -> Result<Vec<Stored>, Error> {
-        let mut results = Vec::with_capacity(entries.len());
+    ) -> Result<(), Error> {
+        let begun = results.len();
         let mut rest = entries;
         while let Some(first) = rest.first() {
             if first.rest.is_some() {
                 let len = rest.iter().take_while(|entry| entry.rest.is_some()).count();
                 let (wholes, behind) = rest.split_at(len);
-                let before = results.len();
-                whole::store(self, wholes, manner, &mut results, |done| progress(before + done))?;
+                let before = results.len() - begun;
+                whole::store(self, wholes, manner, results, |done| progress(before + done))?;
                 rest = behind;
             } else if first.bytes().len() >= LARGE {
                 results.push(self.set_large(first, manner)?);
@@ -71,8 +77,7 @@ impl Connection {
             } else {
                 let (batch, behind) = rest.split_at(batch_len(rest));
                 match self.set_batch(batch, manner) {
-                    // Too much for one step, since what is there is large.
-                    Err(error) if error.code() == Some(Code::Throttled) => {
+                    Err(error) if is_too_much_for_one_step(&error) => {
                         for entry in batch {
                             results.push(self.set_large(entry, manner)?);
                         }
@@ -81,9 +86,9 @@ impl Connection {
                 }
                 rest = behind;
             }
-            progress(results.len());
+            progress(results.len() - begun);
         }
-        Ok(results)
+        Ok(())
     }
 
     fn set_batch(&mut self, batch: &[Entry<'_>], manner: Manner) -> Result<Vec<Stored>, Error> {
@@ -126,6 +131,12 @@ impl Connection {
     }
 }
 
+/// Whether a batch takes the daemon too long, since what is there is large: one by one may go at once, while whoever is
+/// throttled for any other reason has to wait.
+pub(crate) fn is_too_much_for_one_step(error: &Error) -> bool {
+    matches!(error, Error::Refused { code: Code::Throttled, retry_after: Some(Duration::ZERO), .. })
+}
+
 /// How many of the entries, all small up to there, make the next batch; at least one.
 fn batch_len(entries: &[Entry<'_>]) -> usize {
     let mut bytes = 0;
@@ -164,6 +175,15 @@ mod tests {
             let request = Request { id: u32::MAX, body };
             assert!(encode(&request, &mut vec![0; CAPACITY]).is_ok(), "{len} {name_len}");
         }
+    }
+
+    #[test]
+    fn only_what_may_go_at_once_is_tried_one_by_one() {
+        let refused = |code, retry_after| Error::Refused { code, message: "x".into(), retry_after };
+        assert!(is_too_much_for_one_step(&refused(Code::Throttled, Some(Duration::ZERO))));
+        assert!(!is_too_much_for_one_step(&refused(Code::Throttled, Some(Duration::from_secs(1)))));
+        assert!(!is_too_much_for_one_step(&refused(Code::Throttled, None)));
+        assert!(!is_too_much_for_one_step(&refused(Code::Locked, Some(Duration::ZERO))));
     }
 
     #[test]

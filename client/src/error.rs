@@ -220,6 +220,17 @@ pub enum Error {
         /// How.
         status: std::process::ExitStatus,
     },
+    /// Some of what was to be stored is in, and then came something.
+    #[error("{cause}. At least {stored} of {all} are in: run it again, what is in is passed over")]
+    HalfIn {
+        /// How many are in that are known to be.
+        stored: usize,
+        /// Of how many.
+        all: usize,
+        /// What came.
+        #[source]
+        cause: Box<Error>,
+    },
     /// What decrypts a store of `pass` could not be run.
     #[error("cannot run gpg, which decrypts the store ({0}): nothing was stored. Is gnupg installed?")]
     Gpg(#[source] io::Error),
@@ -252,6 +263,7 @@ impl Error {
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Refused { code, .. } => Some(*code),
+            Self::HalfIn { cause, .. } => cause.code(),
             _ => None,
         }
     }

@@ -119,6 +119,7 @@ impl From<&Error> for Exit {
             | Error::TimedOut => Self::Unreachable,
             Error::Panic | Error::KeyringKeeps { .. } => Self::Locked,
             Error::Refused { code, .. } => (*code).into(),
+            Error::HalfIn { cause, .. } => (&**cause).into(),
             Error::DaemonFailed { exit, .. } | Error::NotRecovered { exit, .. } => *exit,
             Error::Upgrade { .. }
             | Error::Frame(_)

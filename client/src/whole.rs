@@ -4,10 +4,10 @@
 use glassdome_proto::secrets::{Answer as Secrets, Request, Stored};
 use glassdome_proto::session::Password;
 use glassdome_proto::whole::{self, Whole, WholeField, Wholes};
-use glassdome_proto::{Answer, Body, Bytes, Chunk, Code, Glob, List, Name, limits};
+use glassdome_proto::{Answer, Body, Bytes, Chunk, Glob, List, Name, limits};
 use zeroize::Zeroizing;
 
-use crate::bulk::{Entry, Manner, Rest};
+use crate::bulk::{Entry, Manner, Rest, is_too_much_for_one_step};
 use crate::connection::Connection;
 use crate::errand::{Errand, Heard};
 use crate::error::Error;
@@ -32,8 +32,7 @@ pub(crate) fn store(
         let batch = std::mem::replace(&mut rest, behind);
         let len = batch.len();
         match store_batch(connection, batch, manner) {
-            // Too much for one step, since what is there is large.
-            Err(error) if error.code() == Some(Code::Throttled) && len > 1 => {
+            Err(error) if is_too_much_for_one_step(&error) && len > 1 => {
                 for entry in &entries[done..done + len] {
                     results.extend(store_batch(connection, vec![of(entry)?], manner)?);
                 }

@@ -50,6 +50,8 @@ pub(crate) struct Export {
 /// What came of it.
 struct Done {
     written: usize,
+    /// More than `ctl import` reads.
+    is_too_long: bool,
     left_out: Vec<String>,
 }
 
@@ -146,18 +148,23 @@ impl Export {
             return Err(Error::Refused { code: Code::NotFound, message, retry_after: None });
         }
         let left_out = writer.left_out.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
-        let done = Done { written: writer.written, left_out };
+        let done = Done { written: writer.written, is_too_long: false, left_out };
         if done.written == 0 {
             return Err(Error::Usage(format!("nothing was written: {}", done.line())));
         }
         writer.end().map_err(failed)?;
-        Ok(done)
+        Ok(Done { is_too_long: writer.is_too_long(), ..done })
     }
 
     fn tell(&self, done: &Done) -> Exit {
         notice::say(&done.line());
         if let Some(path) = &self.out {
             notice::plain_text(path);
+        }
+        if done.is_too_long {
+            notice::remind(
+                "ctl import reads 64 MiB at a time, and this is more: export it in parts, by globs",
+            );
         }
         // What was asked for is not all there.
         if done.left_out.is_empty() { Exit::Ok } else { Exit::Usage }

@@ -12,13 +12,10 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::import::format::{Format, guess, is_store, parse};
 use crate::import::store::Intake;
-use crate::import::{Content, Parsed, pass_store};
+use crate::import::{Content, FILE, Parsed, pass_store};
 use crate::text::import_report::describe;
 use crate::text::notice;
 use crate::wait::WaitArgs;
-
-/// Largest file, in bytes.
-const FILE: usize = 64 * 1024 * 1024;
 
 /// What can be typed behind `ctl import`.
 #[derive(clap::Args)]

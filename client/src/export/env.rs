@@ -1,6 +1,6 @@
-//! Lines of `KEY='value'` that shells, the usual libraries and [`env_file`](crate::import::env_file) read alike. What
-//! they would not read alike, or not at all, is left out and told: whoever loads such a file shall get the value or
-//! nothing.
+//! Lines of `KEY='value'` that a shell, python-dotenv and [`env_file`](crate::import::env_file) read alike: always in
+//! single quotes, with nothing in them that any of these takes for something else. What they would not read alike, or
+//! not at all, is left out and told: whoever loads such a file shall get the value or nothing.
 
 use glassdome_proto::whole::Whole;
 use zeroize::Zeroizing;
@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 use super::{LeftOut, buffer};
 use crate::error::printable;
 use crate::import::env_file::is_key;
+
+const READ_DIFFERENTLY: &str = "it holds ', \\ or $, which readers take differently";
 
 /// The line of a secret, and what of it is not in there.
 pub(super) fn line(name: &str, secret: &Whole<'_>) -> (Option<Zeroizing<Vec<u8>>>, Vec<LeftOut>) {
@@ -42,27 +44,15 @@ fn quoted(name: &str, value: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'static str> 
     if value.contains(&b'\r') {
         return Err("it holds a carriage return, which some readers drop");
     }
-    // A byte is one or two, and the rest of the line.
-    let mut line = buffer(name.len() + 2 * value.len() + 4);
+    // A shell ends the quotes at ', python-dotenv unescapes \\ and fills in ${NAME} in any quotes, and others $NAME.
+    if value.iter().any(|byte| matches!(byte, b'\'' | b'\\' | b'$')) {
+        return Err(READ_DIFFERENTLY);
+    }
+    let mut line = buffer(name.len() + value.len() + 4);
     line.extend_from_slice(name.as_bytes());
-    line.push(b'=');
-    if !value.contains(&b'\'') {
-        line.push(b'\'');
-        line.extend_from_slice(value);
-        line.extend_from_slice(b"'\n");
-        return Ok(line);
-    }
-    if value.contains(&b'`') {
-        return Err("it holds both ' and `, which a shell would run");
-    }
-    line.push(b'"');
-    for &byte in value {
-        if matches!(byte, b'"' | b'\\' | b'$') {
-            line.push(b'\\');
-        }
-        line.push(byte);
-    }
-    line.extend_from_slice(b"\"\n");
+    line.extend_from_slice(b"='");
+    line.extend_from_slice(value);
+    line.extend_from_slice(b"'\n");
     Ok(line)
 }
 
@@ -87,8 +77,7 @@ mod tests {
 
     #[test]
     fn values_are_quoted_so_that_nothing_in_them_means_anything() {
-        assert_eq!(written("A", b"b $c `d` \"e\"\n#f").0.unwrap(), b"A='b $c `d` \"e\"\n#f'\n");
-        assert_eq!(written("A", b"it's \"$x\" \\").0.unwrap(), b"A=\"it's \\\"\\$x\\\" \\\\\"\n");
+        assert_eq!(written("A", b" b `d` \"e\"\n#f").0.unwrap(), b"A=' b `d` \"e\"\n#f'\n");
     }
 
     #[test]
@@ -100,7 +89,10 @@ mod tests {
             ("A", b"\xff", "not text"),
             ("A", b"a\0b", "not text"),
             ("A", b"a\rb", "it holds a carriage return, which some readers drop"),
-            ("A", b"it's `x`", "it holds both ' and `, which a shell would run"),
+            ("A", b"it's", READ_DIFFERENTLY),
+            ("A", b"a\\\\b", READ_DIFFERENTLY),
+            ("A", b"${HOME}", READ_DIFFERENTLY),
+            ("A", b"$HOME", READ_DIFFERENTLY),
         ] {
             assert_eq!(written(name, value), (None, vec![why]), "{name}");
         }

@@ -7,6 +7,7 @@ use glassdome_proto::whole::Whole;
 use zeroize::Zeroizing;
 
 use crate::descriptor::write_all;
+use crate::import::FILE;
 
 mod env;
 mod json;
@@ -30,6 +31,8 @@ pub(crate) struct LeftOut {
 pub(crate) struct Writer<Fd: AsFd> {
     to: Fd,
     format: Format,
+    /// Bytes that were written.
+    pub(crate) bytes: usize,
     /// Secrets that were written.
     pub(crate) written: usize,
     /// What was not.
@@ -39,7 +42,7 @@ pub(crate) struct Writer<Fd: AsFd> {
 impl<Fd: AsFd> Writer<Fd> {
     /// One to which nothing was written.
     pub(crate) fn new(to: Fd, format: Format) -> Self {
-        Self { to, format, written: 0, left_out: Vec::new() }
+        Self { to, format, bytes: 0, written: 0, left_out: Vec::new() }
     }
 
     /// Writes one secret under that name, or what of it can be.
@@ -51,6 +54,7 @@ impl<Fd: AsFd> Writer<Fd> {
             Format::Json => {
                 let before = if self.written == 0 { json::BEGIN } else { json::BETWEEN };
                 write_all(&self.to, before)?;
+                self.bytes += before.len();
                 json::secret(name, secret)
             }
             Format::Env => {
@@ -61,6 +65,7 @@ impl<Fd: AsFd> Writer<Fd> {
             }
         };
         self.written += 1;
+        self.bytes += text.len();
         write_all(&self.to, &text)
     }
 
@@ -69,11 +74,50 @@ impl<Fd: AsFd> Writer<Fd> {
     /// # Errors
     /// What the kernel says.
     pub(crate) fn end(&mut self) -> std::io::Result<()> {
-        if self.format == Format::Json { write_all(&self.to, json::END) } else { Ok(()) }
+        if self.format == Format::Env {
+            return Ok(());
+        }
+        self.bytes += json::END.len();
+        write_all(&self.to, json::END)
+    }
+
+    /// Whether it is longer than what `ctl import` reads.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.bytes > FILE
     }
 }
 
 /// Text of a secret: with this capacity it never moves.
 fn buffer(capacity: usize) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(Vec::with_capacity(capacity))
+}
+
+#[cfg(test)]
+mod tests {
+    use glassdome_proto::{Bytes, List, Name};
+
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_to_be_read_again_is_known() {
+        let value = "x".repeat(1 << 20);
+        let whole = Whole {
+            name: Name::parse("a").unwrap(),
+            expires: None,
+            value: Bytes::new(value.as_bytes()),
+            fields: List::new(vec![]).unwrap(),
+        };
+        for format in [Format::Json, Format::Env] {
+            let file = tempfile::tempfile().unwrap();
+            let mut writer = Writer::new(&file, format);
+            for _ in 0..63 {
+                writer.put("a", &whole).unwrap();
+            }
+            writer.end().unwrap();
+            assert!(!writer.is_too_long());
+            writer.put("a", &whole).unwrap();
+            assert!(writer.is_too_long());
+            assert_eq!(writer.bytes as u64, file.metadata().unwrap().len());
+        }
+    }
 }

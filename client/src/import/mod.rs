@@ -33,6 +33,9 @@ pub(crate) mod store;
 pub(crate) mod twins;
 pub(crate) mod whole;
 
+/// Largest file that is read, in bytes, and most of what a store of `pass` may hold.
+pub(crate) const FILE: usize = 64 * 1024 * 1024;
+
 /// Bytes that may be secret.
 pub(crate) type Value = Zeroizing<Vec<u8>>;
 

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::gpg::{self, Undecrypted};
 use super::segment::segment;
 use super::whole::Whole;
-use super::{Content, Item, Parsed, Place, Value};
+use super::{Content, FILE, Item, Parsed, Place, Value};
 use crate::error::{Error, printable};
 use crate::text::progress::Progress;
 
@@ -30,6 +30,8 @@ pub(crate) const MARK: &str = ".gpg-id";
 
 /// Directories in each other; more than a path has room for.
 const DEPTH: usize = 128;
+/// Most files in a store.
+const ENTRIES: usize = 100_000;
 /// Longest name of a field that is read out of a line, in bytes: what is longer is a sentence.
 const KEY: usize = 32;
 
@@ -42,18 +44,31 @@ pub(crate) fn usual_place() -> Option<PathBuf> {
 /// Reads all of it. Every entry is decrypted before anything is stored.
 ///
 /// # Errors
-/// [`Error::ReadFile`] for a directory that cannot be read, [`Error::Gpg`] if there is none.
+/// [`Error::ReadFile`] for a directory that cannot be read, [`Error::Gpg`] if there is none, [`Error::Usage`] for a
+/// store of more than [`FILE`] bytes or [`ENTRIES`] files.
 pub(crate) fn read(store: &Path) -> Result<Parsed<Content>, Error> {
+    read_by(store, FILE, decrypted)
+}
+
+/// Reads what `decrypt` makes of its files, which together may be that many bytes.
+fn read_by(
+    store: &Path,
+    most: usize,
+    decrypt: impl Fn(&Path) -> Result<Result<Value, Undecrypted>, Error>,
+) -> Result<Parsed<Content>, Error> {
     let mut parsed = Parsed::default();
     let mut entries = Vec::new();
     walk(store, "", 0, &mut entries, &mut parsed)?;
     let mut progress = Progress::new(entries.len());
     let mut over = 0;
+    let mut room = most;
     for (done, (path, key)) in entries.into_iter().enumerate() {
         progress.at(done);
         let place = Place::Path(key.clone());
-        match decrypted(&path)? {
+        match decrypt(&path)? {
             Ok(entry) => {
+                // What is small as a file may be large: it is compressed before it is encrypted.
+                room = room.checked_sub(entry.len()).ok_or_else(|| too_large(most))?;
                 let whole = whole(&entry);
                 over += whole.over();
                 match whole.content() {
@@ -68,6 +83,13 @@ pub(crate) fn read(store: &Path) -> Result<Parsed<Content>, Error> {
         parsed.details.push((over, "lines without room as fields, which are in notes"));
     }
     Ok(parsed)
+}
+
+fn too_large(most: usize) -> Error {
+    Error::Usage(format!(
+        "nothing was stored: the store holds more than {most} bytes, which is read at once at most. Import it \
+         directory by directory: --format pass DIRECTORY --prefix DIRECTORY"
+    ))
 }
 
 /// Finds the entries below a directory, in the order of their names.
@@ -86,6 +108,12 @@ fn walk(
         fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
     found.sort_by_key(fs::DirEntry::file_name);
     for entry in found {
+        if entries.len() + parsed.skipped.len() == ENTRIES {
+            return Err(Error::Usage(format!(
+                "nothing was stored: there are more than {ENTRIES} files. Import it directory by directory: --format \
+                 pass DIRECTORY --prefix DIRECTORY"
+            )));
+        }
         let name = entry.file_name();
         let lossy = name.to_string_lossy();
         if lossy.starts_with('.') {
@@ -177,6 +205,18 @@ mod tests {
         let fields = content.rest.unwrap().fields;
         let fields = fields.iter().map(|(name, value)| (name.to_string(), value.to_vec())).collect();
         (content.value.map(|value| value.to_vec()).unwrap_or_default(), fields)
+    }
+
+    #[test]
+    fn a_store_that_holds_too_much_is_not_read() {
+        let store = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            fs::write(store.path().join(name).with_extension("gpg"), "four").unwrap();
+        }
+        let decrypt = |path: &Path| Ok(Ok(Value::new(fs::read(path).unwrap())));
+        assert_eq!(read_by(store.path(), 12, decrypt).unwrap().items.len(), 3);
+        let error = read_by(store.path(), 11, decrypt).err().unwrap().to_string();
+        assert!(error.contains("more than 11 bytes") && error.contains("--prefix"), "{error}");
     }
 
     #[test]

@@ -40,9 +40,12 @@ impl Intake {
     pub(crate) fn store(self, connection: &mut Connection, manner: Manner) -> Result<Report, Error> {
         let all: Vec<&Named> = self.named.iter().collect();
         let mut progress = Progress::new(all.len());
-        let results = stored(connection, &all, manner, |done| progress.at(done))?;
+        let mut results = Vec::with_capacity(all.len());
+        let outcome = stored(connection, &all, manner, &mut results, |done| progress.at(done));
         drop(progress);
-        Ok(Report::new(&results, self.skipped, manner.dry_run).with(self.renamed, self.details))
+        self.told(outcome, &results, manner.dry_run)?;
+        Ok(Report::new(&under_names(&all, &results), self.skipped, manner.dry_run)
+            .with(self.renamed, self.details))
     }
 
     /// Stores everything, and replaces no other values than those of these names.
@@ -58,10 +61,16 @@ impl Intake {
             self.named.iter().partition(|(name, _)| names.iter().any(|one| **one == **name));
         let mut progress = Progress::new(self.named.len());
         let manner = |overwrite| Manner { overwrite, dry_run: false };
-        let mut results = stored(connection, &others, manner(false), |done| progress.at(done))?;
-        results.extend(stored(connection, &replaced, manner(true), |done| progress.at(others.len() + done))?);
+        let mut results = Vec::with_capacity(self.named.len());
+        let outcome = stored(connection, &others, manner(false), &mut results, |done| progress.at(done));
+        let outcome = outcome.and_then(|()| {
+            let at = |done| progress.at(others.len() + done);
+            stored(connection, &replaced, manner(true), &mut results, at)
+        });
         drop(progress);
-        Ok(Report::new(&results, self.skipped, false).with(self.renamed, self.details))
+        self.told(outcome, &results, false)?;
+        Ok(Report::new(&under_names(&[others, replaced].concat(), &results), self.skipped, false)
+            .with(self.renamed, self.details))
     }
 
     /// The names in the vault that have another value there.
@@ -94,17 +103,33 @@ impl Intake {
 
     fn compared(&self, connection: &mut Connection) -> Result<Vec<(&Named, Stored)>, Error> {
         let all: Vec<&Named> = self.named.iter().collect();
-        let results = stored(connection, &all, Manner { overwrite: false, dry_run: true }, |_| {})?;
-        Ok(all.into_iter().zip(results.into_iter().map(|(_, stored)| stored)).collect())
+        let mut results = Vec::with_capacity(all.len());
+        stored(connection, &all, Manner { overwrite: false, dry_run: true }, &mut results, |_| {})?;
+        Ok(all.into_iter().zip(results).collect())
     }
+
+    /// Says of what ended it in the middle how much is in.
+    fn told(&self, outcome: Result<(), Error>, results: &[Stored], dry_run: bool) -> Result<(), Error> {
+        let stored = results.iter().filter(|one| **one != Stored::Exists).count();
+        outcome.map_err(|cause| match stored {
+            _ if dry_run => cause,
+            0 => cause,
+            _ => Error::HalfIn { stored, all: self.named.len(), cause: Box::new(cause) },
+        })
+    }
+}
+
+fn under_names<'a>(named: &[&'a Named], results: &[Stored]) -> Vec<(&'a str, Stored)> {
+    named.iter().zip(results).map(|((name, _), stored)| (&**name, *stored)).collect()
 }
 
 fn stored<'a>(
     connection: &mut Connection,
     named: &[&'a Named],
     manner: Manner,
+    results: &mut Vec<Stored>,
     progress: impl FnMut(usize),
-) -> Result<Vec<(&'a str, Stored)>, Error> {
+) -> Result<(), Error> {
     let rest = |rest: &'a Rest| bulk::Rest { fields: &rest.fields, expires: rest.expires };
     let entry = |(name, item): &&'a Named| Entry {
         name: name.clone(),
@@ -112,8 +137,7 @@ fn stored<'a>(
         rest: item.value.rest.as_ref().map(rest),
     };
     let entries: Vec<Entry<'_>> = named.iter().map(entry).collect();
-    let results = connection.set_many(&entries, manner, progress)?;
-    Ok(named.iter().zip(results).map(|((name, _), stored)| (&**name, stored)).collect())
+    connection.set_many(&entries, manner, results, progress)
 }
 
 /// Gives the items their names. What cannot have one is skipped, and of two with the same name
@@ -162,8 +186,11 @@ fn name_of(key: &str, prefix: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use glassdome_proto::Code;
+
     use super::super::{env_file, json_file};
     use super::*;
+    use crate::exit::Exit;
 
     #[test]
     fn the_last_of_two_with_one_name_counts() {
@@ -173,6 +200,27 @@ mod tests {
         let values: Vec<(&str, Vec<u8>)> = named.iter().map(|(name, item)| (&**name, value(item))).collect();
         assert_eq!(values, [("A", b"3".to_vec()), ("B", b"2".to_vec())]);
         assert_eq!(parsed.skipped, [Skipped { place: Place::Line(1), reason: "given again: line 3".into() }]);
+    }
+
+    #[test]
+    fn an_end_in_the_middle_says_how_much_is_in() {
+        let intake = Intake::new(env_file::parse(b"A=1\nB=2\nC=3\n"), None);
+        let locked = || {
+            let message = "locked: run glassdome_start".to_owned();
+            Err(Error::Refused { code: Code::Locked, message, retry_after: None })
+        };
+        let results = [Stored::Created, Stored::Exists];
+        let error = intake.told(locked(), &results, false).unwrap_err();
+        assert_eq!(
+            error.advice(),
+            "locked: run glassdome_start. At least 1 of 3 are in: run it again, what is in is passed over"
+        );
+        assert_eq!(Exit::of(&error), Exit::Locked);
+        for (results, dry_run) in [(&results[..], true), (&results[1..], false), (&[], false)] {
+            let error = intake.told(locked(), results, dry_run).unwrap_err();
+            assert_eq!(error.advice(), "locked: run glassdome_start");
+        }
+        assert!(intake.told(Ok(()), &results, false).is_ok());
     }
 
     #[test]
