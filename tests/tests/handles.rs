@@ -27,6 +27,13 @@ fn granted(world: &World, options: &[&str], script: &str) -> Run {
     world.ctl(&[&["run", "--grant", "shop/*"], options, &["--", "sh", "-c", script]].concat())
 }
 
+/// What `BY_TAP` says of a request, with that handle.
+fn by_tap(world: &World, request: &str) -> String {
+    world.file("client.py", include_str!("../python/client.py"));
+    let line = format!("python3 {} {request}", text(&world.file("by_tap.py", BY_TAP)));
+    String::from_utf8(granted(world, &[], &line).output().stdout).unwrap().trim().to_owned()
+}
+
 /// The last record of a value, or of whatever else.
 #[track_caller]
 fn last(world: &World, event: &str) -> Value {
@@ -134,30 +141,24 @@ fn it_gives_values_and_nothing_else() {
         let out = granted(&world, &[], &format!("{line}; exit $?")).output();
         assert_eq!(out.code, 4, "{line}: {}", out.stderr);
     }
-    world.file("client.py", include_str!("../python/client.py"));
-    let script = world.file("by_tap.py", BY_TAP);
-    let told = |request: &str| {
-        let line = format!("python3 {} {request}", text(&script));
-        String::from_utf8(granted(&world, &[], &line).output().stdout).unwrap().trim().to_owned()
-    };
+    let told = |request: &str| by_tap(&world, request);
     assert_eq!(told("get shop/a"), "value a");
     assert_eq!(told("status"), "unlocked");
-    for request in ["get other", "list", "set shop/a", "lock", "unlock"] {
+    for request in ["get other", "list", "set shop/a", "lock", "unlock", "export"] {
         assert!(told(request).starts_with("denied "), "{request}: {}", told(request));
     }
     assert_eq!(world.status()["state"], "unlocked");
     assert_eq!(world.ctl(&["get", "shop/a"]).ok(), b"value a");
+    // The guess was not tried: the owner waits for nothing.
+    assert!(
+        world.ctl(&["export", "--password-stdin"]).stdin(format!("{PASSWORD}\n")).text().contains("value a")
+    );
 }
 
 #[test]
 fn whoever_holds_the_tap_has_the_right_but_no_connection_of_anothers() {
     let world = stage();
-    world.file("client.py", include_str!("../python/client.py"));
-    let script = world.file("by_tap.py", BY_TAP);
-    let told = |request: &str| {
-        let line = format!("python3 {} {request}", text(&script));
-        String::from_utf8(granted(&world, &[], &line).output().stdout).unwrap().trim().to_owned()
-    };
+    let told = |request: &str| by_tap(&world, request);
     // Another process that was handed the tap: served, and recorded as itself.
     assert_eq!(told("passed"), "value a");
     let get = last(&world, "get");
@@ -335,16 +336,17 @@ def main(request, *words):
         return globals()[request]()
     connection = Tapped(tap())
     try:
-        if request == 'status':
-            print(connection.status()['state'])
-        elif request == 'get':
+        if request == 'get':
             print(connection.get(*words)['value'].decode())
         elif request == 'set':
             print(connection.set(*words, b'other'))
         elif request == 'unlock':
             print(connection.unlock(b'a guess'))
+        elif request == 'export':
+            print(connection.call(b'\x01\x0b' + client.blob(b'a guess') + b'\x00', 1, 9).data)
         else:
-            print(getattr(connection, request)())
+            told = getattr(connection, request)()
+            print(told['state'] if request == 'status' else told)
     except client.Refused as refused:
         print(refused.code, refused.message)
 

@@ -239,7 +239,7 @@ impl Connection {
             return self.refuse(id, refuse::throttled(message, Duration::from_secs(1))).await;
         }
         if let (Kind::Handle, Some(handle)) = (kind, self.asking.stand.handle())
-            && !matches!(body, Body::Secrets(_) | Body::More(_) | Body::Session(session::Request::Status))
+            && !may_come_by_handle(&body)
         {
             let refusal = ops::beyond_handle(&self.asking, handle);
             return self.refuse(id, refusal).await;
@@ -428,6 +428,16 @@ impl Connection {
 
     pub(super) fn peer(&self) -> &Peer {
         &self.asking.peer
+    }
+}
+
+/// Whether a handle gives it, or the policy at least judges it. What takes the master password is neither: nobody who
+/// holds a handle shall try one by it.
+fn may_come_by_handle(body: &Body<'_>) -> bool {
+    use glassdome_proto::secrets::Request;
+    match body {
+        Body::Secrets(request) => !matches!(request, Request::Export { .. }),
+        body => matches!(body, Body::More(_) | Body::Session(session::Request::Status)),
     }
 }
 
