@@ -4,7 +4,7 @@
 use std::slice::Chunks;
 
 use glassdome_proto::secrets::Answer as Secrets;
-use glassdome_proto::{Answer, Bytes, Chunk, Outcome, limits};
+use glassdome_proto::{Answer, Bytes, Chunk, Outcome, Refusal, limits};
 use tokio::sync::watch;
 
 use super::connection::{Connection, too_many_large};
@@ -25,10 +25,13 @@ impl Connection {
         let mut locks = self.asking.state.locks();
         let first = Answer::Secrets(Secrets::Value { version, expires, total, first });
         self.reply_unless_locked(&mut locks, id, first).await?;
-        self.send_rest(&mut locks, id, parts).await.map(drop)
+        match self.send_rest(&mut locks, id, parts).await? {
+            true => Ok(()),
+            false => self.refuse(id, refuse::lock_came()).await,
+        }
     }
 
-    /// What is left of a value; `false` if a lock came, which was said.
+    /// What is left of a value; `false` if a lock came, which is to be said.
     async fn send_rest(
         &self,
         locks: &mut watch::Receiver<u64>,
@@ -37,7 +40,6 @@ impl Connection {
     ) -> Result<bool, Ended> {
         for data in parts {
             if self.is_over(locks) {
-                self.refuse(id, refuse::lock_came()).await?;
                 return Ok(false);
             }
             self.peer().still()?;
@@ -66,19 +68,29 @@ impl Connection {
     }
 
     /// Secrets as a whole, parcel by parcel: the next is opened when the peer has taken the one before it.
-    pub(super) async fn send_export(&self, id: u32, mut export: Export) -> Result<(), Ended> {
+    pub(super) async fn send_export(&self, id: u32, export: Export) -> Result<(), Ended> {
+        // The keys of the export, and what was opened with them, are gone before a peer is waited for that may not
+        // read why.
+        match self.send_parcels(id, export).await? {
+            None => Ok(()),
+            Some(refusal) => self.refuse(id, refusal).await,
+        }
+    }
+
+    /// All of an export; the refusal to send if it does not come to its end.
+    async fn send_parcels(&self, id: u32, mut export: Export) -> Result<Option<Refusal<'static>>, Ended> {
         // What it holds of an export is as much as a large value, or twice that.
         let Ok(_room) = self.shared.large.clone().try_acquire_owned() else {
-            return self.refuse(id, too_many_large()).await;
+            return Ok(Some(too_many_large()));
         };
         let mut locks = self.asking.state.locks();
         loop {
             if self.is_over(&locks) {
-                return self.refuse(id, refuse::lock_came()).await;
+                return Ok(Some(refuse::lock_came()));
             }
             let parcel = match export.next(&self.asking) {
                 Ok(parcel) => parcel,
-                Err(refusal) => return self.refuse(id, refusal).await,
+                Err(refusal) => return Ok(Some(refusal)),
             };
             let mut parts = parcel.bytes().chunks(limits::CHUNK);
             let first = part(parts.next().unwrap_or_default());
@@ -86,8 +98,11 @@ impl Connection {
             self.peer().still()?;
             let first = Answer::Secrets(Secrets::Exported { last: parcel.last, total, first });
             self.reply_unless_locked(&mut locks, id, first).await?;
-            if !self.send_rest(&mut locks, id, parts).await? || parcel.last {
-                return Ok(());
+            if !self.send_rest(&mut locks, id, parts).await? {
+                return Ok(Some(refuse::lock_came()));
+            }
+            if parcel.last {
+                return Ok(None);
             }
         }
     }
