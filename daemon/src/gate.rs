@@ -134,11 +134,11 @@ pub fn admit<'s>(
     Err(refusal)
 }
 
-/// Judges again what was admitted and goes on: whether what allowed it, or a person's yes to it, still does. It counts
-/// as one use with what was admitted; as each request it moves the idle limit.
+/// Judges again what was admitted and goes on: whether what allowed it, or a person's yes to it, still does. It is one
+/// use with what was admitted, for the idle limit too: what drips for hours keeps no session open.
 ///
 /// # Errors
-/// The refusal to send, which is recorded.
+/// The refusal to send. It is recorded if what allowed it has ended, and not again where the session has.
 pub fn still_admits<'s>(
     asking: &'s Asking,
     event: Event,
@@ -162,7 +162,7 @@ pub fn still_admits<'s>(
         }
     });
     if let Some(by) = by {
-        return permit(asking, by, now).ok_or_else(|| state.locked());
+        return state.keys().map(|keys| Permit { keys, by }).ok_or_else(|| state.locked());
     }
     let (word, refusal) = match stand.rests(state, question) {
         true => ("paused", refuse::paused()),

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use glassdome_tests::{Out, PASSWORD, Run, User, World, text, wait_until};
+use glassdome_tests::{Out, PASSWORD, Run, Started, User, World, text, wait_until};
 use open_questions::question;
 use serde_json::Value;
 
@@ -141,6 +141,7 @@ fn of_what_was_tampered_with_only_its_beginning_comes_out() {
         ("one chunk", stream[..block(1)].to_vec(), 0, "cut short"),
         ("three of four chunks", stream[..block(3)].to_vec(), 2, "cut short"),
         ("cut in a chunk", stream[..block(1) + 9_000].to_vec(), 1, "altered at byte"),
+        ("cut behind a tag's length", stream[..block(3) + 16].to_vec(), 3, "cut short"),
         ("cut in the last", stream[..stream.len() - 1].to_vec(), 3, "altered at byte"),
         ("a byte behind the end", [&stream[..], b"x"].concat(), 3, "altered at byte"),
         ("a flipped bit", flipped(block(2) + 7), 2, "altered at byte 123016"),
@@ -306,6 +307,20 @@ fn a_lock_ends_a_stream_also_if_it_is_unlocked_again() {
 }
 
 #[test]
+fn chunks_that_drip_keep_no_session_open() {
+    let world = raw_world();
+    world.set("a", "value");
+    world.ctl(&["lock"]).ok();
+    assert_eq!(world.unlock(PASSWORD, &["--idle", "10m"]).code, 0);
+    let left = || world.status()["left_s"].as_u64().unwrap();
+    let went_by = || assert!(wait_until(|| left() < 598, Duration::from_secs(20)), "time goes by");
+    assert_eq!(held(&world, "drips", went_by), "ok");
+    assert!(left() < 598, "a chunk is no use of its own");
+    world.ctl(&["get", "a"]).ok();
+    assert!(left() > 598, "control: a value is");
+}
+
+#[test]
 fn what_ends_the_right_ends_the_stream() {
     let world = raw_world();
     let rules: Value = serde_json::from_slice(&world.ctl(&["policy", "show", "--json"]).ok()).unwrap();
@@ -322,15 +337,42 @@ fn nobody_waits_for_a_stream() {
     let waiting = world.home("waits");
     let unread = raw(&world, &["unread", "c", text(&waiting)]).start();
     assert!(wait_until(|| waiting.exists(), Duration::from_secs(20)), "it sends");
-    let stuck = world.shell("ctl encrypt --context c < /dev/zero | sleep 40; :").start();
-    let fast = world.shell("ctl encrypt --context c < /dev/zero > /dev/null; :").start();
+    let stuck = endless(&world, "stuck", "sleep 300");
+    let fast = [endless(&world, "fast", "cat > /dev/null"), endless(&world, "faster", "cat > /dev/null")];
+    // All of them go on for longer than any of these may take.
     for _ in 0..20 {
-        assert_eq!(world.ctl(&["get", "a"]).ok(), b"value");
+        assert_eq!(world.ctl(&["get", "a"]).within(Duration::from_secs(20)).ok(), b"value");
     }
     // A peer that does not read is dropped after its ten seconds, with little of its own taken.
     assert_eq!(unread.output().ok(), b"dropped True\n");
+    for mut stream in fast {
+        assert!(!stream.has_ended(), "control: there was something to wait for");
+    }
+    drop(stuck);
+}
+
+/// A stream without an end whose first part was taken, and the rest of which goes to `reader`. It ends with its code.
+fn endless(world: &World, name: &str, reader: &str) -> Started {
+    let moves = world.home(&format!("{name}.moves"));
+    let script = format!(
+        "ctl encrypt --context c < /dev/zero | {{ head -c 300000 > /dev/null; : > {}; {reader}; }}; \
+         exit ${{PIPESTATUS[0]}}",
+        text(&moves)
+    );
+    let started = world.granted_shell("/bin/bash", &script).start();
+    assert!(wait_until(|| moves.exists(), Duration::from_secs(30)), "{name} moves");
+    started
+}
+
+#[test]
+fn a_lock_among_streams_that_wait_for_their_turn_is_told_as_one() {
+    let world = World::unlocked();
+    let streams = ["a", "b", "c", "d", "e"].map(|name| endless(&world, name, "cat > /dev/null"));
     world.ctl(&["lock"]).ok();
-    drop((stuck, fast));
+    for stream in streams {
+        let out = stream.output();
+        assert_eq!((out.code, out.stderr.lines().count()), (3, 1), "{}", out.stderr);
+    }
 }
 
 /// `VmHWM` of a process, in KiB.
@@ -349,16 +391,18 @@ fn memory_does_not_grow_with_the_stream() {
     encrypt(&world, "c", &plain(3 * CHUNK));
     let daemon = world.daemon_pid();
     let before = high_water(daemon);
-    // What ctl took is in what the shell says of its children.
-    let measured = "ctl encrypt --context c large --out large.enc & wait $!; \
-                    ctl decrypt --context c large.enc --out back & p=$!; \
-                    while [ -d /proc/$p ]; do grep VmHWM /proc/$p/status; sleep 0.1; done 2>/dev/null; wait $p; echo $?";
-    let out = world.granted_shell("/bin/bash", measured).within(Duration::from_secs(240)).text();
-    assert!(out.trim_end().ends_with('0'), "{out}");
-    assert_eq!(fs::metadata(world.home("back")).unwrap().len(), 24 << 20);
-    let of = |line: &str| line.split_whitespace().nth(1).and_then(|word| word.parse::<u64>().ok());
-    let largest = out.lines().filter(|line| line.starts_with("VmHWM")).filter_map(of).max().unwrap();
-    assert!(largest < 12 * 1024, "ctl took {largest} KiB");
+    for (what, from, to) in [("encrypt", "large", "large.enc"), ("decrypt", "large.enc", "back")] {
+        let measured = format!(
+            "ctl {what} --context c {from} --out {to} & p=$!; \
+             while [ -d /proc/$p ]; do grep VmHWM /proc/$p/status; sleep 0.05; done 2>/dev/null; wait $p; echo $?"
+        );
+        let out = world.granted_shell("/bin/bash", &measured).within(Duration::from_secs(240)).text();
+        assert!(out.trim_end().ends_with("\n0"), "{what}: {out}");
+        let of = |line: &str| line.split_whitespace().nth(1).and_then(|word| word.parse::<u64>().ok());
+        let largest = out.lines().filter(|line| line.starts_with("VmHWM")).filter_map(of).max().unwrap();
+        assert!((1024..12 * 1024).contains(&largest), "{what} took {largest} KiB");
+    }
+    assert_eq!(fs::read(world.home("back")).unwrap(), fs::read(&data).unwrap());
     let grown = high_water(daemon) - before;
     assert!(grown < 4 * 1024, "the daemon took {grown} KiB more");
 }
@@ -389,6 +433,7 @@ fn a_terminal_gets_text_and_nothing_else() {
     let world = World::unlocked();
     world.file("text", encrypt(&world, "c", "pässwörd 🔑\n".as_bytes()));
     world.file("binary", encrypt(&world, "c", b"\x1b[2J"));
+    world.file("unfinished", encrypt(&world, "c", b"the beginning of \xc3"));
     let mut shell = world.shell_at_terminal();
     let start = format!("glassdome_start --quiet --password-fd 3 3<<<'{PASSWORD}'\n");
     shell.send(&start);
@@ -397,6 +442,9 @@ fn a_terminal_gets_text_and_nothing_else() {
     shell.expect("pässwörd 🔑");
     shell.expect("[0] ");
     shell.send("ctl decrypt --context c binary\n");
+    shell.expect("would steer your terminal");
+    shell.expect("[2] ");
+    shell.send("ctl decrypt --context c unfinished\n");
     shell.expect("would steer your terminal");
     shell.expect("[2] ");
     shell.send("ctl encrypt --context c text\n");

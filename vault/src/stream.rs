@@ -220,6 +220,10 @@ impl Opener {
             // A message that ends with a whole chunk that is not its last, or in the middle of a tag.
             false => StreamError::Truncated,
         })?;
+        // Cut just behind a tag: where there was more, no chunk is written with nothing in it.
+        if text.is_empty() && last && self.0.next > 0 && !self.0.over {
+            return Err(StreamError::Truncated);
+        }
         let number = self.0.begin(text.len(), last)?;
         let cipher = self.0.derive(keys)?.cipher();
         let open = |last, out: &mut [u8]| {

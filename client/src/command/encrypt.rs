@@ -90,19 +90,25 @@ impl Streamed {
             // The input's first byte is read after a terminal was seen: what is harmless there is not known before.
             None if stdout().is_terminal() => {
                 let mut text = Harmless::default();
-                through(&mut |part| match text.take(part) {
-                    Some(part) => write_all(stdout(), &part).map_err(Error::Output),
-                    None => Err(Error::Usage(
-                        "this is binary or would steer your terminal: no more of it is printed. \
-                         Use --out FILE or a pipe"
-                            .into(),
-                    )),
+                through(&mut |part| {
+                    let part = text.take(part).ok_or_else(not_for_a_terminal)?;
+                    write_all(stdout(), &part).map_err(Error::Output)
                 })?;
+                if !text.is_done() {
+                    return Err(not_for_a_terminal());
+                }
             }
             None => through(&mut |part| write_all(stdout(), part).map_err(Error::Output))?,
         }
         Ok(Exit::Ok)
     }
+}
+
+fn not_for_a_terminal() -> Error {
+    Error::Usage(
+        "this is binary or would steer your terminal: no more of it is printed. Use --out FILE or a pipe"
+            .into(),
+    )
 }
 
 fn passed(

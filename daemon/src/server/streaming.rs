@@ -1,12 +1,15 @@
 //! The chunks of a stream: each is encrypted or decrypted straight out of the frame that it came in into the frame
 //! that it leaves in, and nobody waits for more than one.
 
+use std::cell::Cell;
+
 use glassdome_proto::{Answer, Bytes, Outcome, Refusal, Reply, crypto};
 
 use super::connection::Connection;
 use super::wire::{Ended, Unfilled};
 use crate::attest::Unattested;
 use crate::ops::{self, Chunk};
+use crate::refuse;
 
 /// Why a chunk was not made.
 enum Stopped {
@@ -38,16 +41,26 @@ impl Connection {
             tokio::task::yield_now().await;
             turn
         };
+        let leaves = Cell::new(false);
         // Everything is looked at here, in one step with the work: nothing that came while it waited is missed.
         let fill = |out: &mut [u8]| {
             self.peer().still().map_err(Stopped::Unattested)?;
-            ops::go_on(&self.asking, chunk, out).map_err(Stopped::Refused)
+            ops::go_on(&self.asking, chunk, out).map_err(Stopped::Refused)?;
+            leaves.set(true);
+            Ok(())
         };
         let sent = tokio::select! {
             biased;
             sent = self.wire.send_filled(&reply, length, turn, fill) => sent,
             // A lock while a peer is slow to read cuts a message in its middle, and so ends the connection.
-            _ = locks.changed() => return Err(Ended::Locked),
+            _ = locks.changed() => match leaves.get() {
+                true => return Err(Ended::Locked),
+                // It still waited for its turn.
+                false => {
+                    self.asking.stream.replace(None);
+                    return self.refuse(id, refuse::lock_came()).await;
+                }
+            },
         };
         match sent {
             Ok(()) => Ok(()),

@@ -106,10 +106,17 @@ impl Wire {
             if !inbox.is_empty() && deadline.is_none() {
                 deadline = Some(Instant::now() + limits::PARTIAL_FRAME);
             }
-            let reading = self.read(inbox);
+            let (idles, reading) = (inbox.is_grown() && inbox.is_empty(), self.read(inbox));
             let Received { len, creds, .. } = match deadline {
-                None => reading.await?,
                 Some(at) => timeout_at(at, reading).await.map_err(|_| Ended::TooSlow("finish a frame"))??,
+                None if idles => match timeout(limits::PARTIAL_FRAME, reading).await {
+                    Ok(received) => received?,
+                    Err(_) => {
+                        inbox.give_back();
+                        continue;
+                    }
+                },
+                None => reading.await?,
             };
             if len == 0 {
                 return Err(Ended::Closed);
@@ -320,6 +327,17 @@ impl Inbox {
         self.end == 0
     }
 
+    fn is_grown(&self) -> bool {
+        self.bytes.len() > SMALL
+    }
+
+    /// Gives the room of a large frame back, where nothing has come for a while.
+    fn give_back(&mut self) {
+        if self.is_empty() {
+            self.bytes = Zeroizing::new(vec![0; SMALL]);
+        }
+    }
+
     /// Length of the payload of the first frame, if all of it is here. Makes room for the rest
     /// otherwise.
     fn frame(&mut self) -> Result<Option<usize>, FrameError> {
@@ -348,7 +366,7 @@ impl Inbox {
             return;
         }
         let left = self.end - self.read;
-        if self.bytes.len() > SMALL && left <= SMALL && !self.keeps_room {
+        if self.is_grown() && left <= SMALL && !self.keeps_room {
             let mut small = Zeroizing::new(vec![0; SMALL]);
             small[..left].copy_from_slice(&self.bytes[self.read..self.end]);
             self.bytes = small;
@@ -414,6 +432,21 @@ mod tests {
         };
         assert_eq!(inbox.take(payload), large);
         inbox.drop_read();
+        assert_eq!(inbox.bytes.len(), SMALL);
+    }
+
+    #[test]
+    fn room_that_is_kept_is_given_back_when_nothing_comes() {
+        let mut inbox = Inbox::new();
+        inbox.keep_room(true);
+        put(&mut inbox, &framed(&[7; limits::FRAME])[..SMALL]);
+        assert_eq!(inbox.frame(), Ok(None));
+        inbox.give_back();
+        assert!(inbox.is_grown(), "not in the middle of a frame");
+        (inbox.read, inbox.end) = (inbox.bytes.len(), inbox.bytes.len());
+        inbox.drop_read();
+        assert!(inbox.is_grown() && inbox.is_empty(), "control: it is kept");
+        inbox.give_back();
         assert_eq!(inbox.bytes.len(), SMALL);
     }
 
