@@ -290,7 +290,8 @@ fn a_copy_put_back_stays_as_it_was() {
     world.daemon().expect("a daemon runs").kill();
     assert!(vault.with_file_name("vault.redo").exists());
     fs::write(&vault, backup).unwrap();
-    world.start(PASSWORD);
+    world.unlock(PASSWORD, &[]).refused(10);
+    assert_eq!(world.unlock(PASSWORD, &["--accept-rollback"]).code, 0);
     assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1");
 }
 
