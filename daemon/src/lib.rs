@@ -65,7 +65,6 @@ pub mod questions;
 pub mod recover;
 pub mod refusals;
 pub mod refuse;
-pub mod rotations;
 pub mod run;
 pub mod screens;
 pub mod server;

@@ -66,8 +66,6 @@ pub fn recover(recovery: &Recovery, config: &Config) -> Result<(), Error> {
     }
     // What others left that were killed; this one is held.
     vault::sweep(&config.vault).map_err(Error::Vault)?;
-    // Or what was the vault is taken for a rotation's former file, when another one is in the place.
-    vault::clear_up(&config.vault).map_err(Error::Vault)?;
     let put = put_in_place(recovered, keys, config)?;
     say("recovered")?;
     put.into_iter().try_for_each(|line| say(&line))

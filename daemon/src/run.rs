@@ -202,10 +202,6 @@ fn run(options: &Options, stamp: Option<Stamp>) -> Result<(), Error> {
     if let Err(error) = vault::sweep(&config.vault) {
         tracing::warn!("what is left of a vault that was being made could not be removed: {error}");
     }
-    // Before the vault is opened: what a rotation left that was killed at its end is overwritten.
-    if let Err(error) = vault::clear_up(&config.vault) {
-        tracing::warn!("what is left of a rotation could not be removed: {error}");
-    }
     let listener = Listener::bind(&config.socket, stamp)?;
     // The socket shows it from now on. With it in hand, the daemon could look at none of its peers.
     stamp.map_or(Ok(()), Stamp::give_up).map_err(Error::Harden)?;

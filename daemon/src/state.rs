@@ -37,7 +37,6 @@ use crate::policy::rule::{Origin, Rule};
 use crate::questions::Questions;
 use crate::refusals::Refusals;
 use crate::refuse;
-use crate::rotations::Rotations;
 use crate::screens::Screens;
 use crate::session::{Input, Session};
 use crate::state_file::StateFile;
@@ -89,8 +88,6 @@ pub struct State {
     screens: Screens,
     canaries: RefCell<Canaries>,
     backups: Backups,
-    rotations: Rotations,
-    rekeyed: Cell<u64>,
     generation: watch::Sender<u64>,
     looks: Looks,
     looks_on_request: Looks,
@@ -145,8 +142,6 @@ impl State {
             screens: Screens::default(),
             canaries: RefCell::default(),
             backups: Backups::default(),
-            rotations: Rotations::default(),
-            rekeyed: Cell::new(0),
             generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
             looks_on_request: Looks::new(LOOKS_ON_REQUEST),
@@ -221,7 +216,6 @@ impl State {
         self.locks.send_if_modified(|seen| std::mem::replace(seen, locks) != locks);
         if let Some(reason) = ended {
             // They end with the session; rules rest sealed until the next.
-            self.rotations.end();
             self.grants.clear();
             self.handles.clear();
             self.questions.clear();
@@ -238,18 +232,6 @@ impl State {
             tracing::info!("locked: {}", reason.describe());
             self.parted(parting, reason, now);
         }
-    }
-
-    /// The vault has another master key: the session goes on with that, if it is open. All else of it stays.
-    pub fn rekey(&self, key: Keys) {
-        self.rekeyed.set(self.rekeyed.get() + 1);
-        // One that came to its end meanwhile has nothing to go on with.
-        let _ = self.session.borrow_mut().go_on_with(key);
-    }
-
-    /// Counts how often the vault got another master key.
-    pub fn rekeyed(&self) -> u64 {
-        self.rekeyed.get()
     }
 
     /// Looks at the open session.
@@ -389,11 +371,6 @@ impl State {
     /// The backups that are under way.
     pub fn backups(&self) -> &Backups {
         &self.backups
-    }
-
-    /// The rotation that is under way.
-    pub fn rotations(&self) -> &Rotations {
-        &self.rotations
     }
 
     /// The secrets that are bait, of an open session.

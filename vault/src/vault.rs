@@ -113,19 +113,6 @@ impl Vault {
         Ok(inputs.iter().map(info).collect())
     }
 
-    /// What tells whether the key slots are as they were: BLAKE3 of their rows.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`], [`Error::Storage`].
-    pub fn slots_digest(&self) -> Result<[u8; 32], Error> {
-        let mut hasher = blake3::Hasher::new();
-        self.store.reader()?.each(Table::Slots, None, |id, row| {
-            hasher.update(id).update(&(row.len() as u64).to_le_bytes()).update(row);
-            Ok(true)
-        })?;
-        Ok(*hasher.finalize().as_bytes())
-    }
-
     /// Opens the master key, and compares key slots and settings with what the last change left. The same
     /// work however many secrets there are.
     ///
@@ -296,7 +283,7 @@ impl Vault {
         *self.committed()
     }
 
-    pub(crate) fn committed(&self) -> MutexGuard<'_, Option<Mark>> {
+    fn committed(&self) -> MutexGuard<'_, Option<Mark>> {
         // It is replaced as a whole, also after a panic.
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }

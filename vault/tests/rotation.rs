@@ -218,7 +218,7 @@ fn act(vault: &Vault, keys: &Keys, deed: &Deed, salt: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
     fn whoever_looks_sees_what_they_saw_before(
         before in prop::collection::vec(deed(), 0..40),

@@ -28,7 +28,6 @@ pub(crate) mod refuse;
 pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod rm;
-pub(crate) mod rotate;
 pub(crate) mod run;
 pub(crate) mod set;
 pub(crate) mod settings;
@@ -72,7 +71,6 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<storage::Storage>(),
     Entry::of::<passwd::Passwd>(),
     Entry::of::<slots::Slots>(),
-    Entry::of::<rotate::Rotate>(),
     Entry::of::<pin::PinCommand>(),
     Entry::of::<settings::Settings>(),
     Entry::of::<doctor::Doctor>(),

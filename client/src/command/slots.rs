@@ -22,8 +22,7 @@ use crate::text::notice;
 use crate::text::style::Style;
 use crate::text::table::columns;
 
-pub(crate) const WORDS: Words =
-    Words { what: "the recovery code", option: "--code-file", check: "ctl slots" };
+const WORDS: Words = Words { what: "the recovery code", option: "--code-file", check: "ctl slots" };
 
 /// What can be typed behind `ctl slots`.
 #[derive(clap::Args)]
@@ -198,11 +197,7 @@ fn set(connection: &mut Connection, request: Request<'_>) -> Result<(), Error> {
     }
 }
 
-/// A code that nobody has yet.
-///
-/// # Errors
-/// The system gives no random bytes.
-pub(crate) fn new_code() -> Result<Zeroizing<[u8; recovery::LEN]>, Error> {
+fn new_code() -> Result<Zeroizing<[u8; recovery::LEN]>, Error> {
     let mut random = Zeroizing::new([0; recovery::DATA]);
     fill(random.as_mut_slice())?;
     let mut code = Zeroizing::new([0; recovery::LEN]);
@@ -211,7 +206,7 @@ pub(crate) fn new_code() -> Result<Zeroizing<[u8; recovery::LEN]>, Error> {
 }
 
 /// As a person writes it down. Its capacity is what will be in it: it never moves, so no copy stays behind.
-pub(crate) fn grouped(code: &[u8; recovery::LEN]) -> Zeroizing<Vec<u8>> {
+fn grouped(code: &[u8; recovery::LEN]) -> Zeroizing<Vec<u8>> {
     let mut text = Zeroizing::new(Vec::with_capacity(recovery::LEN + recovery::LEN / recovery::GROUP - 1));
     for group in code.chunks(recovery::GROUP) {
         if !text.is_empty() {

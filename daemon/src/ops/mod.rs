@@ -4,7 +4,7 @@
 //! | answered | by | needs |
 //! |---|---|---|
 //! | at once, locked or not | [`status`], [`doctor`], [`storage`], lock, stop, [`mod@panic`] | nothing |
-//! | after the password | [`unlock`], [`password`], [`settings`], [`recovery`], [`device`], [`pin`], [`rotation`], [`mod@export`] | the master password, throttled; the PIN, throttled apart |
+//! | after the password | [`unlock`], [`password`], [`settings`], [`recovery`], [`device`], [`pin`], [`mod@export`] | the master password, throttled; the PIN, throttled apart |
 //! | after a look at the program | [`picture`] | nothing, of oneself |
 //! | by a granted terminal or the password | [`policy`], [`question`], [`picture`], [`leftovers`] | either |
 //! | by whoever may get what it names | [`handle`] | a granted terminal, or a rule |
@@ -35,7 +35,6 @@ mod question;
 mod read;
 mod recovery;
 mod rollback;
-mod rotation;
 mod settings;
 mod status;
 mod storage;
@@ -64,7 +63,6 @@ use crate::gate;
 use crate::handles::Handle;
 use crate::journal::{Entry, Who};
 use crate::policy::{Action, Asked, Clearance};
-use crate::rotations;
 use crate::standing::{self, Stand};
 use crate::state::State;
 use crate::watch::leftovers::Held;
@@ -109,8 +107,6 @@ pub struct Asking {
     pub backup: backups::Place,
     /// The stream that it has begun.
     pub stream: Rc<RefCell<Option<Stream>>>,
-    /// The rotation that it has begun.
-    pub rotation: rotations::Place,
 }
 
 impl Asking {
@@ -164,7 +160,6 @@ impl Asking {
             | Body::Session(_)
             | Body::More(_)
             | Body::Storage(_)
-            | Body::Rotation(_)
             | Body::Settings(
                 wire::Request::Set { .. }
                 | wire::Request::SetAuditor { .. }
@@ -286,7 +281,6 @@ pub fn start(asking: &Asking, body: Body<'_>) -> Result<Work, Refusal<'static>> 
         Body::Policy(request) => rules_and_grants(asking, request),
         Body::Storage(request) => storage::start(asking, request),
         Body::Crypto(request) => crypto::start(asking, request),
-        Body::Rotation(request) => rotation::start(asking, request),
         Body::More(_) => Err(crate::refuse::protocol("a part of a value that nothing began")),
     }
 }

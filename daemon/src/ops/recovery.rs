@@ -48,11 +48,7 @@ impl Change {
     }
 }
 
-/// Takes a code out of the message's buffer into locked memory.
-///
-/// # Errors
-/// One that is none; no memory that can be locked.
-pub fn lock_in(code: &RecoveryCode<'_>) -> Result<LockedBytes, Refusal<'static>> {
+fn lock_in(code: &RecoveryCode<'_>) -> Result<LockedBytes, Refusal<'static>> {
     match read(code.expose()).map_err(|error| refuse::vault(&error))? {
         // Read back, it is derived from what was sent.
         Some(read) if read.expose() == code.expose() => Ok(read),

@@ -161,7 +161,6 @@ impl Connection {
             editing: Rc::default(),
             backup: Rc::default(),
             stream: Rc::default(),
-            rotation: Rc::default(),
         };
         let over = watch::Sender::new(false);
         let (in_flight, watches) = (Cell::new(0), Cell::new(false));

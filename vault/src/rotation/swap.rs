@@ -7,7 +7,6 @@ use std::path::Path;
 
 use crate::Error;
 use crate::create::sync_directory_of;
-use crate::mark::Mark;
 use crate::redo::Redo;
 use crate::store::{Op, Other, Table};
 use crate::vault::Vault;
@@ -20,7 +19,6 @@ use super::place::Directory;
 #[must_use]
 pub struct MovedIn {
     new: Other,
-    mark: Option<Mark>,
     directory: Directory,
 }
 
@@ -40,7 +38,6 @@ impl Vault {
     /// this one takes no change any more.
     pub fn move_in(&self, rotation: Rotation) -> Result<MovedIn, Error> {
         let Rotation { to, directory } = rotation;
-        let mark = to.committed_mark();
         let store = self.store();
         store.rest()?;
         let ready = self.memory().and_then(|rows| {
@@ -53,7 +50,7 @@ impl Vault {
             return Err(error);
         }
         match move_to(&directory, store.path()).and_then(|()| store.other()) {
-            Ok(new) => Ok(MovedIn { new, mark, directory }),
+            Ok(new) => Ok(MovedIn { new, directory }),
             Err(Error::InPlace(error)) => Err(Error::InPlace(error)),
             Err(error) => {
                 move_back(&directory, store.path())?;
@@ -65,8 +62,7 @@ impl Vault {
 
     /// Serves the new file from here on, under the new keys and no other. Waits for nothing.
     pub fn take_up(&self, moved: MovedIn) -> Former {
-        let MovedIn { new, mark, directory } = moved;
-        *self.committed() = mark;
+        let MovedIn { new, directory } = moved;
         Former { old: self.store().exchange(new), directory }
     }
 
