@@ -312,8 +312,7 @@ impl<'k> Draft<'k> {
         Place { vault: &self.vault, table, id: id.as_bytes(), version }
     }
 
-    /// Writes or deletes a row as it is to lie in the store.
-    pub(crate) fn write(&mut self, table: Table, key: Vec<u8>, row: Option<Vec<u8>>) {
+    fn write(&mut self, table: Table, key: Vec<u8>, row: Option<Vec<u8>>) {
         self.rows.insert((table, key), row);
     }
 

@@ -29,7 +29,6 @@ use crate::{Damage, EntryId, Error, contexts, create, last_backup, name, setting
 
 /// What lies at a path.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "one is made in the life of a program")]
 pub enum Found {
     /// Nothing.
     Missing,
@@ -369,10 +368,6 @@ impl Vault {
     #[must_use]
     pub fn created(&self) -> u64 {
         self.header.created
-    }
-
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
     }
 
     fn locate(&self, keys: &Keys, reader: &Reader, name: &str) -> Result<EntryId, Error> {
