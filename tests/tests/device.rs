@@ -253,6 +253,21 @@ fn tidied(world: &World, password: &str) {
 }
 
 #[test]
+fn without_a_recovery_code_the_former_device_key_stays_for_the_backups_that_need_it() {
+    let (world, _bus, _keyring) = stage();
+    with(&world, &["storage", "migrate", "--to", "keyring", "--without-recovery"], &[PASSWORD]).ok();
+    let key = device_key(&world);
+    assert!(key.is_some());
+    let out = migrate(&world, "file", &[PASSWORD]);
+    assert_eq!(out.code, 0, "{}", out.stderr);
+    assert!(out.stderr.contains("backups from before need it"), "{}", out.stderr);
+    assert_eq!(mode(&world), json!(["file", null, 1]));
+    assert_eq!(device_key(&world), key);
+    tidied(&world, PASSWORD);
+    assert!(device_key(&world).is_none());
+}
+
+#[test]
 fn the_master_key_is_in_no_keyring() {
     let (world, _bus, _keyring, _) = bound();
     let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };

@@ -178,7 +178,10 @@ pub(crate) fn migrate(options: &Migrate) -> Result<Exit, Error> {
         }
     }
     if left {
-        notice::remind("the former device key is still in the keyring. Take it away: ctl storage tidy");
+        notice::remind(
+            "the former device key is still in the keyring: backups from before need it, or the recovery code of that \
+             time. When you have a new one, take it away: ctl storage tidy",
+        );
     }
     Ok(Exit::Ok)
 }

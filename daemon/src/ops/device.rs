@@ -1,8 +1,8 @@
 //! What the OS keyring has to do with opening the vault: the password's slot is bound to a device key there, or to none.
 //! Changed with the master password, or with the recovery code. At each step of a change something opens the vault: the
 //! new key is in the keyring, and was read back, before the slot is bound to it, and the former one is taken away when
-//! the slot that needs it is not in the file any more. What is left behind by an end in between is a spare key, told of
-//! and taken away by hand.
+//! the slot that needs it is not in the file any more, if a recovery code opens the backups that need it still. What is
+//! left there, for those or by an end in between, is a spare key, told of and taken away by hand.
 
 use std::sync::Arc;
 
@@ -167,6 +167,7 @@ pub async fn migrate(
         return Err(refuse::vault(&Error::Conflict));
     }
     recoverable(&vault, to, without_recovery)?;
+    let has_code = vault.kdf_input(SlotKind::Recovery).map_err(failed)?.is_some();
     let by = match to {
         Mode::Keyring => "bound",
         Mode::File => "unbound",
@@ -184,6 +185,8 @@ pub async fn migrate(
     drop((keys, kek));
     turn.commit(&asking, vault.clone(), change, failed).await?;
     let left = match before.device() {
+        // Nothing else opens the backups that are bound to it.
+        Some(_) if !has_code => true,
         Some(former) => forget(&asking, &vault, former).await,
         None => false,
     };

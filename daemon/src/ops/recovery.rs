@@ -130,14 +130,18 @@ pub async fn set(
     Ok(Answer::Settings(wire::Answer::RecoverySet))
 }
 
+/// Why the code stays where it is the only way in without the keyring.
+const THE_LAST: &str = "the master password opens this vault only with the keyring: if that is lost, the recovery code \
+                        is what opens it, so it stays. First: ctl storage migrate --to file; or another code: ctl \
+                        slots rotate-recovery";
+
 /// Refuses to take the code away where nothing else would open the vault without the keyring.
 fn not_the_last(vault: &Vault) -> Result<(), Refusal<'static>> {
     let input = device::input_of(vault).map_err(|error| refuse::vault(&error))?;
     if input.device().is_none() {
         return Ok(());
     }
-    let message = "the master password opens this vault only with the keyring: if that is lost, the recovery code is what                    opens it, so it stays. First: ctl storage migrate --to file; or another code: ctl slots                    rotate-recovery";
-    Err(Refusal::new(Code::Conflict, message))
+    Err(Refusal::new(Code::Conflict, THE_LAST))
 }
 
 /// Refuses what is about a code where there is none, and the other way round.
@@ -153,5 +157,15 @@ fn there(vault: &Vault, needed: bool) -> Result<(), Refusal<'static>> {
             let message = "there is a recovery code already. Another one: ctl slots rotate-recovery";
             Err(Refusal::new(Code::Conflict, message))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_said_in_one_line_without_gaps() {
+        assert!(!THE_LAST.contains("  ") && !THE_LAST.contains('\n'), "{THE_LAST}");
     }
 }
