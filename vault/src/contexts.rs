@@ -6,7 +6,7 @@
 //!                                     └─► context key (32), with the context's name
 //! ```
 //!
-//! Whoever changes the master key makes the new [`Keys`], lets them [inherit](inherit) those before, and writes the
+//! Whoever changes the master key makes the new [`Keys`], lets them [inherit] those before, and writes the
 //! row of [`SETTING`] that [`to_row`] gives into the vault that they open.
 
 use std::fmt;
