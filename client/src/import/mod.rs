@@ -10,7 +10,7 @@
 //! | [`keepass_csv`], by [`csv`] | the CSV of KeePassXC and of KeePass |
 //! | [`pass_store`], by [`gpg`] | the directory of `pass` |
 //!
-//! [`format`] tells which of these a file is. [`segment`] makes part of a name out of what another program calls
+//! [`mod@format`] tells which of these a file is. [`segment`] makes part of a name out of what another program calls
 //! something, [`whole`] a secret with fields out of what it knows of it; [`twins`] tells those of one name apart.
 //! [`store`] gives what was read its names, and
 //! stores it.

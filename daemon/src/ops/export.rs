@@ -1,5 +1,5 @@
 //! An export: secrets as a whole, in plain text, for whoever typed the master password for it. What decides is the
-//! password, here: a terminal's grant or a rule gives what [`read`](super::read) gives, one by one, and nothing of this.
+//! password, here: a terminal's grant or a rule gives what [`read`] gives, one by one, and nothing of this.
 //!
 //! It takes keys of its own, opened by that password and gone with the request, and an open session: a lock ends it in
 //! its middle. Each secret has its record before it leaves. One is read at a time, when the peer has taken what was
