@@ -106,8 +106,9 @@ impl Fate {
     /// After the daemon was told.
     pub(crate) fn after(set: &Result<(), Error>) -> Self {
         match set {
-            // What the disk or the daemon failed at may have come behind the change.
-            Err(Error::Refused { code: Code::Storage | Code::Error, .. }) => Self::Unsure,
+            // What the disk or the daemon failed at may have come behind the change; and a lock ends the waiting for
+            // an answer, not a change that is on its way to the disk.
+            Err(Error::Refused { code: Code::Storage | Code::Error | Code::Locked, .. }) => Self::Unsure,
             Err(Error::Refused { .. }) => Self::Unused,
             _ => Self::Unsure,
         }
@@ -168,8 +169,8 @@ mod tests {
         for code in [Code::WrongPassword, Code::Denied, Code::Throttled, Code::NoVault, Code::Usage] {
             assert!(!stays(refused(code)), "{code:?}");
         }
-        for code in [Code::Storage, Code::Error] {
-            assert!(stays(refused(code)), "{code:?}: it may have come behind the change");
+        for code in [Code::Storage, Code::Error, Code::Locked] {
+            assert!(stays(refused(code)), "{code:?}: the change may be in force");
         }
         for lost in [Error::Closed, Error::TimedOut, Error::Unexpected] {
             assert!(stays(Err(lost)));
