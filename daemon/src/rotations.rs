@@ -1,7 +1,7 @@
 //! The rotation that is under way: it belongs to the connection that began it, and to the session. There is one at a
 //! time. What it has done lies on the disk; what is here is what goes on with it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Rotating {
     /// How far it is.
     pub progress: Progress,
     file: NewFile,
-    _room: Room,
+    room: Room,
 }
 
 /// The new file, which is closed where nobody waits for the disk.
@@ -38,7 +38,12 @@ impl Rotating {
     pub fn new(rotation: Rotation, new: Keys, slots: [u8; 32], store: Worker, room: Room) -> Self {
         let progress = Progress { done: 0, total: 0, ready: false };
         let file = NewFile { rotation: Some(Arc::new(rotation)), store };
-        Self { new, slots, pass: None, check: None, progress, file, _room: room }
+        Self { new, slots, pass: None, check: None, progress, file, room }
+    }
+
+    /// Its room, to be kept until nothing of it is left to be done.
+    pub fn room(&self) -> Room {
+        self.room.clone()
     }
 
     /// The new keys: they are in force.
@@ -49,6 +54,11 @@ impl Rotating {
     /// The new file; `None` once it was taken out.
     pub fn rotation(&self) -> Option<&Arc<Rotation>> {
         self.file.rotation.as_ref()
+    }
+
+    /// Whether nobody but this has the new file: no step of it is being written.
+    pub fn is_at_rest(&self) -> bool {
+        self.file.rotation.as_ref().is_some_and(|rotation| Arc::strong_count(rotation) == 1)
     }
 
     /// Takes the new file out. Nothing here reads it any more.
@@ -76,30 +86,59 @@ impl fmt::Debug for Rotating {
 /// Where a connection keeps the one that it has begun.
 pub type Place = Rc<RefCell<Option<Rotating>>>;
 
-/// Whoever has it may have one under way.
-#[derive(Debug)]
+/// Whoever has it may have one under way. It is taken as long as there is one of its clones.
+#[derive(Debug, Clone)]
 pub struct Room {
-    _taken: Rc<()>,
+    /// Whether the vault has the new key already, and only the former file is to go.
+    ending: Rc<Cell<bool>>,
+}
+
+impl Room {
+    /// What is left to be done is to overwrite the former file.
+    pub fn is_ending(&self) {
+        self.ending.set(true);
+    }
+}
+
+/// Why there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// One is under way.
+    UnderWay,
+    /// The former file of the last one is read still.
+    FormerRead,
 }
 
 /// The one that is under way.
 #[derive(Debug, Default)]
 pub struct Rotations {
-    room: RefCell<Weak<()>>,
+    room: RefCell<Weak<Cell<bool>>>,
     place: RefCell<Weak<RefCell<Option<Rotating>>>>,
 }
 
 impl Rotations {
-    /// Room for one that is to be kept in `place`; `None` while there is another.
-    pub fn room(&self, place: &Place) -> Option<Room> {
-        let mut taken = self.room.borrow_mut();
-        if taken.strong_count() > 0 {
-            return None;
+    /// Whether there is room.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn has_room(&self) -> Result<(), Taken> {
+        match self.room.borrow().upgrade() {
+            None => Ok(()),
+            Some(ending) if ending.get() => Err(Taken::FormerRead),
+            Some(_) => Err(Taken::UnderWay),
         }
-        let room = Rc::new(());
-        *taken = Rc::downgrade(&room);
+    }
+
+    /// Room for one that is to be kept in `place`.
+    ///
+    /// # Errors
+    /// As [`Rotations::has_room`].
+    pub fn room(&self, place: &Place) -> Result<Room, Taken> {
+        self.has_room()?;
+        let ending = Rc::default();
+        *self.room.borrow_mut() = Rc::downgrade(&ending);
         *self.place.borrow_mut() = Rc::downgrade(place);
-        Some(Room { _taken: room })
+        Ok(Room { ending })
     }
 
     /// The session has ended: the new keys are gone, and what was done rests on the disk.
@@ -114,5 +153,24 @@ impl Rotations {
         let place = self.place.borrow().upgrade()?;
         let place = place.borrow();
         place.as_ref().map(|rotating| rotating.progress)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_at_a_time_until_nothing_of_it_is_left() {
+        let (rotations, place) = (Rotations::default(), Place::default());
+        let room = rotations.room(&place).unwrap();
+        assert_eq!(rotations.room(&place).err(), Some(Taken::UnderWay));
+        let kept = room.clone();
+        drop(room);
+        assert_eq!(rotations.has_room(), Err(Taken::UnderWay), "its end keeps it");
+        kept.is_ending();
+        assert_eq!(rotations.room(&place).err(), Some(Taken::FormerRead));
+        drop(kept);
+        assert!(rotations.room(&place).is_ok());
     }
 }

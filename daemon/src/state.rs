@@ -240,10 +240,11 @@ impl State {
         }
     }
 
-    /// The vault has another master key: the session goes on with that, if it is open. All else of it stays.
-    pub fn rekey(&self, key: Keys) {
+    /// The vault has another master key: the session goes on with that, if it is open. Without one, which
+    /// a lock took meanwhile, none goes on.
+    pub fn rekey(&self, key: Option<Keys>) {
         self.rekeyed.set(self.rekeyed.get() + 1);
-        // One that came to its end meanwhile has nothing to go on with.
+        let Some(key) = key else { return self.lock(LockReason::Requested) };
         let _ = self.session.borrow_mut().go_on_with(key);
     }
 

@@ -14,6 +14,7 @@
 //! | [`Unfinished::find`], [`Rotation::open`], [`Plan::build`], [`Rotation::discard`], [`Vault::move_in`], [`Former::erase`] | ciphertext only | a disk's time |
 //! | [`Unfinished::unwrap`], [`Plan::new`], [`Pass::carry`], [`Rotation::change`], [`Rotation::finish`], [`Vault::take_up`] | the keys | microseconds to a millisecond |
 
+mod clear;
 mod finish;
 mod pass;
 mod place;
@@ -26,6 +27,7 @@ use std::path::Path;
 
 use glassdome_lockmem::{LockedBytes, scrub_stack};
 
+use crate::Error;
 use crate::draft::Change;
 use crate::header::{self, Header};
 use crate::kdf::{KdfInput, Kek};
@@ -35,11 +37,10 @@ use crate::slot::{self, Slot};
 use crate::state::{self, State};
 use crate::store::{NewRow, Store, Table};
 use crate::vault::{Found, Vault};
-use crate::{Damage, Error};
 
+pub use clear::{Cleared, clear_up, discard_unfinished, set_aside, unfinished_since};
 pub use pass::{Carried, Pass};
 use place::Directory;
-pub use place::{clear_up, unfinished_since};
 pub use swap::{Former, MovedIn};
 
 /// BLAKE3 context of the key that the slot of an unfinished rotation is sealed under.
@@ -121,10 +122,11 @@ impl Plan {
         Ok((Self { rows, key }, keys))
     }
 
-    /// Makes the files beside the vault at `vault`. What was there of another rotation is gone.
+    /// Makes the files beside the vault at `vault`. What was there of another rotation is gone; what others put there is
+    /// beside it under another name.
     ///
     /// # Errors
-    /// [`Error::Storage`].
+    /// [`Error::Storage`]; [`Error::HalfRotated`] if somebody else took the new file away again.
     pub fn build(self, vault: &Path) -> Result<Rotation, Error> {
         let directory = Directory::beside(vault);
         directory.make()?;
@@ -145,7 +147,7 @@ impl Plan {
             failed => {
                 // It would only take room.
                 let _ = directory.remove();
-                failed.and(Err(Damage::Store.into()))
+                failed.and(Err(Error::HalfRotated))
             }
         }
     }

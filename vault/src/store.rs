@@ -181,6 +181,12 @@ impl Store {
     fn write<T>(&self, run: impl FnOnce(&Open) -> Result<T, Error>) -> Result<T, Error> {
         let resting = || self.resting.load(Ordering::SeqCst);
         let result = self.with_open(|open| if resting() { Err(Error::Conflict) } else { run(open) });
+        self.after(&result);
+        result
+    }
+
+    /// What comes behind each try to write.
+    fn after<T>(&self, result: &Result<T, Error>) {
         *self.newest() = None;
         if !matches!(result, Ok(_) | Err(Error::Conflict)) {
             // redb serves nothing more after an I/O error. Closed, the file is opened again by the next call.
@@ -190,7 +196,6 @@ impl Store {
                 redo.reset();
             }
         }
-        result
     }
 
     /// Brings everything into the file, and closes it. What is dropped does the same, and cannot say whether it could.

@@ -241,6 +241,12 @@ fn tell(done: &Done) {
             former.display()
         ));
     }
+    if let Some(aside) = &done.aside {
+        notice::remind(&format!(
+            "what lay in the place of a rotation is {} now: if you know nothing in it, remove it",
+            aside.display()
+        ));
+    }
     if done.log_by_backup {
         notice::remind(
             "the audit log here will be judged by what the backup remembers of it: an alarm may follow, and what was cut \

@@ -117,7 +117,7 @@ pub async fn set(
         }
         Change::Remove => None,
     };
-    let turn = Turn::take(&asking).await;
+    let turn = Turn::take_with(&asking, &keys).await?;
     there(&vault, needs_one)?;
     let change = match &opener {
         Some((input, kek)) => vault.rewrap(&keys, input, kek),

@@ -2,9 +2,9 @@
 //! whoever began it, and finished in one. Each step that touches keys is short and on the event loop; what waits for the
 //! disk is not. What a lock, a kill or a lost connection leaves is a vault as it was, and a rotation to go on with.
 
-use std::rc::Rc;
+mod finish;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
@@ -12,25 +12,18 @@ use glassdome_proto::rotation::{self as wire, Progress, Request};
 use glassdome_proto::{Answer, Code, Refusal};
 use glassdome_vault::kdf::{self, KdfInput, Kek};
 use glassdome_vault::{
-    self as vault, Carried, CheckStep, DeviceKey, Error, Former, Keys, Plan, Rotation, SlotKind, Unfinished,
-    Vault,
+    self as vault, Carried, CheckStep, DeviceKey, Error, Keys, Plan, Rotation, SlotKind, Unfinished, Vault,
 };
 
-use super::{Asking, Turn, Work, device, later, now, password, recovery};
-use crate::rotations::Rotating;
+use super::{Asking, Work, device, later, now, password, recovery};
+use crate::rotations::{Rotating, Taken};
 use crate::state::State;
-use crate::watch::integrity;
-use crate::worker::{self, Lost};
-use crate::{clock, refuse};
+use crate::{clock, refuse, worker};
 
 /// Rows between two looks at everybody else's requests: about a millisecond.
 const ROWS: u32 = 128;
 /// The same, of a check, which opens nothing.
 const CHECKED: u32 = 512;
-/// How often is looked whether anybody still reads the former file.
-const READ: Duration = Duration::from_millis(20);
-/// For so many looks whoever asked waits.
-const LOOKS: u32 = 50;
 
 /// Begins what is asked.
 ///
@@ -45,7 +38,7 @@ pub fn start(asking: &Asking, request: Request<'_>) -> Result<Work, Refusal<'sta
             later(begin(asking.clone(), password, code))
         }
         Request::Step => later(step(asking.clone())),
-        Request::Finish => later(finish(asking.clone())),
+        Request::Finish => later(finish::finish(asking.clone())),
     })
 }
 
@@ -62,12 +55,18 @@ async fn begin(
     code: Option<LockedBytes>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let state = &asking.state;
-    // One that is begun anew gives up its place first.
+    // One that is begun anew gives up its place first; but not one that is being finished.
+    if asking.rotation.borrow().as_ref().is_some_and(|rotating| rotating.rotation().is_none()) {
+        return Err(no_room_for_another(Taken::UnderWay));
+    }
     asking.rotation.replace(None);
     let vault = state.vault().ok_or_else(refuse::no_vault)?;
     open(state)?;
     code_fits(&vault, code.is_some())?;
-    let room = state.rotations().room(&asking.rotation).ok_or_else(under_way)?;
+    // Told before a try is charged; the room is taken by whoever has the password.
+    state.rotations().has_room().map_err(no_room_for_another)?;
+    // From before the password: it may be changed from then on, which is found at the end at the latest.
+    let slots = vault.slots_digest().map_err(|error| refuse::vault(&error))?;
     let again = LockedBytes::copied_from(password.expose());
     let again = again.map_err(|error| refuse::vault(&Error::Memory(error)))?;
     let old = password::verify(&asking, Event::Rotate, password).await?;
@@ -78,7 +77,12 @@ async fn begin(
         ));
     }
     open(state)?;
-    let slots = vault.slots_digest().map_err(|error| refuse::vault(&error))?;
+    let room = state.rotations().room(&asking.rotation).map_err(no_room_for_another)?;
+    // From here on no other one ends.
+    old.still(state)?;
+    if vault.slots_digest().map_err(|error| refuse::vault(&error))? != slots {
+        return Err(openers_changed());
+    }
     let (path, device) = (state.vault_path(), device::bound(&asking, &vault).await?);
     let found = worker::once("kdf", move || {
         let found = Unfinished::find(&path)?;
@@ -278,6 +282,9 @@ fn with<T>(
     let vault = state.vault().ok_or_else(|| Stopped::Refused(refuse::no_vault()))?;
     let mut place = asking.rotation.borrow_mut();
     let rotating = place.as_mut().ok_or_else(|| Stopped::Refused(none_here()))?;
+    if rotating.rotation().is_none() {
+        return Err(Stopped::Refused(being_finished()));
+    }
     let keys = state.keys().ok_or_else(|| Stopped::Refused(state.locked()))?;
     Ok(step(&vault, &keys, rotating)?)
 }
@@ -314,144 +321,27 @@ fn no_room(kind: std::io::ErrorKind) -> bool {
     matches!(kind, FileTooLarge | QuotaExceeded | StorageFull)
 }
 
-async fn finish(asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
-    // In a task of its own: a lock or a lost connection leaves it to come to its end.
-    let task = tokio::task::spawn_local(async move {
-        let turn = Turn::take(&asking).await;
-        match put_in_force(&asking).await {
-            Ok(former) => {
-                drop(turn);
-                Ok(erase(&asking.state, former).await)
-            }
-            Err(Stopped::Refused(refusal)) => Err(refusal),
-            Err(Stopped::By(error)) => Err(give_up(&asking, error).await),
-        }
-    });
-    let erased = task.await.unwrap_or_else(|_| Err(refuse::lost(Lost)))?;
-    Ok(Answer::Rotation(wire::Answer::Finished { erased }))
-}
-
-/// Carries what was changed since, and has the new file take the vault's place; nobody changes anything meanwhile.
-async fn put_in_force(asking: &Asking) -> Result<Former, Stopped> {
-    let state = &asking.state;
-    if !with(asking, |_, _, rotating| Ok(rotating.progress.ready))? {
-        return Err(Stopped::Refused(refuse::usage("the rotation has not come to its end: go on with it")));
-    }
-    catch_up(asking).await?;
-    // Nor is anything of what is kept without a key: it would be written to the former file.
-    let _guessing = state.guessing.clone().lock_owned().await;
-    let _panicking = state.panicking.clone().lock_owned().await;
-    let change = with(asking, |vault, keys, rotating| {
-        if vault.slots_digest()? != rotating.slots {
-            return Ok(None);
-        }
-        let (Some(rotation), Some(pass)) = (rotating.rotation(), &rotating.pass) else {
-            return Err(Error::Conflict);
-        };
-        rotation.finish(pass, vault, keys, &rotating.new).map(Some)
-    })?;
-    let Some(change) = change else {
-        let message = "what opens the vault was changed meanwhile. Begin again: ctl rotate";
-        return Err(Stopped::Refused(Refusal::new(Code::Conflict, message)));
-    };
-    asking.record(Event::Rotate, Outcome::Allowed, None, "done").map_err(Stopped::Refused)?;
-    let taken = asking.rotation.borrow_mut().as_mut().and_then(Rotating::take).and_then(Arc::into_inner);
-    let (Some(rotation), Some(vault)) = (taken, state.vault()) else {
-        return Err(Stopped::Refused(none_here()));
-    };
-    let serving = vault.clone();
-    let moved = state.store.run(move || {
-        rotation.vault().commit(change)?;
-        serving.move_in(rotation)
-    });
-    match moved.await {
-        Ok(Ok(moved)) => {
-            // One step: nobody reads the new file under the former keys, nor the other way round.
-            let former = vault.take_up(moved);
-            if let Some(rotating) = asking.rotation.replace(None) {
-                state.rekey(rotating.into_keys());
-            }
-            state.note_change();
-            tokio::task::spawn_local(integrity::check(state.clone()));
-            Ok(former)
-        }
-        Ok(Err(error)) => {
-            asking.rotation.replace(None);
-            asking.record(Event::Rotate, Outcome::Failed, None, "done").map_err(Stopped::Refused)?;
-            if matches!(error, Error::InPlace(_)) {
-                tracing::error!("which file is the vault's is not known: {error}");
-                state.stop();
-            }
-            Err(Stopped::Refused(refuse::vault(&error)))
-        }
-        Err(lost) => Err(Stopped::Refused(refuse::lost(lost))),
-    }
-}
-
-/// Carries what was changed since it was ready.
-async fn catch_up(asking: &Asking) -> Result<(), Stopped> {
-    loop {
-        let current = with(asking, |vault, keys, rotating| match &rotating.pass {
-            Some(pass) if pass.is_current(vault, keys)? => Ok(true),
-            _ => {
-                let Some(rotation) = rotating.rotation() else { return Err(Error::Conflict) };
-                rotating.pass = Some(rotation.pass(vault, keys)?);
-                Ok(false)
-            }
-        })?;
-        if current {
-            return Ok(());
-        }
-        loop {
-            let carried = with(asking, |_, keys, rotating| {
-                let Some(rotation) = rotating.rotation().cloned() else { return Err(Error::Conflict) };
-                carry(&rotation, keys, rotating)
-            })?;
-            match carried {
-                Carried::More => tokio::task::yield_now().await,
-                Carried::Full => write(asking).await?,
-                Carried::All => {
-                    write(asking).await?;
-                    break;
-                }
-            }
-        }
-    }
-}
-
-/// Has the former file overwritten: now, if nobody reads it; else when that has ended, or at the next start.
-async fn erase(state: &Rc<State>, former: Former) -> bool {
-    for _ in 0..LOOKS {
-        if former.is_free() {
-            return erase_now(state, former).await;
-        }
-        tokio::time::sleep(READ).await;
-    }
-    let state = state.clone();
-    tokio::task::spawn_local(async move {
-        while !former.is_free() {
-            tokio::time::sleep(READ * LOOKS).await;
-        }
-        erase_now(&state, former).await;
-    });
-    false
-}
-
-async fn erase_now(state: &State, former: Former) -> bool {
-    match state.store.run(move || former.erase()).await {
-        Ok(Ok(())) => return true,
-        Ok(Err(error)) => tracing::error!("the former vault's file could not be overwritten: {error}"),
-        Err(lost) => tracing::error!("the former vault's file could not be overwritten: {lost}"),
-    }
-    false
-}
-
 fn open(state: &State) -> Result<(), Refusal<'static>> {
     if state.is_open(clock::now()) { Ok(()) } else { Err(state.locked()) }
 }
 
-fn under_way() -> Refusal<'static> {
-    Refusal::new(Code::Conflict, "a rotation is under way already. How far it is: ctl status")
+fn no_room_for_another(taken: Taken) -> Refusal<'static> {
+    let message = match taken {
+        Taken::UnderWay => "a rotation is under way already. How far it is: ctl status",
+        Taken::FormerRead => {
+            "the former file of the last rotation is read still, by a backup for one, and is overwritten behind that. \
+             Try again then"
+        }
+    };
+    Refusal::new(Code::Conflict, message)
+}
+
+fn openers_changed() -> Refusal<'static> {
+    Refusal::new(Code::Conflict, "what opens the vault was changed meanwhile. Begin again: ctl rotate")
+}
+
+fn being_finished() -> Refusal<'static> {
+    Refusal::new(Code::Conflict, "the rotation is being finished already")
 }
 
 fn none_here() -> Refusal<'static> {

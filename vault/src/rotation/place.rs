@@ -15,7 +15,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::Error;
 use crate::create::sync_directory_of;
@@ -48,13 +49,32 @@ impl Directory {
         self.0.join("former")
     }
 
-    fn key(&self) -> PathBuf {
+    pub fn key(&self) -> PathBuf {
         self.0.join("key")
     }
 
-    /// Makes it, empty and for its owner only.
+    /// What lies under its name.
+    pub fn is_there(&self) -> Result<bool, Error> {
+        match self.0.symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::Storage(error)),
+        }
+    }
+
+    /// Whether the new file has not taken the vault's place yet.
+    pub fn is_unfinished(&self) -> bool {
+        self.is_directory() && self.vault().symlink_metadata().is_ok_and(|about| about.is_file())
+    }
+
+    /// Makes it, empty and for its owner only. Of what lies there a former file that is still to be overwritten is
+    /// overwritten first.
     pub fn make(&self) -> Result<(), Error> {
-        self.remove()?;
+        if self.is_unfinished() {
+            self.remove_or_set_aside()?
+        } else {
+            self.erase_former()?
+        };
         DirBuilder::new().mode(0o700).create(&self.0).map_err(Error::Storage)?;
         sync_directory_of(&self.0)
     }
@@ -86,9 +106,45 @@ impl Directory {
         removed.map_err(Error::Storage)
     }
 
+    /// As [`Directory::remove`]; what cannot be removed, since it is nothing of ours, is set aside: it keeps nobody from
+    /// what is to be done. Gives where it is then.
+    pub fn remove_or_set_aside(&self) -> Result<Option<PathBuf>, Error> {
+        if self.is_directory() && self.remove().is_ok() { Ok(None) } else { self.set_aside() }
+    }
+
+    /// Whether it is one. Of what a link leads to nothing is looked at.
+    pub fn is_directory(&self) -> bool {
+        self.0.symlink_metadata().is_ok_and(|about| about.is_dir())
+    }
+
+    /// Gives all of it another name, which it returns, if anything is there.
+    pub fn set_aside(&self) -> Result<Option<PathBuf>, Error> {
+        if !self.is_there()? {
+            return Ok(None);
+        }
+        for number in 1_u32.. {
+            let mut name = self.0.file_name().unwrap_or_default().to_owned();
+            name.push(format!(".aside-{number}"));
+            let aside = self.0.with_file_name(name);
+            match renameat_with(CWD, &self.0, CWD, &aside, RenameFlags::NOREPLACE) {
+                Ok(()) => {
+                    sync_directory_of(&self.0)?;
+                    return Ok(Some(aside));
+                }
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(Error::Storage(error.into())),
+            }
+        }
+        Err(Error::Exists)
+    }
+
     /// Overwrites what is called `former` and takes all away, once the new file is the vault. A file that has yet
-    /// another name is somebody's copy, and stays as it is under that.
-    pub fn erase_former(&self) -> Result<(), Error> {
+    /// another name is somebody's copy, and stays as it is under that. What is nothing of ours is set aside; gives where
+    /// it is then.
+    pub fn erase_former(&self) -> Result<Option<PathBuf>, Error> {
+        if !self.is_directory() {
+            return self.set_aside();
+        }
         for file in [self.former(), self.key()] {
             if let Some(file) = open(&file, File::options().write(true))? {
                 let about = file.metadata().map_err(Error::Storage)?;
@@ -97,40 +153,7 @@ impl Directory {
                 }
             }
         }
-        self.remove()
-    }
-}
-
-/// What a kill left: the former file of a rotation that has come to its end is overwritten and gone, and where it has
-/// not, the vault has one name. To be called before the vault is opened, by whoever has the place to themselves.
-///
-/// # Errors
-/// [`Error::Storage`].
-pub fn clear_up(vault: &Path) -> Result<(), Error> {
-    let directory = Directory::beside(vault);
-    if directory.vault().symlink_metadata().is_ok() {
-        return gone(fs::remove_file(directory.former())).map_err(Error::Storage);
-    }
-    if directory.former().symlink_metadata().is_ok() {
-        return directory.erase_former();
-    }
-    // A kill before there was a file, or behind the last overwriting.
-    if directory.0.symlink_metadata().is_ok() { directory.remove() } else { Ok(()) }
-}
-
-/// Since when a rotation of the vault at `vault` lies unfinished, in Unix seconds; `None` if none does.
-///
-/// # Errors
-/// [`Error::Storage`].
-pub fn unfinished_since(vault: &Path) -> Result<Option<u64>, Error> {
-    let directory = Directory::beside(vault);
-    if directory.vault().symlink_metadata().is_err() {
-        return Ok(None);
-    }
-    match directory.key().symlink_metadata() {
-        Ok(about) => Ok(Some(u64::try_from(about.mtime()).unwrap_or_default())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::Storage(error)),
+        self.remove_or_set_aside()
     }
 }
 
@@ -140,8 +163,11 @@ fn open(path: &Path, options: &mut fs::OpenOptions) -> Result<Option<File>, Erro
     match options.custom_flags(flags).open(path) {
         Ok(file) if file.metadata().map_err(Error::Storage)?.is_file() => Ok(Some(file)),
         Ok(_) => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::Storage(error)),
+        // open(2): a symbolic link; a socket; a directory that is to be written; none that leads there.
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR | Errno::NOTDIR) => Ok(None),
+            _ => Err(Error::Storage(error)),
+        },
     }
 }
 
@@ -157,6 +183,6 @@ fn overwrite(file: &File, length: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-fn gone(removed: io::Result<()>) -> io::Result<()> {
+pub(super) fn gone(removed: io::Result<()>) -> io::Result<()> {
     removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }

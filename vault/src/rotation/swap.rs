@@ -96,7 +96,7 @@ impl Former {
     pub fn erase(self) -> Result<(), Error> {
         let Self { old, directory } = self;
         drop(old);
-        directory.erase_former()
+        directory.erase_former().map(drop)
     }
 }
 

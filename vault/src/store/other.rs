@@ -26,7 +26,7 @@ impl Store {
             open.settle_all()?;
             open.overwrite(&[])
         });
-        *self.newest() = None;
+        self.after(&settled);
         settled.inspect_err(|_| self.go_on())
     }
 
