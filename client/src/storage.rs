@@ -1,6 +1,7 @@
 //! Where the vault is, and a backup of it, part by part.
 
-use glassdome_proto::storage::{Answer as StorageAnswer, Request};
+use glassdome_proto::session::Password;
+use glassdome_proto::storage::{Answer as StorageAnswer, Request, Tested};
 use glassdome_proto::{Answer, Body};
 
 use crate::connection::Connection;
@@ -14,6 +15,19 @@ impl Connection {
     pub(crate) fn storage(&mut self) -> Result<StorageAnswer<'_>, Error> {
         match self.call(Body::Storage(Request::Status))? {
             Answer::Storage(status @ StorageAnswer::Status { .. }) => Ok(status),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Has all of the vault and the log read, for as long as it takes.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub(crate) fn test_storage(&mut self, proof: Option<Password<'_>>) -> Result<Tested<'_>, Error> {
+        let id = self.begin(Body::Storage(Request::Test { proof }))?;
+        self.wait_for_ever();
+        match self.answer(id)? {
+            Answer::Storage(StorageAnswer::Tested(tested)) => Ok(tested),
             _ => Err(Error::Unexpected),
         }
     }

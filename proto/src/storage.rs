@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::session::{Keyring, Password};
-use crate::{Bytes, Text, limits};
+use crate::{Bytes, List, Text, limits};
 
 /// What can be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +43,12 @@ pub enum Request<'a> {
         /// The master password, typed for this; or the recovery code.
         #[serde(borrow)]
         password: Password<'a>,
+    },
+    /// Read all of the vault from its file, and all of the audit log, and tell what is wrong where.
+    Test {
+        /// The master password, in the place of a granted terminal.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
     },
 }
 
@@ -120,4 +126,57 @@ pub enum Answer<'a> {
         /// How many are still there: the keyring is locked, or would have asked.
         left: u32,
     },
+    /// To [`Request::Test`].
+    Tested(#[serde(borrow)] Tested<'a>),
+}
+
+/// What came of a test.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Tested<'a> {
+    /// Rows of the vault that were read.
+    pub rows: u64,
+    /// How much is wrong with the vault.
+    pub faults: u64,
+    /// The first of that.
+    #[serde(borrow)]
+    pub told: List<Fault<'a>, { limits::FAULTS }>,
+    /// Records of the audit log that were read.
+    pub records: u64,
+    /// What is wrong with the log, in the word of its alarm.
+    #[serde(borrow)]
+    pub log: Option<Text<'a, { limits::TABLE }>>,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Fault<'a> {
+    /// In which table of the vault; none for what leads to all of them.
+    #[serde(borrow)]
+    pub table: Option<Text<'a, { limits::TABLE }>>,
+    /// Of which secret, or which setting, where that can be known.
+    #[serde(borrow)]
+    pub name: Option<Text<'a, { limits::NAME }>>,
+    /// Of which version.
+    pub version: Option<u64>,
+    /// What.
+    pub kind: FaultKind,
+}
+
+/// What can be wrong with a row, or with what leads to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FaultKind {
+    /// A page of the store is not what was written: what is in it, or behind it, may not be read.
+    Page,
+    /// A row does not open at its place: it was altered, or is from elsewhere.
+    Sealed,
+    /// A row leads, or belongs, to another one than it should.
+    Astray,
+    /// A row is missing.
+    Missing,
+    /// A row belongs to nothing.
+    Foreign,
+    /// A row that is not sealed cannot be read.
+    Unreadable,
+    /// All rows open, and together they are not what the last change left: one was put back, taken away or added.
+    Sum,
 }

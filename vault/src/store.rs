@@ -153,8 +153,17 @@ impl Store {
     /// The newest snapshot.
     pub fn reader(&self) -> Result<Arc<Reader>, Error> {
         let mut newest = self.newest();
-        if let Some(reader) = &*newest {
-            return Ok(Arc::clone(reader));
+        match &*newest {
+            Some(reader) if !reader.has_failed() => return Ok(Arc::clone(reader)),
+            Some(_) => {
+                // One page that is not one, and redb reads no other any more. Opened again, it does.
+                *newest = None;
+                let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(Ok(mut redo)) = open.map(Open::close) {
+                    redo.reset();
+                }
+            }
+            None => {}
         }
         let reader = Arc::new(self.with_open(Open::read)?);
         *newest = Some(Arc::clone(&reader));
@@ -247,8 +256,8 @@ pub(crate) struct Reader {
     /// The slots, since they are overwritten in the file while older snapshots are read; `None` where there are more
     /// than a vault has, which is found where they are used.
     slots: Option<Vec<(Vec<u8>, Vec<u8>)>>,
-    /// Of the open file, which counts them.
-    _counted: Option<Arc<()>>,
+    /// Of the open file, which counts them: whether what was read of it was no page.
+    counted: Option<Arc<AtomicBool>>,
 }
 
 impl Reader {
@@ -259,7 +268,7 @@ impl Reader {
             .map(|table| transaction.open_table(table.definition()).map_err(opening_table))
             .collect();
         let tables = tables?.try_into().unwrap_or_else(|_| unreachable!("one for each table"));
-        let mut reader = Self { tables, slots: None, _counted: None };
+        let mut reader = Self { tables, slots: None, counted: None };
         let (mut slots, mut all) = (Vec::new(), true);
         reader.each(Table::Slots, None, |key, row| {
             all = slots.len() < MAX_SLOTS && row.len() <= SLOT_ROW;
@@ -278,7 +287,7 @@ impl Reader {
             let found = slots.iter().find(|(id, _)| id == key);
             return Ok(found.map(|(_, row)| Row::Copied(row.clone())));
         }
-        guarded(|| {
+        self.noting(|| {
             let row = self.table(table).get(key).map_err(storage)?;
             // A leaf that redb wrote itself is not looked at again, and another program may have edited it since:
             // where a row lies in it is then found to be wrong here, not where the row is used.
@@ -306,7 +315,7 @@ impl Reader {
             }
             return Ok(());
         }
-        guarded(|| {
+        self.noting(|| {
             let start = after.map_or(Unbounded, Excluded);
             let mut last = after.map(<[u8]>::to_vec);
             for pair in self.table(table).range::<&[u8]>((start, Unbounded)).map_err(storage)? {
@@ -328,6 +337,20 @@ impl Reader {
     /// How many rows a table has.
     pub fn count(&self, table: Table) -> Result<u64, Error> {
         guarded(|| self.table(table).len().map_err(storage))
+    }
+
+    /// Runs redb, and notes for all snapshots of the file if it failed.
+    fn noting<T>(&self, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let read = guarded(run);
+        if let (Err(Error::Corrupt(Damage::Store) | Error::Storage(_)), Some(failed)) = (&read, &self.counted)
+        {
+            failed.store(true, Ordering::SeqCst);
+        }
+        read
+    }
+
+    fn has_failed(&self) -> bool {
+        self.counted.as_ref().is_some_and(|failed| failed.load(Ordering::SeqCst))
     }
 
     fn table(&self, table: Table) -> &ReadOnlyTable<&'static [u8], &'static [u8]> {

@@ -13,6 +13,7 @@ use crate::aad::Place;
 use crate::backup::Backup;
 use crate::check::Check;
 use crate::draft::{Change, Draft};
+use crate::examine::Examination;
 use crate::header::{self, Header, VaultId};
 use crate::info::Info;
 use crate::kdf::{KdfInput, KdfParams, Kek};
@@ -342,6 +343,17 @@ impl Vault {
     /// [`Error::Corrupt`] if settings or key slots are not what the last change left.
     pub fn check(&self, keys: &Keys) -> Result<Check, Error> {
         Check::new(&self.header.id, keys, self.store.reader()?)
+    }
+
+    /// Begins an examination of all of the vault, from its file, which is read as a whole first. Nothing may be
+    /// committed until this returns. Needs no key.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the disk is full, read-only or broken, [`Error::Corrupt`] if the store cannot be read at
+    /// all.
+    pub fn examine(&self) -> Result<Examination, Error> {
+        self.store.settle()?;
+        Examination::begin(self.header.id, self.store.path(), self.store.reader()?)
     }
 
     /// Calls `each` with table, key and row of every row, as they lie in the file: sealed. Needs no key.

@@ -1,5 +1,7 @@
 //! `ctl storage`: where the vault is, and how it is kept from being lost.
 
+mod test;
+
 use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::password::{PasswordArgs, Source};
 use crate::private_file::write_private_by;
+use crate::proof::ProofArgs;
 use crate::recover::{Done, Recovery, Tried};
 use crate::text::bytes::bytes;
 use crate::text::table::columns;
@@ -37,6 +40,14 @@ enum What {
         /// Print a JSON object for programs; times are seconds since the epoch
         #[arg(long)]
         json: bool,
+    },
+    /// Read all of the vault and of the audit log, and say what is wrong where
+    Test {
+        /// Print a JSON object for programs
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        proof: ProofArgs,
     },
     /// Write a sealed copy of the vault to FILE, while it is in use
     Backup {
@@ -91,8 +102,8 @@ struct Unfinished {
 impl Command for Storage {
     const NAME: &'static str = "storage";
     const ABOUT: &'static str =
-        "Show where the vault is, back it up, recover it from a backup, and bind it to your keyring";
-    const EXAMPLES: &'static str = "ctl storage\nctl storage backup ~/vault-today.backup\n\
+        "Show where the vault is, test it, back it up, recover it from a backup, and bind it to your keyring";
+    const EXAMPLES: &'static str = "ctl storage\nctl storage test\nctl storage backup ~/vault-today.backup\n\
         ctl storage backup - | ssh host 'cat > vault.backup'\nctl storage recover --check vault-today.backup\n\
         ctl storage recover vault-today.backup\nctl storage migrate --to keyring";
 
@@ -100,6 +111,7 @@ impl Command for Storage {
         match self.what {
             None => status(false),
             Some(What::Status { json }) => status(json),
+            Some(What::Test { json, proof }) => test::test(json, &proof),
             Some(What::Backup { file, replace }) => back_up(&file, replace),
             Some(What::Recover { file, check, password }) => recover(&file, check, &password),
             Some(What::Migrate(options)) => device::migrate(&options),

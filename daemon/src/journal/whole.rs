@@ -125,6 +125,12 @@ impl Journal {
 }
 
 impl Whole {
+    /// As if none of it had been read in this run.
+    #[must_use]
+    pub fn afresh(self) -> Self {
+        Self { sound: Sound::default(), ..self }
+    }
+
     /// Reads it, in bounded memory, and lets everybody else go first. `now`: by the wall clock.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_proto::storage::{self as wire, Request};
 use glassdome_proto::{Answer, Bytes, Code, Refusal, Text, limits};
 
-use super::{Asking, Done, Turn, Work, device, later, now, password};
+use super::{Asking, Done, Turn, Work, device, later, now, password, storage_test};
 use crate::backups::{Begun, Stage, UNDER_WAY};
 use crate::{clock, refuse};
 
@@ -44,6 +44,10 @@ pub fn start(asking: &Asking, request: Request<'_>) -> Result<Work, Refusal<'sta
             Ok(later(device::migrate(asking.clone(), password, migration)))
         }
         Request::Tidy { password } => Ok(later(device::tidy(asking.clone(), password::lock_in(password)?))),
+        Request::Test { proof } => {
+            let proof = proof.map(password::lock_in).transpose()?;
+            Ok(later(storage_test::test(asking.clone(), proof)))
+        }
     }
 }
 

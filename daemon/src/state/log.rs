@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use glassdome_audit::{self as audit, Event, Hex, Outcome};
 use glassdome_proto::Refusal;
@@ -291,6 +291,36 @@ impl State {
         if let Err(error) = self.journal.read(found.ok(), clock::now()) {
             self.unlogged(&error);
         }
+    }
+
+    /// As [`State::read_log`], of all files, whether or not they were read in this run; behind whoever reads it already.
+    /// Says how many records were read, and what is wrong.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn test_log(&self) -> io::Result<(u64, Option<Wrong>)> {
+        const AGAIN: Duration = Duration::from_millis(20);
+        let whole = loop {
+            let whole = {
+                let _alone = self.settling.lock().await;
+                self.journal.whole()
+            };
+            match whole {
+                Some(whole) => break whole.afresh(),
+                None => tokio::time::sleep(AGAIN).await,
+            }
+        };
+        let reading = move || {
+            yield_to_all();
+            whole.check(SystemTime::now())
+        };
+        let found = worker::once("log", reading).await.unwrap_or_else(|lost| Err(io::Error::other(lost)));
+        let told = found.as_ref().map(|found| (found.records, found.wrong)).map_err(|error| error.kind());
+        let _alone = self.settling.lock().await;
+        if let Err(error) = self.journal.read(found.ok(), clock::now()) {
+            self.unlogged(&error);
+        }
+        told.map_err(io::Error::from)
     }
 
     /// What `job` came to, done where waiting for a disk holds nobody up.

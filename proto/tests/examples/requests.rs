@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 70] = [
+pub const REQUESTS: [&str; 71] = [
     "status",
     "doctor",
     "create",
@@ -85,6 +85,7 @@ pub const REQUESTS: [&str; 70] = [
     "finish-rotation",
     "set-wholes",
     "export",
+    "test-storage",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -143,6 +144,7 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Rotation(glassdome_proto::rotation::Request::Begin { .. }) => "begin-rotation",
         Body::Rotation(glassdome_proto::rotation::Request::Step) => "step",
         Body::Rotation(glassdome_proto::rotation::Request::Finish) => "finish-rotation",
+        Body::Storage(storage::Request::Test { .. }) => "test-storage",
         Body::More(_) => "more",
         Body::Policy(Policy::WhoAmI { .. }) => "whoami",
         Body::Policy(Policy::Rules { .. }) => "rules",
@@ -294,6 +296,7 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     all.extend(crypto::requests());
     all.extend(rotation::requests());
     all.extend(moving::requests());
+    all.push(vault::test_request());
     all
 }
 

@@ -64,3 +64,24 @@ pub fn replies() -> [Answer<'static>; 10] {
         Answer::Storage(storage::Answer::Tidied { removed: 1, left: 2 }),
     ]
 }
+
+/// The test of it: the request, with what is special about it.
+pub fn test_request() -> (&'static str, Body<'static>) {
+    ("with the password", Body::Storage(storage::Request::Test { proof: Some(bytes(PASSWORD)) }))
+}
+
+/// What came of it.
+pub fn tested() -> Answer<'static> {
+    Answer::Storage(storage::Answer::Tested(storage::Tested {
+        rows: 302,
+        faults: 1,
+        told: list(vec![storage::Fault {
+            table: Some(text("values")),
+            name: Some(text("db")),
+            version: Some(2),
+            kind: storage::FaultKind::Sealed,
+        }]),
+        records: 300,
+        log: None,
+    }))
+}

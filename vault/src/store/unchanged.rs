@@ -11,9 +11,9 @@ use rustix::fs::OFlags;
 
 use super::open::replay;
 use super::{Reader, guarded, open_checked, opening};
-use crate::Error;
 use crate::overlay::Overlay;
 use crate::redo::Redo;
+use crate::{Damage, Error};
 
 /// An open file that stays as it is.
 pub(crate) struct Unchanged {
@@ -43,6 +43,15 @@ impl Unchanged {
             Ok(())
         })?;
         Ok(Some(opened))
+    }
+
+    /// Reads each page of the file, and compares it with its checksum. Nobody may write to it meanwhile.
+    pub fn verify(path: &Path) -> Result<(), Error> {
+        let file = File::open(path).map_err(Error::Storage)?;
+        guarded(|| {
+            let mut database = open_checked(Overlay::over(ReadOnly(file)).map_err(opening)?)?;
+            if database.check_integrity().map_err(opening)? { Ok(()) } else { Err(Damage::Store.into()) }
+        })
     }
 
     /// All of it.
