@@ -16,6 +16,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -32,6 +33,8 @@ use crate::user::User;
 const DESCRIPTORS: usize = 4;
 /// The longest order, in bytes.
 const LONGEST: usize = 128 << 10;
+/// How often a program that was just written is tried: a process that another test is starting may have it open yet.
+const BUSY: u32 = 100;
 
 /// The typist of a home. It ends with this.
 pub(crate) struct Typist {
@@ -88,22 +91,30 @@ impl Typist {
         };
         let order = serde_json::to_vec(&order).expect("an order is text");
         assert!(order.len() <= LONGEST, "an order of {} bytes", order.len());
-        let (mut told, telling) = UnixStream::pair()?;
-        let descriptors = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), telling.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        assert!(
-            control.push(SendAncillaryMessage::ScmRights(&descriptors)),
-            "the space was measured for them"
-        );
-        let orders = self.orders.as_ref().expect("taken away in drop only");
-        sendmsg(orders, &[IoSlice::new(&order)], &mut control, SendFlags::NOSIGNAL)?;
-        drop(telling);
-        let number = read_number(&mut told)?;
-        match Pid::from_raw(number) {
-            Some(pid) if number > 0 => Ok(Typed { pid, told, code: None }),
-            _ => Err(io::Error::from_raw_os_error(-number)),
+        for _ in 0..BUSY {
+            let (mut told, telling) = UnixStream::pair()?;
+            let descriptors = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), telling.as_fd()];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            assert!(
+                control.push(SendAncillaryMessage::ScmRights(&descriptors)),
+                "the space was measured for them"
+            );
+            let orders = self.orders.as_ref().expect("taken away in drop only");
+            sendmsg(orders, &[IoSlice::new(&order)], &mut control, SendFlags::NOSIGNAL)?;
+            drop(telling);
+            let number = read_number(&mut told)?;
+            if number > 0 {
+                let pid = Pid::from_raw(number).expect("it is no zero");
+                return Ok(Typed { pid, told, code: None });
+            }
+            let error = io::Error::from_raw_os_error(-number);
+            if error.kind() != io::ErrorKind::ExecutableFileBusy {
+                return Err(error);
+            }
+            thread::sleep(Duration::from_millis(10));
         }
+        Err(io::ErrorKind::ExecutableFileBusy.into())
     }
 }
 
