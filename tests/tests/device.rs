@@ -7,6 +7,8 @@ mod decrypt;
 #[path = "support/desktop.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod desktop;
+#[path = "support/proving.rs"]
+mod proving;
 #[path = "support/scripts.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod scripts;
@@ -21,23 +23,10 @@ use std::time::Duration;
 
 use desktop::{Bus, Keyring, SOON, sprung};
 use glassdome_tests::{Out, PASSWORD, Run, User, World, text, wait_until};
+use proving::{when_allowed, with};
 use serde_json::{Value, json};
 
 const NEXT: &str = "eleven badgers weave soft rope";
-
-/// What becomes of a try that is made when it is allowed: after a wrong one there is a pause.
-fn when_allowed(mut once: impl FnMut() -> Out) -> Out {
-    let mut last = None;
-    let told = wait_until(|| last.insert(once()).code != 8, Duration::from_secs(20));
-    assert!(told, "the pause is over");
-    last.unwrap()
-}
-
-/// `ctl …` with these lines.
-fn with(world: &World, args: &[&str], lines: &[&str]) -> Out {
-    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    when_allowed(|| world.ctl(&[args, &["--password-stdin"]].concat()).stdin(lines.clone()).output())
-}
 
 fn migrate(world: &World, to: &str, lines: &[&str]) -> Out {
     with(world, &["storage", "migrate", "--to", to], lines)

@@ -4,6 +4,8 @@
 
 #[path = "support/decrypt.rs"]
 mod decrypt;
+#[path = "support/proving.rs"]
+mod proving;
 #[path = "support/scripts.rs"]
 mod scripts;
 #[path = "support/tools.rs"]
@@ -14,23 +16,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use glassdome_tests::{Out, PASSWORD, World, text, wait_until};
+use proving::{when_allowed, with};
 use serde_json::json;
 
 const NEXT: &str = "eleven badgers weave soft rope";
-
-/// What becomes of a try that is made when it is allowed: after a wrong one there is a pause.
-fn when_allowed(mut once: impl FnMut() -> Out) -> Out {
-    let mut last = None;
-    let told = wait_until(|| last.insert(once()).code != 8, Duration::from_secs(20));
-    assert!(told, "the pause is over");
-    last.unwrap()
-}
-
-/// `ctl …` with these lines.
-fn with(world: &World, args: &[&str], lines: &[&str]) -> Out {
-    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    when_allowed(|| world.ctl(&[args, &["--password-stdin"]].concat()).stdin(lines.clone()).output())
-}
 
 fn unlock(world: &World, typed: &str) -> Out {
     when_allowed(|| world.unlock(typed, &[]))

@@ -86,20 +86,19 @@ impl Device {
         self.spare
     }
 
-    /// For people.
-    pub(crate) fn describe(self) -> String {
+    /// For people, of a vault with a recovery code or without.
+    pub(crate) fn describe(self, recovery_code: bool) -> String {
+        let else_opens = if recovery_code { "only the recovery code opens it" } else { "nothing opens it" };
         let how = match self.key {
             DeviceKey::None => return "file: the master password alone opens it".to_owned(),
-            DeviceKey::There => "which is there",
-            DeviceKey::Locked => {
-                "which is locked: only the recovery code opens it until you unlock the keyring"
-            }
-            DeviceKey::Missing => "which has it no more: only the recovery code opens it",
-            DeviceKey::Wrong => "which has another key in its place: only the recovery code opens it",
+            DeviceKey::There => "which is there".to_owned(),
+            DeviceKey::Locked => format!("which is locked: {else_opens} until you unlock the keyring"),
+            DeviceKey::Missing => format!("which has it no more: {else_opens}"),
+            DeviceKey::Wrong => format!("which has another key in its place: {else_opens}"),
             DeviceKey::Unreachable(seen) => {
                 return format!(
-                    "keyring: the master password opens it only with the device key in the keyring, and {}: only the \
-                     recovery code opens it now",
+                    "keyring: the master password opens it only with the device key in the keyring, and {}: \
+                     {else_opens} now",
                     unreachable(seen)
                 );
             }

@@ -134,7 +134,7 @@ fn status(json: bool) -> Result<Exit, Error> {
         row("holds", format!("{} in {}", counted(secrets), bytes(size))),
         row("made", time::date(created)),
         row("opened by", opened_by.to_owned()),
-        row("mode", device.describe()),
+        row("mode", device.describe(recovery_code)),
         row("last backup", last),
     ]))?;
     device.remind();

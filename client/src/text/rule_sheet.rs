@@ -14,7 +14,7 @@ const HEAD: &str = r#"# The rules of your vault. When you leave the editor you a
 #   id = "deploy"                              its name
 #   decision = "allow"                         or "ask", "deny": deny goes before ask, and ask before allow
 #   secrets = ["aws/prod/*"]                   * stops at /, ** crosses it
-#   actions = ["get"]                          get, list, set, remove
+#   actions = ["get"]                          get, list, set, remove, encrypt, decrypt
 #   exe = "/usr/bin/python3"                   the program; with script = "/home/…/deploy.py" the interpreter
 #   unit = "api.service"                       what runs in it; or user_unit
 #   rate = "60/min"   expires = "2027-01-01"   of a rule that allows; of any
@@ -48,6 +48,14 @@ mod tests {
 
     use super::*;
     use crate::text::rule::tests::rule;
+
+    #[test]
+    fn its_head_names_every_action() {
+        let line = HEAD.lines().find(|line| line.starts_with("#   actions")).unwrap();
+        for action in Action::ALL {
+            assert!(line.contains(action.name()), "{action:?}: {line}");
+        }
+    }
 
     /// As the daemon reads it, told as it travels.
     fn read(text: &str) -> Vec<Rule<'static>> {

@@ -47,10 +47,10 @@ use crate::attest::Evidence;
 use crate::clock::Now;
 use crate::journald::Journald;
 
+pub use anchor::Anchor;
 pub use entry::{Entry, Who};
 pub use log::{FULL, Prepared};
 
-pub use anchor::Anchor;
 use anchor::Told;
 use link::LinkFile;
 use log::{Log, With, stamped};

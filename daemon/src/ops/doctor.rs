@@ -272,8 +272,8 @@ fn device_key(bound: Option<bool>, seen: session::Keyring) -> Protection<'static
         (Some(true), _) => line(
             what,
             Level::Degraded,
-            "the master password opens the vault only with the key in your keyring, which does not answer: start it, or \
-             type the recovery code",
+            "the master password opens the vault only with the key in your keyring, which cannot be reached (see the \
+             line of it): mend that, or type the recovery code",
         ),
     }
 }

@@ -34,7 +34,7 @@ mod policy;
 mod question;
 mod read;
 mod recovery;
-mod rollback;
+pub(crate) mod rollback;
 mod settings;
 mod status;
 mod storage;

@@ -36,6 +36,16 @@ fn compare(log: Option<Told>, mark: &Mark) -> Option<Differs> {
     }
 }
 
+/// What a vault counts on from that differs from what the log tells and is gone on with: behind all that the log knows,
+/// so that what is put aside by this is noticed, too, if it comes back. `None` if it does not differ.
+pub(crate) fn count_on(log: Option<Told>, mark: &Mark) -> Option<u64> {
+    let behind = match compare(log, mark)? {
+        Differs::Older(missing) if missing <= PLAUSIBLE => mark.generation + missing,
+        Differs::Older(_) | Differs::Other => mark.generation,
+    };
+    Some(behind + 1)
+}
+
 /// Makes sure that the vault is no older one than the log knows.
 ///
 /// # Errors
@@ -69,8 +79,7 @@ pub async fn refuse_older(asking: &Asking, vault: &Vault, keys: &Keys) -> Result
     Err(Refusal::new(Code::Corrupt, format!("{what}. {mend}")))
 }
 
-/// Goes on with the vault as it is, if it is older than the log knows: it counts on behind all that the log knows, so
-/// that what was put aside by this is noticed, too, if it comes back.
+/// Goes on with the vault as it is, if it is older than the log knows.
 ///
 /// # Errors
 /// The refusal to send; the vault is as it was.
@@ -78,14 +87,9 @@ pub async fn accept(asking: &Asking, vault: &Arc<Vault>, keys: &Keys) -> Result<
     let turn = Turn::take(asking).await;
     let failed = |error| refuse::vault(&error);
     let (log, mark) = (asking.state.journal().vault(), vault.mark(keys).map_err(failed)?);
-    let Some(differs) = compare(log, &mark) else { return Ok(()) };
-    let behind = match differs {
-        Differs::Older(missing) if missing > PLAUSIBLE => mark.generation,
-        Differs::Older(missing) => mark.generation + missing,
-        Differs::Other => mark.generation,
-    };
+    let Some(next) = count_on(log, &mark) else { return Ok(()) };
     let mut draft = vault.draft(keys).map_err(failed)?;
-    draft.count_from(behind + 1);
+    draft.count_from(next);
     let change = draft.finish().map_err(failed)?;
     let by = password::word(keys);
     asking.record(Event::AcceptRollback, Outcome::Allowed, None, by)?;
@@ -121,6 +125,14 @@ mod tests {
             (log(2, 5, 5), mark(1, 1), None),
         ] {
             assert_eq!(compare(log, &mark), differs, "{log:?} {mark:?}");
+            let next = match differs {
+                None => None,
+                // Behind what the log tells, unless no vault has ever seen so many.
+                Some(Differs::Older(1)) => Some(6),
+                Some(Differs::Older(_)) => Some(2),
+                Some(Differs::Other) => Some(6),
+            };
+            assert_eq!(count_on(log, &mark), next, "{log:?} {mark:?}");
         }
     }
 }

@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use crate::journal::Anchor;
 use crate::journal::anchor;
+use crate::ops::rollback;
 use crate::run::Error;
 use crate::settings::{AUDITOR, Unread};
-use crate::state;
 
 /// Whose memory it is.
 pub(super) enum Judge {
@@ -95,11 +95,8 @@ impl Judge {
         keys: &Keys,
     ) -> Result<Change, vault::Error> {
         let mut draft = recovered.draft(keys)?;
-        if let Some(told) = told.filter(|told| told.id.0 == *recovered.id().as_bytes()) {
-            // One of its own is not made for a backup of just that state.
-            if told != state::log::told(recovered.mark(keys)?) {
-                draft.count_from(told.changes.saturating_add(1));
-            }
+        if let Some(next) = rollback::count_on(told, &recovered.mark(keys)?) {
+            draft.count_from(next);
         }
         match self {
             Self::Newest | Self::Backup => {}

@@ -32,7 +32,7 @@ pub(super) struct Make {
     /// Names that it covers: * stops at /, ** crosses it; several with commas, or by giving it again
     #[arg(long, value_name = "GLOB", required_unless_present = "request", value_delimiter = ',')]
     secrets: Vec<String>,
-    /// What may be done with them: get, list, set, remove [default: get]
+    /// What may be done with them: get, list, set, remove, encrypt, decrypt [default: get]
     #[arg(long, value_name = "ACTION", value_delimiter = ',')]
     actions: Vec<String>,
     /// About whoever made a request that was refused, or waits: by the number that it was told with.

@@ -23,7 +23,7 @@ pub(super) struct Test {
     /// Which process would ask
     #[arg(long, value_name = "N")]
     pid: u32,
-    /// What would be done: get, list, set or remove
+    /// What would be done: get, list, set, remove, encrypt or decrypt
     #[arg(long, value_name = "ACTION", default_value = "get")]
     action: String,
     /// Print a JSON object for programs
