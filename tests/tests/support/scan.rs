@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 const PIECE: usize = 8;
@@ -72,7 +73,7 @@ impl Needles {
     /// Reads all of a process's memory through `/proc/PID/mem`.
     #[track_caller]
     pub fn scan(&self, pid: i32) -> Scan {
-        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("root reads maps");
+        let maps = maps(pid);
         let memory = File::open(format!("/proc/{pid}/mem")).expect("root opens mem");
         let mut scan = Scan { found: BTreeMap::new(), unreadable: Vec::new(), bytes: 0 };
         let mut buffer = vec![0; READ + PIECE];
@@ -83,9 +84,7 @@ impl Needles {
             if rest.starts_with("---") || name.starts_with("[v") {
                 continue;
             }
-            let hex = |text| u64::from_str_radix(text, 16).expect("addresses are hexadecimal");
-            let (start, end) =
-                range.split_once('-').map(|(a, b)| (hex(a), hex(b))).expect("a range has two ends");
+            let Range { start, end } = addresses(range);
             let mut at = start;
             while at < end {
                 let wanted = usize::try_from(end - at).expect("64 bits").min(buffer.len());
@@ -97,7 +96,10 @@ impl Needles {
                         at += if len > READ { READ as u64 } else { len as u64 };
                     }
                     _ => {
-                        scan.unreadable.push(name.clone());
+                        // What was given back since the list was read is no memory of the process any more.
+                        if mapped(pid, at) {
+                            scan.unreadable.push(name.clone());
+                        }
                         break;
                     }
                 }
@@ -122,6 +124,22 @@ impl Needles {
             }
         }
     }
+}
+
+fn maps(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/maps")).expect("root reads maps")
+}
+
+fn addresses(range: &str) -> Range<u64> {
+    let hex = |text| u64::from_str_radix(text, 16).expect("addresses are hexadecimal");
+    range.split_once('-').map(|(start, end)| hex(start)..hex(end)).expect("a range has two ends")
+}
+
+fn mapped(pid: i32, address: u64) -> bool {
+    maps(pid)
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .any(|range| addresses(range).contains(&address))
 }
 
 fn bucket(piece: u64) -> (usize, u64) {

@@ -114,15 +114,18 @@ impl Stage {
 
         let before = self.world.audit().len();
         let pid = self.world.daemon_pid().cast_unsigned();
-        let refused = attack(&self.world.socket(), pid);
-        assert_eq!(refused["got"], Value::Null, "{}: {refused}", row.attack);
         let recorded = || {
             self.world.audit()[before..].iter().any(|record| {
                 (&record["event"], &record["outcome"], &record["by"])
                     == (&"connect".into(), &"denied".into(), &row.by.into())
             })
         };
-        let seen = wait_until(recorded, Duration::from_secs(10));
+        // Here, too, luck decides how far it comes; never what it gets.
+        let seen = (0..10).any(|_| {
+            let refused = attack(&self.world.socket(), pid);
+            assert_eq!(refused["got"], Value::Null, "{}: {refused}", row.attack);
+            wait_until(recorded, Duration::from_secs(1))
+        });
         assert!(seen, "{}: no record by {}: {:#?}", row.attack, row.by, &self.world.audit()[before..]);
         assert!(self.world.daemon_log().contains("refused: "), "and the person is told");
     }
