@@ -64,7 +64,7 @@ test: build wheel ## every test; as root it installs the programs that some of t
 	STARTED=$(STARTED) scripts/test $(BIN) "$(WHEELS)"
 
 .PHONY: check
-check: fmt headers arrows clippy doc deny static fuzz-briefly demo test ## what CI runs, fast things first
+check: fmt headers links arrows clippy doc deny static fuzz-briefly demo test ## what CI runs, fast things first
 
 .PHONY: bench
 bench: build ## our speed beside the floor, measured in one run
@@ -120,6 +120,12 @@ fmt:
 headers:
 	@silent=$$(git ls-files '*.rs' | while read -r file; do head -n 3 "$$file" | grep -q '^//!' || echo "$$file"; done); \
 	[ -z "$$silent" ] || { echo "no //! in the first lines of:" $$silent >&2; exit 1; }
+
+# A link between pages leads to a file, and to a heading of it.
+.PHONY: links
+links:
+	@scripts/prepare demo
+	scripts/links
 
 # That a client cannot touch the key is a fact of the dependency graph. The daemon is the control:
 # there the same look finds both.
