@@ -204,6 +204,8 @@ pub enum Event {
     AcceptRollback,
     /// All of the vault and of the log was read, to see whether it is sound.
     StorageTest,
+    /// The vault gets another master key: `by` says whether that was begun, resumed, done or given up.
+    Rotate,
     /// Old files of the log were deleted.
     Retire,
     /// What the predecessor left in the OS keyring was read, to be taken over.

@@ -357,8 +357,8 @@ mod tests {
             "the following required arguments were not provided: <NAME>. See --help"
         );
         assert_eq!(
-            complaint(&["ctl", "statu"]),
-            "unrecognized subcommand 'statu' (a similar subcommand exists: 'status'). See --help"
+            complaint(&["ctl", "whoam"]),
+            "unrecognized subcommand 'whoam' (a similar subcommand exists: 'whoami'). See --help"
         );
         for args in [vec!["ctl"], vec!["ctl", "get", "a", "--fild"], vec!["ctl", "get", "a\nb", "c"]] {
             assert_eq!(complaint(&args).lines().count(), 1, "{args:?}");

@@ -83,6 +83,7 @@ mod proof;
 mod random_value;
 mod recover;
 mod reference;
+mod rotation;
 mod session;
 mod shell_token;
 mod shown_once;

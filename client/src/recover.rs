@@ -33,6 +33,8 @@ pub(crate) enum Tried {
 pub(crate) struct Done {
     /// Where what was there before is now.
     pub(crate) former: Option<PathBuf>,
+    /// Where that is now what lay in the place of a rotation.
+    pub(crate) aside: Option<PathBuf>,
     /// Whether the audit log is judged by what the backup remembers of it, and nothing newer.
     pub(crate) log_by_backup: bool,
     /// Whether nobody knows if there was a panic.
@@ -103,6 +105,7 @@ impl Recovery {
             let word = self.word()?;
             match word.split_once(' ') {
                 Some(("former", path)) => done.former = Some(path.into()),
+                Some(("aside", path)) => done.aside = Some(path.into()),
                 Some(("log", "backup")) => done.log_by_backup = true,
                 Some(("panic", "unknown")) => done.panic_unknown = true,
                 None if word.is_empty() => return self.ended().map(|()| done),

@@ -103,11 +103,19 @@ pub(crate) enum Fate {
 }
 
 impl Fate {
+    /// After a request that a lock does not cut off: who is told of one knows that it came before.
+    pub(crate) fn after_its_end(set: &Result<(), Error>) -> Self {
+        match set {
+            Err(Error::Refused { code: Code::Locked, .. }) => Self::Unused,
+            set => Self::after(set),
+        }
+    }
+
     /// After the daemon was told.
     pub(crate) fn after(set: &Result<(), Error>) -> Self {
         match set {
             // What the disk or the daemon failed at may have come behind the change; and a lock ends the waiting for
-            // an answer, not a change that is on its way to the disk.
+            // an answer, not what is on its way to the disk.
             Err(Error::Refused { code: Code::Storage | Code::Error | Code::Locked, .. }) => Self::Unsure,
             Err(Error::Refused { .. }) => Self::Unused,
             _ => Self::Unsure,
@@ -172,6 +180,10 @@ mod tests {
         for code in [Code::Storage, Code::Error, Code::Locked] {
             assert!(stays(refused(code)), "{code:?}: the change may be in force");
         }
+        // Where a lock is answered behind all that could come into force, it tells that nothing did.
+        assert_eq!(Fate::after_its_end(&refused(Code::Locked)), Fate::Unused);
+        assert_eq!(Fate::after_its_end(&refused(Code::Storage)), Fate::Unsure);
+        assert_eq!(Fate::after_its_end(&Err(Error::Closed)), Fate::Unsure);
         for lost in [Error::Closed, Error::TimedOut, Error::Unexpected] {
             assert!(stays(Err(lost)));
         }

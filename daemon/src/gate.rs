@@ -229,7 +229,11 @@ fn allowed_by(verdict: Option<&Verdict>) -> String {
 /// Whether `pin` is the approval PIN: the one thing that a key is used for without a permit, since it says nothing
 /// of what the vault holds. How often it may be asked is for [`crate::pins`] to say.
 pub fn is_pin(state: &State, verifier: &PinVerifier, pin: &[u8]) -> bool {
-    state.keys().is_some_and(|keys| verifier.matches(&keys, pin))
+    let (Some(vault), Some(keys)) = (state.vault(), state.keys()) else { return false };
+    vault.is_pin(&keys, verifier, pin).unwrap_or_else(|error| {
+        tracing::error!("the approval PIN could not be compared: {error}");
+        false
+    })
 }
 
 /// What the person would have to be asked about before these secrets can be used so; `None` where there is

@@ -65,6 +65,7 @@ pub mod questions;
 pub mod recover;
 pub mod refusals;
 pub mod refuse;
+pub mod rotations;
 pub mod run;
 pub mod screens;
 pub mod server;

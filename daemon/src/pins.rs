@@ -20,7 +20,7 @@ use crate::settings::Unread;
 use crate::throttle::Backoff;
 
 /// The key of the sealed setting.
-pub const SETTING: &str = "approval-pin";
+pub const SETTING: &str = PinVerifier::SETTING;
 /// Wrong PINs for one typed master password.
 pub const TRIES: u32 = 5;
 
@@ -90,8 +90,7 @@ impl Pins {
     /// # Errors
     /// As [`Draft::setting`].
     pub fn seal(draft: &mut Draft<'_>, verifier: Option<&PinVerifier>) -> Result<(), Error> {
-        let bytes = verifier.map(PinVerifier::bytes);
-        draft.setting(SETTING, bytes.as_ref().map(<[u8; _]>::as_slice))
+        draft.set_pin(verifier)
     }
 
     /// Another one is sealed, or a session begins or ends. What was shown before counts no longer.

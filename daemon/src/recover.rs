@@ -3,18 +3,18 @@
 //! and says `checked N` when every one of N secrets was read; `--check-backup FILE` ends there. All that may go on while
 //! a daemon serves the vault, and changes nothing. Then it waits for `go`, and puts the vault in its place, which nobody
 //! else may have from there on: what lies in that place is looked at only then. Last it says `recovered`, and behind that
-//! `former PATH` if something lay there, `log backup` if nothing newer than the backup judges the log, and
-//! `panic unknown`.
+//! `former PATH` if something lay there, `log backup` if nothing newer than the backup judges the log, `panic unknown`,
+//! and `aside PATH` if something lay in the place of a rotation that may not be needless.
 
 mod memory;
 mod place;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
-use glassdome_vault::{self as vault, Damage, DeviceKey, DeviceKeyId, Keys, Recovered, Vault, kdf};
+use glassdome_vault::{self as vault, Cleared, Damage, DeviceKey, DeviceKeyId, Keys, Recovered, Vault, kdf};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
@@ -66,9 +66,21 @@ pub fn recover(recovery: &Recovery, config: &Config) -> Result<(), Error> {
     }
     // What others left that were killed; this one is held.
     vault::sweep(&config.vault).map_err(Error::Vault)?;
+    let aside = clear_up(&config.vault)?;
     let put = put_in_place(recovered, keys, config)?;
     say("recovered")?;
-    put.into_iter().try_for_each(|line| say(&line))
+    let aside = aside.map(|path| format!("aside {}", path.display()));
+    put.into_iter().chain(aside).try_for_each(|line| say(&line))
+}
+
+/// Leaves nothing that the next start would take for a rotation of the vault that is put in the place: what was not
+/// known to be needless has another name then, which is given.
+fn clear_up(place: &Path) -> Result<Option<PathBuf>, Error> {
+    match vault::clear_up(place) {
+        Ok(Cleared::Whole) => Ok(None),
+        Ok(Cleared::Aside(path)) => Ok(Some(path)),
+        Ok(Cleared::Kept(_)) | Err(_) => vault::set_aside(place).map_err(Error::Vault),
+    }
 }
 
 /// What is damaged before it is in its place is the backup, and not the vault that is there.

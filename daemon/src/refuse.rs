@@ -188,6 +188,9 @@ pub fn vault(error: &Error) -> Refusal<'static> {
         Error::InPlace(source) => {
             (Code::Storage, format!("{error} ({source}). Mend it; then see whether all is there: glassdome_start"))
         }
+        Error::HalfRotated => {
+            (Code::Corrupt, format!("{error}, and is given up: the vault is as it was. Begin anew: ctl rotate"))
+        }
         Error::Memory(source) => (Code::Error, source.to_string()),
         Error::NoDeviceKey | Error::WrongDeviceKey => {
             (Code::Conflict, "what the password's slot is bound to changed meanwhile. Try again".to_owned())

@@ -13,7 +13,7 @@ use std::time::Duration;
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::session::LockReason;
 use glassdome_sys::{DirError, Stamp, private_dir, share_one_heap};
-use glassdome_vault::{self as vault, Vault};
+use glassdome_vault::{self as vault, Cleared, Vault};
 use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{LocalSet, spawn_local};
@@ -201,6 +201,18 @@ fn run(options: &Options, stamp: Option<Stamp>) -> Result<(), Error> {
     // Of whoever was killed while it made a vault. It is in nobody's way, and swept again next time.
     if let Err(error) = vault::sweep(&config.vault) {
         tracing::warn!("what is left of a vault that was being made could not be removed: {error}");
+    }
+    // Before the vault is opened: what a rotation left that was killed at its end is overwritten.
+    match vault::clear_up(&config.vault) {
+        Ok(Cleared::Whole) => {}
+        Ok(Cleared::Aside(path)) => {
+            tracing::warn!("what no rotation leaves lay in its place, and is {} now", path.display());
+        }
+        Ok(Cleared::Kept(path)) => tracing::warn!(
+            "{} is kept: what is in the vault's place is not known to have replaced it",
+            path.display()
+        ),
+        Err(error) => tracing::warn!("what is left of a rotation could not be removed: {error}"),
     }
     let listener = Listener::bind(&config.socket, stamp)?;
     // The socket shows it from now on. With it in hand, the daemon could look at none of its peers.

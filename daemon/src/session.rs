@@ -178,6 +178,15 @@ impl<K> Session<K> {
         }
     }
 
+    /// Has the open session go on with another key, until the time that it had; `false` if there is none.
+    pub fn go_on_with(&mut self, key: K) -> bool {
+        match &mut self.state {
+            State::Unlocked(open) => open.key = key,
+            State::Locked { .. } => return false,
+        }
+        true
+    }
+
     /// Counts the locks. A request that sees another count than when it began is answered `Locked`.
     pub fn locks(&self) -> u64 {
         self.locks

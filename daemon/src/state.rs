@@ -37,6 +37,7 @@ use crate::policy::rule::{Origin, Rule};
 use crate::questions::Questions;
 use crate::refusals::Refusals;
 use crate::refuse;
+use crate::rotations::Rotations;
 use crate::screens::Screens;
 use crate::session::{Input, Session};
 use crate::state_file::StateFile;
@@ -88,6 +89,8 @@ pub struct State {
     screens: Screens,
     canaries: RefCell<Canaries>,
     backups: Backups,
+    rotations: Rotations,
+    rekeyed: Cell<u64>,
     generation: watch::Sender<u64>,
     looks: Looks,
     looks_on_request: Looks,
@@ -142,6 +145,8 @@ impl State {
             screens: Screens::default(),
             canaries: RefCell::default(),
             backups: Backups::default(),
+            rotations: Rotations::default(),
+            rekeyed: Cell::new(0),
             generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
             looks_on_request: Looks::new(LOOKS_ON_REQUEST),
@@ -216,6 +221,7 @@ impl State {
         self.locks.send_if_modified(|seen| std::mem::replace(seen, locks) != locks);
         if let Some(reason) = ended {
             // They end with the session; rules rest sealed until the next.
+            self.rotations.end();
             self.grants.clear();
             self.handles.clear();
             self.questions.clear();
@@ -232,6 +238,19 @@ impl State {
             tracing::info!("locked: {}", reason.describe());
             self.parted(parting, reason, now);
         }
+    }
+
+    /// The vault has another master key: the session goes on with that, if it is open. Without one, which
+    /// a lock took meanwhile, none goes on.
+    pub fn rekey(&self, key: Option<Keys>) {
+        self.rekeyed.set(self.rekeyed.get() + 1);
+        let Some(key) = key else { return self.lock(LockReason::Requested) };
+        let _ = self.session.borrow_mut().go_on_with(key);
+    }
+
+    /// Counts how often the vault got another master key.
+    pub fn rekeyed(&self) -> u64 {
+        self.rekeyed.get()
     }
 
     /// Looks at the open session.
@@ -371,6 +390,11 @@ impl State {
     /// The backups that are under way.
     pub fn backups(&self) -> &Backups {
         &self.backups
+    }
+
+    /// The rotation that is under way.
+    pub fn rotations(&self) -> &Rotations {
+        &self.rotations
     }
 
     /// The secrets that are bait, of an open session.

@@ -15,7 +15,7 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct Lost;
 
 /// The thread.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Worker {
     jobs: mpsc::Sender<Job>,
 }
@@ -45,6 +45,12 @@ impl Worker {
         // Nobody may be left to hear the answer: a request can be dropped while its job runs.
         self.jobs.send(Box::new(move || drop(answer.send(job())))).map_err(|_| Lost)?;
         answered.await.map_err(|_| Lost)
+    }
+
+    /// Has `job` run after those before it. Whether it was is not told.
+    pub fn later(&self, job: impl FnOnce() + Send + 'static) {
+        // Without the thread it is dropped here, with all that it has.
+        let _ = self.jobs.send(Box::new(job));
     }
 }
 

@@ -39,6 +39,7 @@ pub mod policy;
 mod rate;
 pub mod recovery;
 mod refusal;
+pub mod rotation;
 pub mod secrets;
 pub mod session;
 pub mod settings;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Refusal, crypto, limits, policy, secrets, session, settings, storage};
+use crate::{Bytes, Refusal, crypto, limits, policy, rotation, secrets, session, settings, storage};
 
 /// From the client. Replies carry the same id and may come in another order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub enum Body<'a> {
     /// Data outside the vault.
     #[serde(borrow)]
     Crypto(crypto::Request<'a>),
+    /// A new master key.
+    #[serde(borrow)]
+    Rotation(rotation::Request<'a>),
 }
 
 /// From the daemon.
@@ -92,6 +95,8 @@ pub enum Answer<'a> {
     /// Of a [`Body::Crypto`].
     #[serde(borrow)]
     Crypto(crypto::Answer<'a>),
+    /// Of a [`Body::Rotation`].
+    Rotation(rotation::Answer),
 }
 
 /// Part of a value that is larger than a frame.

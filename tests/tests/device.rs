@@ -257,6 +257,26 @@ fn without_a_recovery_code_the_former_device_key_stays_for_the_backups_that_need
 }
 
 #[test]
+fn a_bound_vault_gets_another_master_key_and_stays_bound() {
+    let (world, _bus, _keyring, former) = bound();
+    let key = device_key(&world).unwrap();
+    let file = world.home("next-code");
+    with(&world, &["rotate", "--code-file", text(&file)], &[PASSWORD]).ok();
+    assert_eq!(mode(&world), json!(["keyring", "there", 0]));
+    assert_eq!(device_key(&world), Some(key));
+    let code = fs::read_to_string(&file).unwrap().trim_end().to_owned();
+    world.ctl(&["lock"]).ok();
+    unlock(&world, &former).refused(7);
+    unlock(&world, PASSWORD).ok();
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
+
+    let there = copied(&world);
+    assert!(unlock(&there, PASSWORD).refused(3).contains("no session bus"));
+    unlock(&there, &code).ok();
+    assert_eq!(there.ctl(&["get", "a"]).ok(), b"1");
+}
+
+#[test]
 fn the_master_key_is_in_no_keyring() {
     let (world, _bus, _keyring, _) = bound();
     let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };

@@ -99,7 +99,6 @@ fn all(keys: &Keys) -> impl Iterator<Item = &[u8]> {
 ///
 /// # Errors
 /// [`Error::Memory`].
-#[cfg_attr(not(test), expect(dead_code, reason = "a vault keeps them that was given another master key"))]
 pub(crate) fn inherit(keys: &mut Keys, former: &Keys) -> Result<(), Error> {
     if bool::from(keys.contexts().ct_eq(former.contexts())) {
         return Ok(());
@@ -118,7 +117,6 @@ pub(crate) fn inherit(keys: &mut Keys, former: &Keys) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Random`].
-#[cfg_attr(not(test), expect(dead_code, reason = "a vault keeps them that was given another master key"))]
 pub(crate) fn to_row(vault: &VaultId, keys: &Keys, version: u64) -> Result<Option<Vec<u8>>, Error> {
     if keys.retired().is_empty() {
         return Ok(None);

@@ -312,7 +312,8 @@ impl<'k> Draft<'k> {
         Place { vault: &self.vault, table, id: id.as_bytes(), version }
     }
 
-    fn write(&mut self, table: Table, key: Vec<u8>, row: Option<Vec<u8>>) {
+    /// Writes or deletes a row as it is to lie in the store.
+    pub(crate) fn write(&mut self, table: Table, key: Vec<u8>, row: Option<Vec<u8>>) {
         self.rows.insert((table, key), row);
     }
 

@@ -81,6 +81,9 @@ pub enum Error {
     /// The file could not be read or written.
     #[error("the vault file could not be read or written")]
     Storage(#[source] io::Error),
+    /// What was begun of a rotation is not what was written.
+    #[error("the unfinished rotation is damaged")]
+    HalfRotated,
     /// A recovered vault is in its place, and what was there has another name; but the disk may not have that yet.
     #[error("the vault is in its place, and the disk refused what comes behind that")]
     InPlace(#[source] io::Error),

@@ -163,6 +163,11 @@ impl Kek {
         }
     }
 
+    /// Another key for the same slot.
+    pub(crate) fn with_key(&self, key: LockedBytes) -> Self {
+        Self { slot: self.slot, key, device: self.device, mixed: self.mixed }
+    }
+
     /// The key, for wrapping and unwrapping only.
     pub(crate) fn expose(&self) -> &[u8] {
         self.key.expose()

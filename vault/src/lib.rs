@@ -44,6 +44,7 @@ mod pin;
 mod record;
 mod recover;
 mod redo;
+mod rotation;
 mod rows;
 mod seal;
 mod setting;
@@ -76,6 +77,10 @@ pub use page::Page;
 pub use pin::PinVerifier;
 pub use record::{MAX_FIELDS, MAX_SECRET, Opened};
 pub use recover::{Recovered, open_backup};
+pub use rotation::{
+    Carried, Cleared, Former, MovedIn, Pass, Plan, Rotation, Unfinished, clear_up, discard_unfinished,
+    set_aside, unfinished_since,
+};
 pub use setting::{MAX_SETTING, MAX_SETTINGS};
 pub use slot::{SlotInfo, SlotKind};
 pub use store::Stats;

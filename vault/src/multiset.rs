@@ -14,8 +14,13 @@ pub(crate) struct Sum([u64; 4]);
 impl Sum {
     /// Puts a row in.
     pub fn add(&mut self, key: &[u8; KEY], table: Table, row_key: &[u8], row: &[u8]) {
+        self.add_element(&element(key, table, row_key, row));
+    }
+
+    /// Puts a row in of which that is the [`element`].
+    pub fn add_element(&mut self, element: &[u8; 32]) {
         let mut carry = false;
-        for (limb, more) in self.0.iter_mut().zip(element(key, table, row_key, row)) {
+        for (limb, more) in self.0.iter_mut().zip(limbs(element)) {
             (*limb, carry) = limb.carrying_add(more, carry);
         }
     }
@@ -23,7 +28,7 @@ impl Sum {
     /// Takes a row out.
     pub fn subtract(&mut self, key: &[u8; KEY], table: Table, row_key: &[u8], row: &[u8]) {
         let mut borrow = false;
-        for (limb, less) in self.0.iter_mut().zip(element(key, table, row_key, row)) {
+        for (limb, less) in self.0.iter_mut().zip(limbs(&element(key, table, row_key, row))) {
             (*limb, borrow) = limb.borrowing_sub(less, borrow);
         }
     }
@@ -44,7 +49,7 @@ impl Sum {
 }
 
 /// The keyed hash of one row: table, key and row, each behind its length.
-fn element(key: &[u8; KEY], table: Table, row_key: &[u8], row: &[u8]) -> [u64; 4] {
+pub(crate) fn element(key: &[u8; KEY], table: Table, row_key: &[u8], row: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_keyed(key);
     for part in [table.name().as_bytes(), row_key, row] {
         let length = u32::try_from(part.len()).expect("rows are shorter than 4 GiB");
@@ -52,7 +57,7 @@ fn element(key: &[u8; KEY], table: Table, row_key: &[u8], row: &[u8]) -> [u64; 4
     }
     let hash = hasher.finalize();
     zeroize::Zeroize::zeroize(&mut hasher);
-    limbs(hash.as_bytes())
+    *hash.as_bytes()
 }
 
 fn limbs(bytes: &[u8; 32]) -> [u64; 4] {

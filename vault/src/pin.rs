@@ -9,9 +9,15 @@
 use subtle::ConstantTimeEq;
 
 use crate::Error;
+use crate::draft::Draft;
 use crate::keys::Keys;
 use crate::seal::derive;
 use crate::traceless::traceless_cipher;
+use crate::vault::Vault;
+
+/// The setting that holds what the PIN is compared under, 32 bytes, where that is not the `settings` sub-key: a PIN
+/// that was made before a rotation is compared under the former one.
+pub(crate) const KEY_SETTING: &str = "approval-pin-key";
 
 /// What the tag is derived for.
 const CONTEXT: &str = "glassdome v1 approval pin";
@@ -28,6 +34,8 @@ pub struct PinVerifier {
 }
 
 impl PinVerifier {
+    /// The setting that holds its [`PinVerifier::bytes`].
+    pub const SETTING: &str = "approval-pin";
     /// Bytes of [`PinVerifier::bytes`].
     pub const LEN: usize = SALT + TAG;
 
@@ -38,13 +46,12 @@ impl PinVerifier {
     pub fn new(keys: &Keys, pin: &[u8]) -> Result<Self, Error> {
         let mut salt = [0; SALT];
         getrandom::fill(&mut salt)?;
-        Ok(Self { salt, tag: tag(keys, &salt, pin) })
+        Ok(Self { salt, tag: tag(keys.settings(), &salt, pin) })
     }
 
-    /// Whether `pin` is that one; in constant time.
-    #[must_use]
-    pub fn matches(&self, keys: &Keys, pin: &[u8]) -> bool {
-        tag(keys, &self.salt, pin).ct_eq(&self.tag).into()
+    /// Whether `pin` is that one, which was made under the `settings` sub-key `key`; in constant time.
+    fn matches(&self, key: &[u8], pin: &[u8]) -> bool {
+        tag(key, &self.salt, pin).ct_eq(&self.tag).into()
     }
 
     /// As it is sealed: salt, tag.
@@ -70,11 +77,34 @@ impl std::fmt::Debug for PinVerifier {
     }
 }
 
-fn tag(keys: &Keys, salt: &[u8; SALT], pin: &[u8]) -> [u8; TAG] {
+impl Vault {
+    /// Whether `pin` is that one; compared in constant time.
+    ///
+    /// # Errors
+    /// As [`Vault::setting`].
+    pub fn is_pin(&self, keys: &Keys, verifier: &PinVerifier, pin: &[u8]) -> Result<bool, Error> {
+        let former = self.setting(keys, KEY_SETTING)?;
+        Ok(verifier.matches(former.as_ref().map_or(keys.settings(), |former| former), pin))
+    }
+}
+
+impl Draft<'_> {
+    /// Seals another approval PIN, made for these keys, or none.
+    ///
+    /// # Errors
+    /// As [`Draft::setting`].
+    pub fn set_pin(&mut self, verifier: Option<&PinVerifier>) -> Result<(), Error> {
+        let bytes = verifier.map(PinVerifier::bytes);
+        self.setting(PinVerifier::SETTING, bytes.as_ref().map(<[u8; _]>::as_slice))?;
+        self.setting(KEY_SETTING, None)
+    }
+}
+
+fn tag(key: &[u8], salt: &[u8; SALT], pin: &[u8]) -> [u8; TAG] {
     // Key and salt have one length each: no PIN can be told as another's end of them.
     traceless_cipher(|| {
         let mut tag = [0; TAG];
-        derive(CONTEXT, &[keys.settings(), salt, pin], &mut tag);
+        derive(CONTEXT, &[key, salt, pin], &mut tag);
         tag
     })
 }
@@ -96,11 +126,14 @@ mod tests {
     fn only_the_pin_matches_and_only_under_its_key() {
         let (own, other) = (keys(1), keys(2));
         let verifier = PinVerifier::new(&own, b"402913").unwrap();
-        assert!(verifier.matches(&own, b"402913"));
+        assert!(verifier.matches(own.settings(), b"402913"));
         for wrong in [&b"402914"[..], b"40291", b"4029130", b""] {
-            assert!(!verifier.matches(&own, wrong), "{wrong:?}");
+            assert!(!verifier.matches(own.settings(), wrong), "{wrong:?}");
         }
-        assert!(!verifier.matches(&other, b"402913"), "there is nothing to guess from without the key");
+        assert!(
+            !verifier.matches(other.settings(), b"402913"),
+            "there is nothing to guess from without the key"
+        );
     }
 
     #[test]

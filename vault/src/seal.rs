@@ -49,6 +49,19 @@ pub(crate) fn seal_onto(
     traceless_cipher(|| seal_onto_with(row, key, &nonce, place, length, fill))
 }
 
+/// [`seal_onto`] with a nonce that is derived from all that is sealed and where, under a key of its own: the same again
+/// is the same bytes, and anything else has another.
+pub(crate) fn seal_onto_derived(
+    row: &mut Vec<u8>,
+    key: &[u8],
+    nonce: &[u8; NONCE],
+    place: &Place<'_>,
+    length: usize,
+    fill: impl FnOnce(&mut [u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    traceless_cipher(|| seal_onto_with(row, key, nonce, place, length, fill))
+}
+
 /// [`seal_onto`] with a given nonce, which must never be used twice.
 fn seal_onto_with(
     row: &mut Vec<u8>,

@@ -3,12 +3,14 @@
 
 mod former;
 mod open;
+mod other;
 mod unchanged;
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
@@ -23,6 +25,7 @@ use crate::overlay::Overlay;
 use crate::slot::MAX_SLOTS;
 use crate::{Damage, Error};
 use open::{Open, begin, fill};
+pub(crate) use other::Other;
 pub(crate) use unchanged::Unchanged;
 
 /// The longest row of a slot, in bytes.
@@ -113,6 +116,8 @@ pub(crate) struct Store {
     open: RwLock<Option<Open>>,
     /// The newest snapshot. Dropped by each commit, so that it is never behind.
     newest: Mutex<Option<Arc<Reader>>>,
+    /// Whether no change is taken: another file is about to be in the place.
+    resting: AtomicBool,
 }
 
 impl Store {
@@ -128,6 +133,7 @@ impl Store {
             path: path.to_owned(),
             open: RwLock::new(Some(Open::new(path)?)),
             newest: Mutex::new(None),
+            resting: AtomicBool::new(false),
         })
     }
 
@@ -150,7 +156,7 @@ impl Store {
         if let Some(reader) = &*newest {
             return Ok(Arc::clone(reader));
         }
-        let reader = Arc::new(self.with_open(|open| Reader::new(&open.database))?);
+        let reader = Arc::new(self.with_open(Open::read)?);
         *newest = Some(Arc::clone(&reader));
         Ok(reader)
     }
@@ -173,7 +179,14 @@ impl Store {
     }
 
     fn write<T>(&self, run: impl FnOnce(&Open) -> Result<T, Error>) -> Result<T, Error> {
-        let result = self.with_open(run);
+        let resting = || self.resting.load(Ordering::SeqCst);
+        let result = self.with_open(|open| if resting() { Err(Error::Conflict) } else { run(open) });
+        self.after(&result);
+        result
+    }
+
+    /// What comes behind each try to write.
+    fn after<T>(&self, result: &Result<T, Error>) {
         *self.newest() = None;
         if !matches!(result, Ok(_) | Err(Error::Conflict)) {
             // redb serves nothing more after an I/O error. Closed, the file is opened again by the next call.
@@ -183,7 +196,6 @@ impl Store {
                 redo.reset();
             }
         }
-        result
     }
 
     /// Brings everything into the file, and closes it. What is dropped does the same, and cannot say whether it could.
@@ -240,6 +252,8 @@ pub(crate) struct Reader {
     /// The slots, since they are overwritten in the file while older snapshots are read; `None` where there are more
     /// than a vault has, which is found where they are used.
     slots: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// Of the open file, which counts them.
+    _counted: Option<Arc<()>>,
 }
 
 impl Reader {
@@ -250,7 +264,7 @@ impl Reader {
             .map(|table| transaction.open_table(table.definition()).map_err(opening_table))
             .collect();
         let tables = tables?.try_into().unwrap_or_else(|_| unreachable!("one for each table"));
-        let mut reader = Self { tables, slots: None };
+        let mut reader = Self { tables, slots: None, _counted: None };
         let (mut slots, mut all) = (Vec::new(), true);
         reader.each(Table::Slots, None, |key, row| {
             all = slots.len() < MAX_SLOTS && row.len() <= SLOT_ROW;

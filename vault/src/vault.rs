@@ -29,6 +29,7 @@ use crate::{Damage, EntryId, Error, contexts, create, last_backup, name, setting
 
 /// What lies at a path.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one is made in the life of a program")]
 pub enum Found {
     /// Nothing.
     Missing,
@@ -110,6 +111,19 @@ impl Vault {
             device: input.device(),
         };
         Ok(inputs.iter().map(info).collect())
+    }
+
+    /// What tells whether the key slots are as they were: BLAKE3 of their rows.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Storage`].
+    pub fn slots_digest(&self) -> Result<[u8; 32], Error> {
+        let mut hasher = blake3::Hasher::new();
+        self.store.reader()?.each(Table::Slots, None, |id, row| {
+            hasher.update(id).update(&(row.len() as u64).to_le_bytes()).update(row);
+            Ok(true)
+        })?;
+        Ok(*hasher.finalize().as_bytes())
     }
 
     /// Opens the master key, and compares key slots and settings with what the last change left. The same
@@ -282,7 +296,7 @@ impl Vault {
         *self.committed()
     }
 
-    fn committed(&self) -> MutexGuard<'_, Option<Mark>> {
+    pub(crate) fn committed(&self) -> MutexGuard<'_, Option<Mark>> {
         // It is replaced as a whole, also after a panic.
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -368,6 +382,10 @@ impl Vault {
     #[must_use]
     pub fn created(&self) -> u64 {
         self.header.created
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     fn locate(&self, keys: &Keys, reader: &Reader, name: &str) -> Result<EntryId, Error> {

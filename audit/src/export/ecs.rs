@@ -166,6 +166,7 @@ fn category(event: Event) -> (&'static [&'static str], &'static [&'static str]) 
         | Event::ChangePin
         | Event::Recovery
         | Event::DeviceKey
+        | Event::Rotate
         | Event::Grant
         | Event::Approve => (&["iam"], &["user", "change"]),
         Event::Handle => (&["iam"], &["user", "creation"]),

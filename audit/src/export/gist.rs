@@ -19,7 +19,15 @@ pub enum Severity {
 pub fn severity(event: Event, outcome: Outcome) -> Severity {
     match (event, outcome) {
         (Event::Canary | Event::VaultDamaged | Event::Alarm | Event::Rollback, _) => Severity::Critical,
-        (Event::Panic | Event::Recovery | Event::Recover | Event::DeviceKey | Event::Export, _)
+        (
+            Event::Panic
+            | Event::Recovery
+            | Event::Recover
+            | Event::DeviceKey
+            | Event::Rotate
+            | Event::Export,
+            _,
+        )
         | (_, Outcome::Denied) => Severity::Medium,
         (_, Outcome::Failed)
         | (
@@ -124,6 +132,7 @@ fn row(event: Event) -> (&'static str, &'static str) {
         Event::Rollback => ("rollback", "Older vault put back"),
         Event::AcceptRollback => ("accept-rollback", "Acceptance of an older vault"),
         Event::StorageTest => ("storage-test", "Test of the vault and the audit log"),
+        Event::Rotate => ("rotate", "Rotation of the vault's master key"),
         Event::Retire => ("retire", "Deletion of old files of the audit log"),
         Event::TakeOver => ("take-over", "Read of what the predecessor left in the keyring"),
         Event::Encrypt => ("encrypt", "Encryption of data outside the vault"),

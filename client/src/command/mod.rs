@@ -28,6 +28,7 @@ pub(crate) mod refuse;
 pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod rm;
+pub(crate) mod rotate;
 pub(crate) mod run;
 pub(crate) mod set;
 pub(crate) mod settings;
@@ -71,6 +72,7 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<storage::Storage>(),
     Entry::of::<passwd::Passwd>(),
     Entry::of::<slots::Slots>(),
+    Entry::of::<rotate::Rotate>(),
     Entry::of::<pin::PinCommand>(),
     Entry::of::<settings::Settings>(),
     Entry::of::<doctor::Doctor>(),

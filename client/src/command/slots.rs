@@ -22,7 +22,8 @@ use crate::text::notice;
 use crate::text::style::Style;
 use crate::text::table::columns;
 
-const WORDS: Words = Words { what: "the recovery code", option: "--code-file", check: "ctl slots" };
+pub(crate) const WORDS: Words =
+    Words { what: "the recovery code", option: "--code-file", check: "ctl slots" };
 
 /// What can be typed behind `ctl slots`.
 #[derive(clap::Args)]
@@ -158,7 +159,7 @@ fn make(shown: &Shown, made: Made) -> Result<Exit, Error> {
         with_password(&mut source, |password| {
             let code = RecoveryCode::new(code.as_slice()).ok_or(Error::Unexpected)?;
             let set = set(&mut connection, Request::SetRecovery { password, change: made.change(code) });
-            *fate = Fate::after(&set);
+            *fate = Fate::after_its_end(&set);
             set
         })
     })?;
@@ -197,7 +198,11 @@ fn set(connection: &mut Connection, request: Request<'_>) -> Result<(), Error> {
     }
 }
 
-fn new_code() -> Result<Zeroizing<[u8; recovery::LEN]>, Error> {
+/// A code that nobody has yet.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub(crate) fn new_code() -> Result<Zeroizing<[u8; recovery::LEN]>, Error> {
     let mut random = Zeroizing::new([0; recovery::DATA]);
     fill(random.as_mut_slice())?;
     let mut code = Zeroizing::new([0; recovery::LEN]);
@@ -206,7 +211,7 @@ fn new_code() -> Result<Zeroizing<[u8; recovery::LEN]>, Error> {
 }
 
 /// As a person writes it down. Its capacity is what will be in it: it never moves, so no copy stays behind.
-fn grouped(code: &[u8; recovery::LEN]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn grouped(code: &[u8; recovery::LEN]) -> Zeroizing<Vec<u8>> {
     let mut text = Zeroizing::new(Vec::with_capacity(recovery::LEN + recovery::LEN / recovery::GROUP - 1));
     for group in code.chunks(recovery::GROUP) {
         if !text.is_empty() {

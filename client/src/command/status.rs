@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::socket_path::SocketPath;
 use crate::text::prompt::segment;
-use crate::text::{status_template, status_text};
+use crate::text::{notice, rotation, status_template, status_text};
 
 /// A shell's prompt waits for this long and no longer.
 const SHORT: Duration = Duration::from_millis(50);
@@ -65,6 +65,9 @@ impl Command for Status {
             .ok();
             return Ok(Exit::Ok);
         }
+        if self == Self::default() {
+            return plainly();
+        }
         with_status(HANDSHAKE, |status| {
             self.show(status)?;
             Ok(if self.quiet { quietly(status) } else { Exit::Ok })
@@ -107,6 +110,20 @@ impl Status {
         }
         Ok(())
     }
+}
+
+/// For a person, who is also told of what is unfinished.
+fn plainly() -> Result<Exit, Error> {
+    let mut connection = match Connection::open_within(&SocketPath::find()?.path, HANDSHAKE) {
+        Err(Error::NoDaemon { .. }) => return print(&status_text::describe(None)).map(|()| Exit::Ok),
+        opened => opened?,
+    };
+    let rotation = rotation::describe(&connection.rotation()?);
+    print(&status_text::describe(Some(&connection.status()?)))?;
+    if let Some(rotation) = rotation {
+        notice::remind(&format!("the rotation of the master key is {rotation}"));
+    }
+    Ok(Exit::Ok)
 }
 
 fn quietly(status: Option<&Told<'_>>) -> Exit {

@@ -18,7 +18,7 @@ use crate::private_file::write_private_by;
 use crate::recover::{Done, Recovery, Tried};
 use crate::text::bytes::bytes;
 use crate::text::table::columns;
-use crate::text::{notice, time};
+use crate::text::{notice, rotation as rotation_text, time};
 
 /// A backup is due when the last one is so old, in seconds.
 const DUE: u64 = 30 * 86_400;
@@ -77,6 +77,15 @@ struct Document<'a> {
     mode: &'static str,
     device_key: Option<&'static str>,
     spare_device_keys: Option<u32>,
+    rotation: Option<Unfinished>,
+}
+
+/// A rotation that has not come to its end, for programs.
+#[derive(serde::Serialize)]
+struct Unfinished {
+    since: Option<u64>,
+    done: Option<u64>,
+    total: Option<u64>,
 }
 
 impl Command for Storage {
@@ -107,10 +116,17 @@ fn status(json: bool) -> Result<Exit, Error> {
     };
     let recovery_code = slots.iter().any(|slot| slot.kind == SlotKind::Recovery);
     let device = Device::ask(&mut connection)?;
+    let rotation = connection.rotation()?;
     let StorageAnswer::Status { path, bytes: size, secrets, created, backup } = connection.storage()? else {
         return Err(Error::Unexpected);
     };
     if json {
+        let unfinished = rotation.since.is_some() || rotation.under_way.is_some();
+        let rotation = unfinished.then(|| Unfinished {
+            since: rotation.since,
+            done: rotation.under_way.map(|progress| progress.done),
+            total: rotation.under_way.map(|progress| progress.total),
+        });
         let document = Document {
             path: &path,
             bytes: size,
@@ -121,6 +137,7 @@ fn status(json: bool) -> Result<Exit, Error> {
             mode: device.mode(),
             device_key: device.word(),
             spare_device_keys: device.spare(),
+            rotation,
         };
         print_json(&document)?;
         return Ok(Exit::Ok);
@@ -129,14 +146,16 @@ fn status(json: bool) -> Result<Exit, Error> {
         if recovery_code { "the master password, or the recovery code" } else { "the master password" };
     let last = backup.map_or_else(|| "none yet".to_owned(), time::date_time);
     let row = |what: &str, is: String| vec![what.to_owned(), is];
-    print(&columns(&[
+    let mut rows = vec![
         row("vault", path.to_string()),
         row("holds", format!("{} in {}", counted(secrets), bytes(size))),
         row("made", time::date(created)),
         row("opened by", opened_by.to_owned()),
         row("mode", device.describe(recovery_code)),
         row("last backup", last),
-    ]))?;
+    ];
+    rows.extend(rotation_text::describe(&rotation).map(|told| row("rotation", told)));
+    print(&columns(&rows))?;
     device.remind();
     if backup.is_none_or(|at| at.saturating_add(DUE) < time::now()) {
         notice::remind("a backup is due: ctl storage backup FILE");
@@ -220,6 +239,12 @@ fn tell(done: &Done) {
         notice::remind(&format!(
             "the vault that was there is {} now, with the password that it had",
             former.display()
+        ));
+    }
+    if let Some(aside) = &done.aside {
+        notice::remind(&format!(
+            "what lay in the place of a rotation is {} now: if you know nothing in it, remove it",
+            aside.display()
         ));
     }
     if done.log_by_backup {

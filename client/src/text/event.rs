@@ -130,6 +130,12 @@ fn what(record: &Record<'_>) -> String {
         Event::Rollback => "the vault is older than the log, or another".into(),
         Event::AcceptRollback => "the older vault was accepted".into(),
         Event::StorageTest => "test the vault and the log".into(),
+        Event::Rotate => match record.by.as_deref() {
+            Some("done") => "the vault has another master key".into(),
+            Some("resumed") => "go on to another master key".into(),
+            Some("given-up") => "what was begun of another master key was given up".into(),
+            _ => "begin to give the vault another master key".into(),
+        },
         Event::Retire => "old files of the log were deleted".into(),
         Event::TakeOver => "read what the predecessor left".into(),
         Event::TakeAway => "delete what the predecessor left".into(),

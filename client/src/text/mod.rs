@@ -13,6 +13,7 @@ pub(crate) mod picture_document;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod question;
+pub(crate) mod rotation;
 pub(crate) mod rows;
 pub(crate) mod rule;
 pub(crate) mod rule_diff;

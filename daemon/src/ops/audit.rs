@@ -40,16 +40,18 @@ pub async fn set_auditor(
     let keys = password::verify(&asking, Event::Auditor, password).await?;
     let state = &asking.state;
     let vault = state.vault().ok_or_else(refuse::no_vault)?;
-    state.meet_log(&vault, &keys).await?;
+    state.meet_log(&vault, &keys).await.map_err(|refusal| keys.or_still(state, refusal))?;
     let (old, new) = (state.journal().auditor(), Hex(public));
     // The vault has both until the log has the new one: a crash between the two is no alarm.
-    state.tell_vault(&vault, &keys, |draft| Auditor::Becomes { new, old }.draft(draft)).await?;
+    let told = state.tell_vault(&vault, &keys, |draft| Auditor::Becomes { new, old }.draft(draft)).await;
+    told.map_err(|refusal| keys.or_still(state, refusal))?;
     asking.record(Event::Auditor, Outcome::Allowed, None, password::word(&keys))?;
     let origin_bytes: &[u8; 32] = origin.expose().try_into().expect("it was taken in with that many bytes");
     let sealed = state.journal().seal_to(Some(new), Some(origin_bytes), clock::now());
     sealed.map_err(|error| state.unlogged(&error))?;
     drop(origin);
-    state.tell_vault(&vault, &keys, |draft| Auditor::Is(new).draft(draft)).await?;
+    let told = state.tell_vault(&vault, &keys, |draft| Auditor::Is(new).draft(draft)).await;
+    told.map_err(|refusal| keys.or_still(state, refusal))?;
     Ok(Answer::Settings(wire::Answer::AuditorSet))
 }
 
@@ -59,7 +61,7 @@ pub async fn accept(asking: Asking, password: LockedBytes) -> Result<Answer<'sta
     let state = &asking.state;
     let vault = state.vault().ok_or_else(refuse::no_vault)?;
     // What a restart has forgotten, the vault has not.
-    state.meet_log(&vault, &keys).await?;
+    state.meet_log(&vault, &keys).await.map_err(|refusal| keys.or_still(state, refusal))?;
     let Some(alarm) = state.journal().alarm() else {
         return Err(Refusal::new(Code::Conflict, "there is nothing to accept: no alarm is open"));
     };
@@ -74,6 +76,7 @@ pub async fn accept(asking: Asking, password: LockedBytes) -> Result<Answer<'sta
         journal.set_accepted(before);
     }
     told.map(|()| Answer::Settings(wire::Answer::LogAccepted))
+        .map_err(|refusal| keys.or_still(state, refusal))
 }
 
 /// Where the log stands, and where it stood when the vault was last told.

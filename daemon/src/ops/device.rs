@@ -162,7 +162,7 @@ pub async fn migrate(
     });
     let (input, kek, device) = derived.await.map_err(refuse::lost)?.map_err(failed)?;
 
-    let turn = Turn::take(&asking).await;
+    let turn = Turn::take_with(&asking, &keys).await?;
     if input_of(&vault).map_err(failed)? != before {
         return Err(refuse::vault(&Error::Conflict));
     }

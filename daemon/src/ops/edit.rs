@@ -124,7 +124,7 @@ pub async fn seal(asking: Asking, password: LockedBytes) -> Result<Answer<'stati
             "a file changed since the rules were shown: nothing was sealed. Look at it, and try again";
         return Err(Refusal::new(Code::Conflict, message));
     }
-    let turn = Turn::take(&asking).await;
+    let turn = Turn::take_with(&asking, &keys).await?;
     if number(&sealed(&*vault_of(&asking)?, &keys)?)? != draft.base {
         return Err(changed_meanwhile());
     }

@@ -13,16 +13,17 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
 use glassdome_proto::whole::{self, Whole, WholeField};
 use glassdome_proto::{Bytes, Field, Glob, List, Name, Refusal, limits};
-use glassdome_vault::{EntryId, Keys, Opened, Vault};
+use glassdome_vault::{EntryId, Opened, Vault};
 use zeroize::Zeroizing;
 
-use super::{Asking, Done, password, read};
+use super::password::{self, Verified};
+use super::{Asking, Done, read};
 use crate::{clock, refuse};
 
 /// One that is under way.
 pub struct Export {
     vault: Arc<Vault>,
-    keys: Keys,
+    keys: Verified,
     by: &'static str,
     globs: Vec<Glob>,
     /// Where the last look ended; `None` before the first.
@@ -79,6 +80,7 @@ impl Export {
     /// # Errors
     /// The refusal to send: what is damaged, or a log that cannot be written.
     pub fn next(&mut self, asking: &Asking) -> Result<Parcel, Refusal<'static>> {
+        self.keys.still(&asking.state)?;
         let mut parcel: Vec<(String, Opened)> = self.kept.take().into_iter().collect();
         let mut room = limits::CHUNK.saturating_sub(parcel.iter().map(|(name, one)| len(name, one)).sum());
         for _ in 0..limits::PAGE {

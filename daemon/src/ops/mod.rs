@@ -4,7 +4,7 @@
 //! | answered | by | needs |
 //! |---|---|---|
 //! | at once, locked or not | [`status`], [`doctor`], [`storage`], lock, stop, [`mod@panic`] | nothing |
-//! | after the password | [`unlock`], [`password`], [`settings`], [`recovery`], [`device`], [`pin`], [`mod@export`] | the master password, throttled; the PIN, throttled apart |
+//! | after the password | [`unlock`], [`password`], [`settings`], [`recovery`], [`device`], [`pin`], [`rotation`], [`mod@export`] | the master password, throttled; the PIN, throttled apart |
 //! | after a look at the program | [`picture`] | nothing, of oneself |
 //! | by a granted terminal or the password | [`policy`], [`question`], [`picture`], [`leftovers`] | either |
 //! | by whoever may get what it names | [`handle`] | a granted terminal, or a rule |
@@ -35,6 +35,7 @@ mod question;
 mod read;
 mod recovery;
 pub(crate) mod rollback;
+mod rotation;
 mod settings;
 mod status;
 mod storage;
@@ -63,6 +64,7 @@ use crate::gate;
 use crate::handles::Handle;
 use crate::journal::{Entry, Who};
 use crate::policy::{Action, Asked, Clearance};
+use crate::rotations;
 use crate::standing::{self, Stand};
 use crate::state::State;
 use crate::watch::leftovers::Held;
@@ -107,6 +109,8 @@ pub struct Asking {
     pub backup: backups::Place,
     /// The stream that it has begun.
     pub stream: Rc<RefCell<Option<Stream>>>,
+    /// The rotation that it has begun.
+    pub rotation: rotations::Place,
 }
 
 impl Asking {
@@ -160,6 +164,7 @@ impl Asking {
             | Body::Session(_)
             | Body::More(_)
             | Body::Storage(_)
+            | Body::Rotation(_)
             | Body::Settings(
                 wire::Request::Set { .. }
                 | wire::Request::SetAuditor { .. }
@@ -220,6 +225,9 @@ pub enum Work {
     Now(Done),
     /// When something else is done: other requests go on meanwhile.
     Later(Later),
+    /// As [`Work::Later`], but a lock does not end the waiting: the answer says what became of it. What it does before it
+    /// can no longer be undone, it does in [`unless_locked`].
+    ToEnd(Later),
     /// When the rest of the value has arrived.
     Upload(Arriving),
     /// Now, and again whenever the session changes.
@@ -276,11 +284,12 @@ pub fn start(asking: &Asking, body: Body<'_>) -> Result<Work, Refusal<'static>> 
         Body::Settings(wire::Request::Slots) => recovery::slots(asking).map(now),
         Body::Settings(wire::Request::SetRecovery { password, change }) => {
             let (password, change) = (password::lock_in(password)?, recovery::Change::lock_in(change)?);
-            Ok(later(recovery::set(asking.clone(), password, change)))
+            Ok(to_end(recovery::set(asking.clone(), password, change)))
         }
         Body::Policy(request) => rules_and_grants(asking, request),
         Body::Storage(request) => storage::start(asking, request),
         Body::Crypto(request) => crypto::start(asking, request),
+        Body::Rotation(request) => rotation::start(asking, request),
         Body::More(_) => Err(crate::refuse::protocol("a part of a value that nothing began")),
     }
 }
@@ -493,4 +502,21 @@ fn now(answer: Answer<'static>) -> Work {
 
 fn later(work: impl Future<Output = Result<Answer<'static>, Refusal<'static>>> + 'static) -> Work {
     Work::Later(Box::pin(async { work.await.map(Done::Answer) }))
+}
+
+fn to_end(work: impl Future<Output = Result<Answer<'static>, Refusal<'static>>> + 'static) -> Work {
+    Work::ToEnd(Box::pin(async { work.await.map(Done::Answer) }))
+}
+
+/// Does `work`, unless a lock comes first: then what it has is gone.
+async fn unless_locked<T>(
+    state: &State,
+    work: impl Future<Output = Result<T, Refusal<'static>>>,
+) -> Result<T, Refusal<'static>> {
+    let mut locks = state.locks();
+    tokio::select! {
+        biased;
+        _ = locks.changed() => Err(crate::refuse::lock_came()),
+        done = work => done,
+    }
 }

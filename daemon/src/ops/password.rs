@@ -1,6 +1,8 @@
 //! The master password, or the recovery code in its place: tried one at a time, each try charged before it is made,
 //! and never on the event loop. Whoever passes gets the keys of this one try, which are gone when they are dropped.
 
+mod verified;
+
 use std::sync::Arc;
 
 use glassdome_audit::{Event, Outcome};
@@ -17,6 +19,8 @@ use crate::device::{self as in_keyring, Lacking};
 use crate::throttle::Backoff;
 use crate::worker;
 use crate::{clock, refuse};
+
+pub use verified::Verified;
 
 /// Below this score (of 0 to 4) a new password is refused.
 const STRONG: u8 = 3;
@@ -37,7 +41,11 @@ pub fn lock_in(password: Password<'_>) -> Result<LockedBytes, Refusal<'static>> 
 ///
 /// # Errors
 /// The refusal to send.
-pub async fn verify(asking: &Asking, event: Event, password: LockedBytes) -> Result<Keys, Refusal<'static>> {
+pub async fn verify(
+    asking: &Asking,
+    event: Event,
+    password: LockedBytes,
+) -> Result<Verified, Refusal<'static>> {
     let keys = verify_at_all(asking, event, password).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     rollback::refuse_older(asking, &vault, &keys).await?;
@@ -52,13 +60,15 @@ pub async fn verify_at_all(
     asking: &Asking,
     event: Event,
     password: LockedBytes,
-) -> Result<Keys, Refusal<'static>> {
+) -> Result<Verified, Refusal<'static>> {
     let state = &asking.state;
     from_ours(asking, event)?;
     outside_panic(asking, event)?;
     let vault = state.vault().ok_or_else(refuse::no_vault)?;
     let locks = state.locks();
     let turn = state.guessing.clone().lock_owned().await;
+    // While that is held, no rotation ends.
+    let rekeyed = state.rekeyed();
     let wait = turn.wait(clock::now());
     if !wait.is_zero() {
         asking.record(event, Outcome::Denied, None, "throttled")?;
@@ -75,7 +85,11 @@ pub async fn verify_at_all(
         tokio::task::spawn_local(attempt(asking.clone(), event, vault, turn, (password, device), answer));
     let keys = answered.await.map_err(|_| refuse::lost(worker::Lost))??;
     counted.await.map_err(|_| refuse::lost(worker::Lost))?;
-    if locks.has_changed().unwrap_or(true) { Err(refuse::lock_came()) } else { Ok(keys) }
+    if locks.has_changed().unwrap_or(true) {
+        Err(refuse::lock_came())
+    } else {
+        Ok(Verified::of(keys, rekeyed))
+    }
 }
 
 /// Makes one try to its end, also if nobody waits for its answer any more.
@@ -274,7 +288,7 @@ pub async fn change(
     let derived =
         worker::once("kdf", move || device::seal(&new, device.as_ref())).await.map_err(refuse::lost)?;
     let (input, kek) = derived.map_err(|error: Error| refuse::vault(&error))?;
-    let turn = Turn::take(&asking).await;
+    let turn = Turn::take_with(&asking, &keys).await?;
     device::still(&vault, &input)?;
     let change = vault.rewrap(&keys, &input, &kek).map_err(|error| refuse::vault(&error))?;
     let by = word(&keys);

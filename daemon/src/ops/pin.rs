@@ -95,7 +95,7 @@ pub async fn set(
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let keys = password::verify(&asking, Event::ChangePin, password).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
-    let turn = Turn::take(&asking).await;
+    let turn = Turn::take_with(&asking, &keys).await?;
     let verifier = pin.as_ref().map(|pin| PinVerifier::new(&keys, pin.expose())).transpose();
     let verifier = verifier.map_err(|error| refuse::vault(&error))?;
     drop(pin);

@@ -11,7 +11,8 @@ use glassdome_proto::{Answer, Code, List, Refusal, Text, limits};
 use glassdome_vault::{Keys, Vault};
 
 use super::new_rule::{Shown, Wanted, make, name};
-use super::{Asking, Turn, password};
+use super::password::{self, Verified};
+use super::{Asking, Turn};
 use crate::attest::unit::{self, Manager, Unit};
 use crate::policy::Question;
 use crate::policy::rule::{Pinned, Rule};
@@ -27,7 +28,7 @@ pub enum Right {
     /// What this connection has shown, to answer for the person.
     Proven(Proven),
     /// The master password.
-    Password(Keys),
+    Password(Verified),
 }
 
 impl Right {
@@ -160,7 +161,7 @@ pub async fn allow(
     if let Some(shown) = shown {
         shown.check(&rule)?;
     }
-    let turn = Turn::take(&asking).await;
+    let turn = Turn::take_with(&asking, &keys).await?;
     let mut rules = sealed(&*vault_of(&asking)?, &keys)?;
     if rules.len() >= limits::RULES {
         let message = format!("there are {} rules already. Take some away: ctl policy rm ID", limits::RULES);
@@ -181,7 +182,7 @@ pub async fn remove(
     id: String,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let keys = password::verify(&asking, Event::ChangeRules, password).await?;
-    let turn = Turn::take(&asking).await;
+    let turn = Turn::take_with(&asking, &keys).await?;
     let mut rules = sealed(&*vault_of(&asking)?, &keys)?;
     let before = rules.len();
     rules.retain(|rule| rule.id != id);
@@ -247,7 +248,7 @@ pub fn sealed(vault: &Vault, keys: &Keys) -> Result<Vec<Rule>, Refusal<'static>>
 pub async fn seal_rules(
     asking: &Asking,
     turn: Turn,
-    keys: Keys,
+    keys: Verified,
     rules: Vec<Rule>,
     word: String,
 ) -> Result<(), Refusal<'static>> {

@@ -1,13 +1,16 @@
 //! The recovery code, and the other ways to open the vault: shown to whoever asks, since the file says as much to
 //! everybody who reads it; changed with the master password, or with the code itself.
 
+use std::sync::Arc;
+
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
 use glassdome_proto::settings::{self as wire, RecoveryChange, RecoveryCode};
 use glassdome_proto::{Answer, Code, List, Refusal, recovery};
+use glassdome_vault::Change as VaultChange;
 use glassdome_vault::{Error, SlotKind, Vault, kdf};
 
-use super::{Asking, Turn, device, password};
+use super::{Asking, Turn, device, password, unless_locked};
 use crate::{refuse, worker};
 
 /// What becomes of the recovery code.
@@ -48,7 +51,11 @@ impl Change {
     }
 }
 
-fn lock_in(code: &RecoveryCode<'_>) -> Result<LockedBytes, Refusal<'static>> {
+/// Takes a code out of the message's buffer into locked memory.
+///
+/// # Errors
+/// One that is none; no memory that can be locked.
+pub fn lock_in(code: &RecoveryCode<'_>) -> Result<LockedBytes, Refusal<'static>> {
     match read(code.expose()).map_err(|error| refuse::vault(&error))? {
         // Read back, it is derived from what was sent.
         Some(read) if read.expose() == code.expose() => Ok(read),
@@ -85,20 +92,34 @@ pub fn slots(asking: &Asking) -> Result<Answer<'static>, Refusal<'static>> {
     Ok(Answer::Settings(wire::Answer::Slots(slots)))
 }
 
-/// Seals the master key under another recovery code, or under none.
+/// Seals the master key under another recovery code, or under none. Comes to its end in spite of a lock once it is on
+/// its way to the disk: whoever brought the code has to know whether it opens the vault.
 pub async fn set(
     asking: Asking,
     password: LockedBytes,
     change: Change,
 ) -> Result<Answer<'static>, Refusal<'static>> {
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
+    let by = change.word();
+    let (turn, change) = unless_locked(&asking.state, seal(&asking, &vault, password, change)).await?;
+    let failed = move |asking: &Asking| asking.record(Event::Recovery, Outcome::Failed, None, by);
+    turn.commit(&asking, vault, change, failed).await?;
+    Ok(Answer::Settings(wire::Answer::RecoverySet))
+}
+
+async fn seal(
+    asking: &Asking,
+    vault: &Arc<Vault>,
+    password: LockedBytes,
+    change: Change,
+) -> Result<(Turn, VaultChange), Refusal<'static>> {
     // Told before a try is charged; what decides is what is there when it is the change's turn.
     let (by, needs_one) = (change.word(), change.needs_one());
-    there(&vault, needs_one)?;
+    there(vault, needs_one)?;
     if matches!(change, Change::Remove) {
-        not_the_last(&vault)?;
+        not_the_last(vault)?;
     }
-    let keys = password::verify(&asking, Event::Recovery, password).await?;
+    let keys = password::verify(asking, Event::Recovery, password).await?;
     let opener = match change {
         Change::Add(code) | Change::Replace(code) => {
             let vault = vault.clone();
@@ -113,21 +134,19 @@ pub async fn set(
         }
         Change::Remove => None,
     };
-    let turn = Turn::take(&asking).await;
-    there(&vault, needs_one)?;
+    let turn = Turn::take_with(asking, &keys).await?;
+    there(vault, needs_one)?;
     let change = match &opener {
         Some((input, kek)) => vault.rewrap(&keys, input, kek),
         None => {
-            not_the_last(&vault)?;
+            not_the_last(vault)?;
             vault.remove_recovery(&keys)
         }
     };
     let change = change.map_err(|error| refuse::vault(&error))?;
     drop((keys, opener));
     asking.record(Event::Recovery, Outcome::Allowed, None, by)?;
-    let failed = move |asking: &Asking| asking.record(Event::Recovery, Outcome::Failed, None, by);
-    turn.commit(&asking, vault, change, failed).await?;
-    Ok(Answer::Settings(wire::Answer::RecoverySet))
+    Ok((turn, change))
 }
 
 /// Why the code stays where it is the only way in without the keyring.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use glassdome_audit::{Event, Outcome, Vault as Told};
 use glassdome_proto::{Code, Refusal};
-use glassdome_vault::{Keys, Mark, Vault};
+use glassdome_vault::{Mark, Vault};
 
-use super::{Asking, Turn, password};
+use super::password::{self, Verified};
+use super::{Asking, Turn};
 use crate::refuse;
 use crate::state::log::{anchor_of, told};
 
@@ -50,8 +51,8 @@ pub(crate) fn count_on(log: Option<Told>, mark: &Mark) -> Option<u64> {
 ///
 /// # Errors
 /// The refusal to send.
-pub async fn refuse_older(asking: &Asking, vault: &Vault, keys: &Keys) -> Result<(), Refusal<'static>> {
-    let mark = vault.mark(keys).map_err(|error| refuse::vault(&error))?;
+pub async fn refuse_older(asking: &Asking, vault: &Vault, keys: &Verified) -> Result<(), Refusal<'static>> {
+    let mark = vault.mark(keys).map_err(|error| keys.or_still(&asking.state, refuse::vault(&error)))?;
     let Some(differs) = compare(asking.state.journal().vault(), &mark) else {
         asking.state.journal().know_vault(told(mark));
         return Ok(());
@@ -83,8 +84,8 @@ pub async fn refuse_older(asking: &Asking, vault: &Vault, keys: &Keys) -> Result
 ///
 /// # Errors
 /// The refusal to send; the vault is as it was.
-pub async fn accept(asking: &Asking, vault: &Arc<Vault>, keys: &Keys) -> Result<(), Refusal<'static>> {
-    let turn = Turn::take(asking).await;
+pub async fn accept(asking: &Asking, vault: &Arc<Vault>, keys: &Verified) -> Result<(), Refusal<'static>> {
+    let turn = Turn::take_with(asking, keys).await?;
     let failed = |error| refuse::vault(&error);
     let (log, mark) = (asking.state.journal().vault(), vault.mark(keys).map_err(failed)?);
     let Some(next) = count_on(log, &mark) else { return Ok(()) };

@@ -45,7 +45,7 @@ pub async fn set(
     let locks = asking.state.screens().locks();
     let keys = password::verify(&asking, Event::ChangeSetting, password).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
-    let turn = Turn::take(&asking).await;
+    let turn = Turn::take_with(&asking, &keys).await?;
     let change = vault
         .draft(&keys)
         .and_then(|mut draft| {

@@ -7,7 +7,7 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_proto::storage::{self as wire, Request};
 use glassdome_proto::{Answer, Bytes, Code, Refusal, Text, limits};
 
-use super::{Asking, Done, Work, device, later, now, password};
+use super::{Asking, Done, Turn, Work, device, later, now, password};
 use crate::backups::{Begun, Stage, UNDER_WAY};
 use crate::{clock, refuse};
 
@@ -105,6 +105,8 @@ fn kept(asking: &Asking) -> Result<Work, Refusal<'static>> {
     asking.backup.replace(Stage::Nothing);
     let asking = asking.clone();
     Ok(Work::Later(Box::pin(async move {
+        // What is written while the file is replaced would be lost.
+        let _turn = Turn::take(&asking).await;
         let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
         let stored = asking.state.store.run(move || vault.store_last_backup(of)).await;
         stored.map_err(refuse::lost)?.map_err(|error| refuse::vault(&error))?;

@@ -7,6 +7,7 @@ use glassdome_vault::{Change, Vault};
 use tokio::sync::OwnedMutexGuard;
 
 use super::Asking;
+use super::password::Verified;
 use crate::refuse;
 use crate::worker::Lost;
 
@@ -20,6 +21,16 @@ impl Turn {
     /// Waits for those before.
     pub async fn take(asking: &Asking) -> Self {
         Self { _held: asking.state.changing.clone().lock_owned().await }
+    }
+
+    /// As [`Turn::take`], to change what those keys open.
+    ///
+    /// # Errors
+    /// As [`Verified::still`].
+    pub async fn take_with(asking: &Asking, keys: &Verified) -> Result<Self, Refusal<'static>> {
+        let turn = Self::take(asking).await;
+        keys.still(&asking.state)?;
+        Ok(turn)
     }
 
     /// Brings a change to the disk. It goes on, and keeps the turn, even if the request is given up

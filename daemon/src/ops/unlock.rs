@@ -12,7 +12,8 @@ use glassdome_vault::{Error, Keys, SlotKind, Vault, kdf};
 use tokio::sync::OwnedMutexGuard;
 
 use super::keyring::Before;
-use super::{Asking, panic, password, rollback};
+use super::password::{self, Verified};
+use super::{Asking, panic, rollback};
 use crate::attest::lineage::Member;
 use crate::grants::Grantable;
 use crate::settings::Settings;
@@ -45,7 +46,7 @@ pub async fn create(
     let state = &asking.state;
     password::from_ours(&asking, Event::Create)?;
     password::outside_panic(&asking, Event::Create)?;
-    let locks = state.locks();
+    let (locks, rekeyed) = (state.locks(), state.rekeyed());
     let before = Before::of(state);
     let turn = state.guessing.clone().lock_owned().await;
     if state.vault().is_some() {
@@ -59,7 +60,7 @@ pub async fn create(
     if locks.has_changed().unwrap_or(true) {
         return Err(refuse::lock_came());
     }
-    begin(&asking, &vault, keys, lifetime, before).await
+    begin(&asking, &vault, Verified::of(keys, rekeyed), lifetime, before).await
 }
 
 async fn make(
@@ -106,6 +107,7 @@ pub async fn unlock(
     }
     rollback::refuse_older(&asking, &vault, &keys).await?;
     asking.state.look_at_log().await;
+    keys.still(&asking.state)?;
     if mode != Mode::Renew && asking.state.is_open(clock::now()) {
         let settings = Settings::read(&vault, &keys).map_err(|error| refuse::unread(&error))?;
         let shell = shell_of(&asking, &settings).await?;
@@ -121,7 +123,7 @@ pub async fn unlock(
 async fn begin(
     asking: &Asking,
     vault: &Vault,
-    keys: Keys,
+    keys: Verified,
     lifetime: Lifetime,
     before: Before,
 ) -> Result<Answer<'static>, Refusal<'static>> {
@@ -131,7 +133,8 @@ async fn begin(
         return Err(below_minimum(keys.level(), settings.memory));
     }
     before.allows(asking, settings.keyring).await?;
-    asking.state.meet_log(vault, &keys).await?;
+    let met = asking.state.meet_log(vault, &keys).await;
+    met.map_err(|refusal| keys.or_still(&asking.state, refusal))?;
     asking.record(Event::Unlock, Outcome::Allowed, None, password::word(&keys))?;
     let seconds = |s: Option<u32>| s.map(|s| Duration::from_secs(s.into()));
     if Some(keys.level()) < asking.state.memory() {
@@ -142,12 +145,13 @@ async fn begin(
     }
     // A lock that comes meanwhile ends this request, before anything is open.
     let shell = shell_of(asking, &settings).await?;
+    keys.still(&asking.state)?;
     // What was sealed meanwhile, too: from here on it is put in force as it comes.
     let sealed = Sealed::read(vault, &keys).map_err(|error| refuse::unread(&error))?;
     let settings = sealed.settings.clone();
     let limits = settings.limits(seconds(lifetime.total_s), seconds(lifetime.idle_s));
     before.stands(&asking.state, settings.keyring)?;
-    asking.state.open(keys, limits, sealed, before.screens(), clock::now());
+    asking.state.open(keys.into_keys(), limits, sealed, before.screens(), clock::now());
     grant(asking, &settings, shell)?;
     tokio::task::spawn_local(integrity::check(asking.state.clone()));
     let state = asking.state.clone();

@@ -161,6 +161,7 @@ impl Connection {
             editing: Rc::default(),
             backup: Rc::default(),
             stream: Rc::default(),
+            rotation: Rc::default(),
         };
         let over = watch::Sender::new(false);
         let (in_flight, watches) = (Cell::new(0), Cell::new(false));
@@ -267,6 +268,11 @@ impl Connection {
                 self.spawn(id, work);
                 Ok(())
             }
+            Ok(Work::ToEnd(work)) => {
+                self.peer().still()?;
+                self.spawn_to_end(id, work);
+                Ok(())
+            }
             Ok(Work::Ask(pending)) => self.ask(id, pending).await,
             Ok(Work::Watch) => self.watch(id).await,
             Ok(Work::Upload(_)) if upload.is_some() => {
@@ -336,18 +342,28 @@ impl Connection {
 
     /// Answers when `work` is done, or as soon as a lock comes.
     pub(super) fn spawn(self: &Rc<Self>, id: u32, work: Later) {
+        let mut locks = self.asking.state.locks();
+        self.spawn_to_end(
+            id,
+            Box::pin(async move {
+                tokio::select! {
+                    biased;
+                    // First: a lock wins also over what is ready at the same moment.
+                    _ = locks.changed() => Err(refuse::lock_came()),
+                    answer = work => answer,
+                }
+            }),
+        );
+    }
+
+    /// Answers when `work` is done, whatever comes in between.
+    pub(super) fn spawn_to_end(self: &Rc<Self>, id: u32, work: Later) {
         let connection = self.clone();
         for count in [&self.in_flight, &self.shared.in_flight] {
             count.set(count.get() + 1);
         }
-        let mut locks = self.asking.state.locks();
         tokio::task::spawn_local(async move {
-            let answer = tokio::select! {
-                biased;
-                // First: a lock wins also over what is ready at the same moment.
-                _ = locks.changed() => Err(refuse::lock_came()),
-                answer = timeout(limits::ANSWER, work) => answer.unwrap_or_else(|_| Err(too_slow())),
-            };
+            let answer = timeout(limits::ANSWER, work).await.unwrap_or_else(|_| Err(too_slow()));
             let finished = connection.finish(id, answer).await;
             // Only now: replies that wait for their turn are in flight too, or they could pile up.
             for count in [&connection.in_flight, &connection.shared.in_flight] {

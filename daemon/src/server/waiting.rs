@@ -61,6 +61,10 @@ impl Connection {
                 self.spawn(id, work);
                 Ok(())
             }
+            Ok(Work::ToEnd(work)) => {
+                self.spawn_to_end(id, work);
+                Ok(())
+            }
             Ok(Work::Ask(_) | Work::Upload(_) | Work::Watch) => {
                 self.finish(id, Err(refuse::late_change())).await
             }

@@ -49,11 +49,19 @@ impl Drop for Only<'_> {
 async fn sound(state: &Rc<State>) -> Result<bool, Error> {
     let Some(vault) = state.vault() else { return Ok(true) };
     let locks = state.locks();
-    let mut check = match state.keys() {
-        Some(keys) => vault.check(&keys)?,
-        None => return Ok(true),
-    };
+    let begin =
+        || Ok::<_, Error>((state.rekeyed(), state.keys().map(|keys| vault.check(&keys)).transpose()?));
+    let (mut of, check) = begin()?;
+    let Some(mut check) = check else { return Ok(true) };
     loop {
+        if of != state.rekeyed() {
+            // What was read is of the former file, under keys that are gone.
+            let (now, again) = begin()?;
+            match again {
+                Some(again) => (of, check) = (now, again),
+                None => return Ok(true),
+            }
+        }
         let step = match state.keys() {
             Some(keys) if !locks.has_changed().unwrap_or(true) => check.step(&keys, ROWS)?,
             _ => return Ok(true),

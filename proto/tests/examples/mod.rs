@@ -5,6 +5,7 @@ mod leftovers;
 mod moving;
 mod replies;
 mod requests;
+mod rotation;
 mod vault;
 
 use glassdome_proto::secrets::Cursor;

@@ -13,10 +13,12 @@ use glassdome_proto::settings::{self, LogPlace, Setting};
 use glassdome_proto::storage;
 use glassdome_proto::{Answer, Chunk, Code, Glob, Outcome, Rate, Refusal};
 
-use super::{CURSOR, NONCE, THEN, bytes, crypto, field, leftovers, list, moving, name, text, vault};
+use super::{
+    CURSOR, NONCE, THEN, bytes, crypto, field, leftovers, list, moving, name, rotation, text, vault,
+};
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 61] = [
+pub const REPLIES: [&str; 65] = [
     "status",
     "doctor",
     "unlocked",
@@ -77,6 +79,10 @@ pub const REPLIES: [&str; 61] = [
     "encrypt",
     "decrypt",
     "next",
+    "rotation",
+    "rotation-begun",
+    "rotation-done",
+    "rotation-finished",
     "exported",
 ];
 
@@ -130,6 +136,10 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Crypto(glassdome_proto::crypto::Answer::Encrypt { .. }) => "encrypt",
         Answer::Crypto(glassdome_proto::crypto::Answer::Decrypt) => "decrypt",
         Answer::Crypto(glassdome_proto::crypto::Answer::Next { .. }) => "next",
+        Answer::Rotation(glassdome_proto::rotation::Answer::State { .. }) => "rotation",
+        Answer::Rotation(glassdome_proto::rotation::Answer::Begun { .. }) => "rotation-begun",
+        Answer::Rotation(glassdome_proto::rotation::Answer::Done(_)) => "rotation-done",
+        Answer::Rotation(glassdome_proto::rotation::Answer::Finished { .. }) => "rotation-finished",
         Answer::More(_) => "more",
         Answer::Policy(Policy::Picture(_)) => "picture",
         Answer::Policy(Policy::Rules { .. }) => "rules",
@@ -238,6 +248,7 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     all.extend(vault::replies().map(|answer| ("", Outcome::Ok(answer))));
     all.extend(crypto::replies().map(|answer| ("", Outcome::Ok(answer))));
     all.extend(moving::replies().map(|answer| ("", Outcome::Ok(answer))));
+    all.extend(rotation::replies().map(|answer| ("", Outcome::Ok(answer))));
     all
 }
 

@@ -9,11 +9,12 @@ use glassdome_proto::storage;
 use glassdome_proto::{Body, Chunk, Glob, Rate};
 
 use super::{
-    CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, crypto, field, list, moving, name, text, vault,
+    CURSOR, NONCE, PASSWORD, SHORT, THEN, WHOLE, bytes, crypto, field, list, moving, name, rotation, text,
+    vault,
 };
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 66] = [
+pub const REQUESTS: [&str; 70] = [
     "status",
     "doctor",
     "create",
@@ -78,6 +79,10 @@ pub const REQUESTS: [&str; 66] = [
     "encrypt",
     "decrypt",
     "next",
+    "rotation",
+    "begin-rotation",
+    "step",
+    "finish-rotation",
     "set-wholes",
     "export",
 ];
@@ -134,6 +139,10 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Crypto(glassdome_proto::crypto::Request::Encrypt { .. }) => "encrypt",
         Body::Crypto(glassdome_proto::crypto::Request::Decrypt { .. }) => "decrypt",
         Body::Crypto(glassdome_proto::crypto::Request::Next { .. }) => "next",
+        Body::Rotation(glassdome_proto::rotation::Request::State) => "rotation",
+        Body::Rotation(glassdome_proto::rotation::Request::Begin { .. }) => "begin-rotation",
+        Body::Rotation(glassdome_proto::rotation::Request::Step) => "step",
+        Body::Rotation(glassdome_proto::rotation::Request::Finish) => "finish-rotation",
         Body::More(_) => "more",
         Body::Policy(Policy::WhoAmI { .. }) => "whoami",
         Body::Policy(Policy::Rules { .. }) => "rules",
@@ -284,6 +293,7 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     all.extend(vault::requests());
     all.extend(crypto::requests());
     all.extend(moving::requests());
+    all.extend(rotation::requests());
     all
 }
 

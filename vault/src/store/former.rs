@@ -42,6 +42,9 @@ pub(super) fn is_slot(table: Table) -> bool {
 /// Overwrites each copy of `rows` in the file, and brings that to the disk. Reads all of the file. Nobody else may
 /// write meanwhile.
 pub(super) fn overwrite(file: &File, rows: &[Vec<u8>]) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     let longest = rows.iter().map(Vec::len).max().unwrap_or_default();
     let length = file.metadata().map_err(Error::Storage)?.len();
     let mut part = vec![0; PART + longest];

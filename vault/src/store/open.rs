@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, SetDurabilityError, WriteTransaction};
@@ -23,6 +23,8 @@ pub(super) struct Open {
     file: File,
     redo: Mutex<Redo>,
     settled: Mutex<Settled>,
+    /// Each snapshot has one.
+    readers: Arc<()>,
 }
 
 /// What the file held when all was last brought into it. While somebody sees that, redb gives back the pages of
@@ -51,8 +53,23 @@ impl Open {
             let settled = Mutex::new(Settled::new(&database, false)?);
             let mut redo = Redo::of(path);
             replay(&database, &mut redo)?;
-            Ok(Self { database, file, redo: Mutex::new(redo), settled })
+            Ok(Self { database, file, redo: Mutex::new(redo), settled, readers: Arc::default() })
         })
+    }
+
+    /// A snapshot.
+    pub fn read(&self) -> Result<Reader, Error> {
+        Ok(Reader { _counted: Some(Arc::clone(&self.readers)), ..Reader::new(&self.database)? })
+    }
+
+    /// The file once more, with the same lock.
+    pub fn file(&self) -> Result<File, Error> {
+        self.file.try_clone().map_err(Error::Storage)
+    }
+
+    /// Whether there are snapshots that were made of it.
+    pub fn is_read(&self) -> bool {
+        Arc::strong_count(&self.readers) > 1
     }
 
     /// Makes a change on top of the sealed state `base`. Gives the rows of slots that are there no more, for
@@ -153,7 +170,7 @@ impl Open {
     /// Brings everything into the file, which writes, and so can panic if that is damaged. Gives what is needless
     /// from then on.
     pub fn close(self) -> Result<Redo, Error> {
-        let Self { database, file, redo, settled } = self;
+        let Self { database, file, redo, settled, readers: _ } = self;
         drop(settled);
         guarded(|| database.close().map_err(opening))?;
         drop(file);

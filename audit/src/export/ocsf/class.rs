@@ -95,7 +95,8 @@ pub(super) fn activity(event: Event) -> Activity {
         | Event::ChangePin
         | Event::Auditor
         | Event::Recovery
-        | Event::DeviceKey => named(EntityManagement, 3, "Update"),
+        | Event::DeviceKey
+        | Event::Rotate => named(EntityManagement, 3, "Update"),
         Event::Pause => named(EntityManagement, 12, "Suspend"),
         Event::Resume => named(EntityManagement, 13, "Resume"),
         Event::Grant | Event::Handle => named(AuthorizeSession, 1, "Assign Privileges"),

@@ -282,6 +282,7 @@ fn entity<'a>(record: &'a Record<'_>) -> Entity<'a> {
         audit::Event::ChangePin => ("approval PIN", 99, "Credential"),
         audit::Event::Recovery => ("recovery code", 99, "Credential"),
         audit::Event::DeviceKey => ("device key", 99, "Key"),
+        audit::Event::Rotate => ("master key", 99, "Key"),
         audit::Event::Auditor => ("auditor's key", 99, "Key"),
         _ => ("grants", 99, "Grant"),
     };

@@ -1,0 +1,159 @@
+//! `ctl rotate`: give the vault another master key, while everybody is served. Where there is a recovery code, the new
+//! key has another one, which is shown once.
+
+use std::path::PathBuf;
+
+use glassdome_proto::recovery;
+use glassdome_proto::rotation::Progress as Done;
+use glassdome_proto::settings::{Answer as SettingsAnswer, RecoveryCode, Request, SlotKind};
+use glassdome_proto::{Answer, Body, Code};
+use zeroize::Zeroizing;
+
+use super::slots::{WORDS, grouped, new_code};
+use crate::cli::{Command, connect};
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::password::{PasswordArgs, Source};
+use crate::proof::with_password;
+use crate::shown_once::{Fate, Place, put};
+use crate::text::notice;
+use crate::text::progress::Progress;
+
+/// What can be typed behind `ctl rotate`.
+#[derive(clap::Args)]
+pub(crate) struct Rotate {
+    /// Write the new recovery code to FILE, which must not be there yet, instead of showing it on the terminal
+    #[arg(long, value_name = "FILE")]
+    code_file: Option<PathBuf>,
+    #[command(flatten)]
+    password: PasswordArgs,
+}
+
+impl Command for Rotate {
+    const NAME: &'static str = "rotate";
+    const ABOUT: &'static str = "Give the vault another master key, or go on with that where it was left; takes the \
+                                 master password";
+    const EXAMPLES: &'static str = "ctl rotate\nctl rotate --code-file ~/new-code";
+
+    fn run(self) -> Result<Exit, Error> {
+        let mut connection = connect()?;
+        // Greets the daemon before anybody is asked; see `unlock`.
+        connection.require_session()?;
+        let place = match (has_code(&mut connection)?, &self.code_file) {
+            (true, file) => Some(Place::choose(file.as_deref(), &WORDS)?),
+            (false, None) => None,
+            (false, Some(_)) => {
+                return Err(Error::Usage("there is no recovery code, and so no other one to write".into()));
+            }
+        };
+        let mut source = Source::open(&self.password)?;
+        let Some(place) = place else {
+            let erased = rotate(&mut connection, &mut source, None, &mut Fate::Unused)?;
+            tell(&mut connection, erased, "");
+            return Ok(Exit::Ok);
+        };
+        let code = new_code()?;
+        let text = grouped(&code);
+        let mut erased = false;
+        place.through(&WORDS, &text, |fate| {
+            erased = rotate(&mut connection, &mut source, Some(&code), fate)?;
+            Ok(())
+        })?;
+        show(place, &text)?;
+        tell(&mut connection, erased, "; the recovery code before opens nothing");
+        Ok(Exit::Ok)
+    }
+}
+
+fn has_code(connection: &mut Connection) -> Result<bool, Error> {
+    match connection.call(Body::Settings(Request::Slots))? {
+        Answer::Settings(SettingsAnswer::Slots(slots)) => {
+            Ok(slots.iter().any(|slot| slot.kind == SlotKind::Recovery))
+        }
+        _ => Err(Error::Unexpected),
+    }
+}
+
+/// From the password to the new key in force; whether the former file is overwritten.
+fn rotate(
+    connection: &mut Connection,
+    source: &mut Source,
+    code: Option<&Zeroizing<[u8; recovery::LEN]>>,
+    fate: &mut Fate,
+) -> Result<bool, Error> {
+    let before = with_password(source, |password| {
+        let code =
+            code.map(|code| RecoveryCode::new(code.as_slice()).ok_or(Error::Unexpected)).transpose()?;
+        connection.begin_rotation(password, code)
+    })?;
+    if before > 0 {
+        notice::say(&format!("going on where it was left: {before} rows are under the new key already"));
+    }
+    let mut last = None;
+    carry(connection, &mut last).inspect_err(|error| {
+        if let (Some(Done { done, total, .. }), true) = (last, rests(error)) {
+            notice::remind(&format!(
+                "{done} of {total} rows are under the new key; the vault is as it was. Go on: ctl rotate"
+            ));
+        }
+    })?;
+    let mut erased = false;
+    let finished = connection.finish_rotation().map(|told| erased = told);
+    *fate = Fate::after_its_end(&finished);
+    finished.map(|()| erased)
+}
+
+/// Has all rows carried.
+fn carry(connection: &mut Connection, last: &mut Option<Done>) -> Result<(), Error> {
+    let mut progress: Option<Progress> = None;
+    loop {
+        let now = connection.step_rotation()?;
+        let in_steps = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
+        progress.get_or_insert_with(|| Progress::new(in_steps(now.total))).at(in_steps(now.done));
+        *last = Some(now);
+        if now.ready {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether what was done lies there, to be gone on with.
+fn rests(error: &Error) -> bool {
+    !matches!(error, Error::Refused { code: Code::Storage | Code::Corrupt, .. })
+}
+
+fn show(place: Place<'_>, text: &Zeroizing<Vec<u8>>) -> Result<(), Error> {
+    match place {
+        Place::File(path) => {
+            notice::done(&format!(
+                "the vault has another recovery code. It is in {}: print it or copy it by hand, and remove the file",
+                path.display()
+            ));
+            Ok(())
+        }
+        Place::Terminal => {
+            notice::done("the vault has another recovery code. It is shown this once and kept nowhere:");
+            put(text)
+        }
+    }
+}
+
+fn tell(connection: &mut Connection, erased: bool, code: &str) {
+    // A lock may have come meanwhile, and has not undone it.
+    let session = if connection.require_session().is_ok() {
+        "the session goes on"
+    } else {
+        "it is locked. Unlock: glassdome_start"
+    };
+    notice::done(&format!("the vault has another master key{code}; {session}"));
+    if !erased {
+        notice::remind(
+            "the former file is overwritten when nobody reads it any more, or at the daemon's next start",
+        );
+    }
+    notice::remind(
+        "backups and copies from before open with what opened them then, to what they held then. Make a new one: \
+         ctl storage backup FILE",
+    );
+}

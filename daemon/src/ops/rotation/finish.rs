@@ -1,0 +1,187 @@
+//! The end of a rotation: what was changed since is carried, and the new file takes the vault's place, while nobody
+//! changes anything. It goes on when whoever asked is gone, and nothing else is begun before the former file is
+//! overwritten.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use glassdome_audit::{Event, Outcome};
+use glassdome_proto::rotation as wire;
+use glassdome_proto::{Answer, Refusal};
+use glassdome_vault::{self as vault, Carried, Error, Former};
+
+use super::{Stopped, carry, give_up, no_room, openers_changed, with, write};
+use crate::ops::{Asking, Turn};
+use crate::refuse;
+use crate::rotations::{Room, Rotating};
+use crate::state::State;
+use crate::watch::integrity;
+use crate::worker::{self, Lost};
+
+/// How often is looked whether anybody still reads the former file.
+const READ: Duration = Duration::from_millis(20);
+/// For so many looks whoever asked waits.
+const LOOKS: u32 = 50;
+
+/// Puts the new key in force.
+///
+/// # Errors
+/// The refusal to send: the vault is as it was.
+pub async fn finish(asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
+    // In a task of its own: a lock or a lost connection leaves it to come to its end.
+    let task = tokio::task::spawn_local(async move {
+        // A lock takes the new keys, and leaves the room taken.
+        let room = asking.rotation.borrow().as_ref().map(Rotating::room);
+        let turn = Turn::take(&asking).await;
+        match put_in_force(&asking).await {
+            Ok(former) => {
+                drop(turn);
+                Ok(erase(former, room).await)
+            }
+            Err(Stopped::Refused(refusal)) => Err(refusal),
+            Err(Stopped::By(error)) => Err(give_up(&asking, error).await),
+        }
+    });
+    let erased = task.await.unwrap_or_else(|_| Err(refuse::lost(Lost)))?;
+    Ok(Answer::Rotation(wire::Answer::Finished { erased }))
+}
+
+/// Carries what was changed since, and has the new file take the vault's place; nobody changes anything meanwhile.
+async fn put_in_force(asking: &Asking) -> Result<Former, Stopped> {
+    let state = &asking.state;
+    if !with(asking, |_, _, rotating| Ok(rotating.progress.ready))? {
+        return Err(Stopped::Refused(refuse::usage("the rotation has not come to its end: go on with it")));
+    }
+    catch_up(asking).await?;
+    // Nor is anything of what is kept without a key: it would be written to the former file.
+    let _guessing = state.guessing.clone().lock_owned().await;
+    let _panicking = state.panicking.clone().lock_owned().await;
+    let change = with(asking, |vault, keys, rotating| {
+        if vault.slots_digest()? != rotating.slots {
+            return Ok(None);
+        }
+        let (Some(rotation), Some(pass)) = (rotating.rotation(), &rotating.pass) else {
+            return Err(Error::Conflict);
+        };
+        rotation.finish(pass, vault, keys, &rotating.new).map(Some)
+    })?;
+    let Some(change) = change else {
+        return Err(Stopped::Refused(openers_changed()));
+    };
+    let vault = state.vault().ok_or_else(|| Stopped::Refused(refuse::no_vault()))?;
+    // Before it is recorded that it is done: what takes the place is nobody else's.
+    if !with(asking, |_, _, rotating| Ok(rotating.is_at_rest()))? {
+        return Err(Stopped::Refused(refuse::usage(
+            "a step of the rotation is under way: wait for its answer",
+        )));
+    }
+    asking.record(Event::Rotate, Outcome::Allowed, None, "done").map_err(Stopped::Refused)?;
+    let taken = asking.rotation.borrow_mut().as_mut().and_then(Rotating::take).and_then(Arc::into_inner);
+    // A log that cannot be written locks, which takes it.
+    let rotation = taken.ok_or_else(|| Stopped::Refused(state.locked()))?;
+    let (serving, path) = (vault.clone(), state.vault_path());
+    let moved = state.store.run(move || {
+        let moved = rotation.vault().commit(change).and_then(|()| serving.move_in(rotation));
+        if let Err(Error::Storage(error)) = &moved
+            && no_room(error.kind())
+        {
+            // It would only take the room that is lacking.
+            vault::discard_unfinished(&path).inspect_err(|error| {
+                tracing::warn!("what was begun of a rotation could not be removed: {error}");
+            })?;
+        }
+        moved
+    });
+    match moved.await {
+        Ok(Ok(moved)) => {
+            // One step: nobody reads the new file under the former keys, nor the other way round.
+            let former = vault.take_up(moved);
+            state.rekey(asking.rotation.replace(None).map(Rotating::into_keys));
+            state.note_change();
+            tokio::task::spawn_local(integrity::check(state.clone()));
+            Ok(former)
+        }
+        Ok(Err(error)) => {
+            asking.rotation.replace(None);
+            if matches!(error, Error::InPlace(_)) {
+                unknown(state, &error);
+            }
+            asking.record(Event::Rotate, Outcome::Failed, None, "done").map_err(Stopped::Refused)?;
+            Err(Stopped::Refused(refuse::vault(&error)))
+        }
+        Err(lost) => {
+            asking.rotation.replace(None);
+            unknown(state, &lost);
+            Err(Stopped::Refused(refuse::lost(lost)))
+        }
+    }
+}
+
+/// Which file is the vault's is not known: whoever starts next looks.
+fn unknown(state: &State, why: &dyn std::fmt::Display) {
+    tracing::error!("which file is the vault's is not known: {why}");
+    state.stop();
+}
+
+/// Carries what was changed since it was ready.
+async fn catch_up(asking: &Asking) -> Result<(), Stopped> {
+    loop {
+        let current = with(asking, |vault, keys, rotating| match &rotating.pass {
+            Some(pass) if pass.is_current(vault, keys)? => Ok(true),
+            _ => {
+                let Some(rotation) = rotating.rotation() else { return Err(Error::Conflict) };
+                rotating.pass = Some(rotation.pass(vault, keys)?);
+                Ok(false)
+            }
+        })?;
+        if current {
+            return Ok(());
+        }
+        loop {
+            let carried = with(asking, |_, keys, rotating| {
+                let Some(rotation) = rotating.rotation().cloned() else { return Err(Error::Conflict) };
+                carry(&rotation, keys, rotating)
+            })?;
+            match carried {
+                Carried::More => tokio::task::yield_now().await,
+                Carried::Full => write(asking).await?,
+                Carried::All => {
+                    write(asking).await?;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Has the former file overwritten: now, if nobody reads it; else when that has ended, or at the next start. Until then
+/// there is no room for another rotation.
+async fn erase(former: Former, room: Option<Room>) -> bool {
+    if let Some(room) = &room {
+        room.is_ending();
+    }
+    for _ in 0..LOOKS {
+        if former.is_free() {
+            return erase_now(former).await;
+        }
+        tokio::time::sleep(READ).await;
+    }
+    tokio::task::spawn_local(async move {
+        while !former.is_free() {
+            tokio::time::sleep(READ * LOOKS).await;
+        }
+        erase_now(former).await;
+        drop(room);
+    });
+    false
+}
+
+/// On a thread of its own: whoever writes does not wait for it.
+async fn erase_now(former: Former) -> bool {
+    match worker::once("erase", move || former.erase()).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => tracing::error!("the former vault's file could not be overwritten: {error}"),
+        Err(lost) => tracing::error!("the former vault's file could not be overwritten: {lost}"),
+    }
+    false
+}

@@ -1,0 +1,257 @@
+//! A new master key for a vault that is in use: beside it, a second file is filled with the same secrets, sealed under
+//! keys of its own, and takes its place when it has all of them.
+//!
+//! What is filled is an ordinary vault at each moment. A row that is sealed anew has the version that it had, and a
+//! nonce that is derived from the row it was made of: so it is known by its first bytes whether the new file has a row
+//! already, after a kill and when the old one was changed meanwhile, and nothing else has to be remembered. The same
+//! row sealed twice is the same bytes; two rows never share a nonce.
+//!
+//! The new master key lies beside the new file in a slot that takes both the password and the old master key
+//! ([`Unfinished`]): who has one of them has nothing, and a file of an earlier rotation that is put there is none.
+//!
+//! | step | needs | may take |
+//! |---|---|---|
+//! | [`Unfinished::find`], [`Rotation::open`], [`Plan::build`], [`Rotation::discard`], [`Vault::move_in`], [`Former::erase`] | ciphertext only | a disk's time |
+//! | [`Unfinished::unwrap`], [`Plan::new`], [`Pass::carry`], [`Rotation::change`], [`Rotation::finish`], [`Vault::take_up`] | the keys | microseconds to a millisecond |
+
+mod clear;
+mod finish;
+mod pass;
+mod place;
+mod swap;
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use glassdome_lockmem::{LockedBytes, scrub_stack};
+
+use crate::Error;
+use crate::draft::Change;
+use crate::header::{self, Header, VaultId};
+use crate::kdf::{KdfInput, Kek};
+use crate::keys::{KEY, Keys};
+use crate::seal::derive;
+use crate::slot::{self, Slot};
+use crate::state::{self, State};
+use crate::store::{NewRow, Store, Table};
+use crate::vault::{Found, Vault};
+
+pub use clear::{Cleared, clear_up, discard_unfinished, set_aside, unfinished_since};
+pub use pass::{Carried, Pass};
+use place::Directory;
+pub use swap::{Former, MovedIn};
+
+/// BLAKE3 context of the key that the slot of an unfinished rotation is sealed under.
+const CONTEXT: &str = "glassdome v1 rotation";
+
+/// The key under which the new master key lies beside the new file: it takes both.
+fn both(kek: &Kek, old: &Keys) -> Result<Kek, Error> {
+    let mut key = LockedBytes::zeroed(KEY)?;
+    derive(CONTEXT, &[kek.expose(), old.settings()], key.expose_mut());
+    scrub_stack();
+    Ok(kek.with_key(key))
+}
+
+/// A rotation that was begun and has not come to its end, as it lies on the disk.
+#[derive(Debug)]
+pub struct Unfinished {
+    row: Vec<u8>,
+    input: KdfInput,
+}
+
+impl Unfinished {
+    /// That of the vault at `vault`; `None` if there is none that could be gone on with.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn find(vault: &Path) -> Result<Option<Self>, Error> {
+        let Some(row) = Directory::beside(vault).read_key()? else { return Ok(None) };
+        // What cannot be read is of no use: it is begun anew.
+        let Ok(slot) = Slot::from_row(&[0], &row) else { return Ok(None) };
+        let input = slot.input.clone();
+        Ok(Some(Self { input, row }))
+    }
+
+    /// What to derive its key from.
+    #[must_use]
+    pub fn input(&self) -> &KdfInput {
+        &self.input
+    }
+
+    /// The new keys, which `kek` opens together with those of the vault; `None` if they do not: it was begun under
+    /// another password, or of another master key.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn unwrap(&self, vault: &Vault, old: &Keys, kek: &Kek) -> Result<Option<Keys>, Error> {
+        let slot = Slot::from_row(&[0], &self.row)?;
+        match slot.unwrap(&vault.id(), &both(kek, old)?) {
+            Ok(keys) => inherit(keys, old).map(Some),
+            Err(Error::Memory(error)) => Err(Error::Memory(error)),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// A rotation that is to begin: what its files will hold, all of it sealed.
+pub struct Plan {
+    vault: VaultId,
+    rows: Vec<NewRow>,
+    key: Vec<u8>,
+}
+
+impl Plan {
+    /// Draws a new master key for `vault`, which `kek`, derived from `input`, is to open.
+    ///
+    /// # Errors
+    /// [`Error::Random`], [`Error::Memory`], [`Error::Corrupt`].
+    pub fn new(vault: &Vault, old: &Keys, input: &KdfInput, kek: &Kek) -> Result<(Self, Keys), Error> {
+        let keys = inherit(Keys::random()?, old)?;
+        let header = Header { id: vault.id(), created: vault.created() };
+        let mut rows: Vec<NewRow> = vec![
+            (Table::Header, header::KEY.to_vec(), header.to_row()),
+            (Table::Slots, vec![input.slot()], slot::wrap(&header.id, &keys, input, kek)?),
+        ];
+        let mut state = State { generation: 1, ..State::default() };
+        for (table, key, row) in &rows {
+            state.control.add(keys.set(), *table, key, row);
+        }
+        rows.push((Table::Sealed, state::KEY.to_vec(), state.to_row(&header.id, &keys)?));
+        let key = slot::wrap(&header.id, &keys, input, &both(kek, old)?)?;
+        Ok((Self { vault: header.id, rows, key }, keys))
+    }
+
+    /// Makes the files beside the vault at `vault`. What was there of another rotation is gone; what others put there is
+    /// beside it under another name.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; [`Error::HalfRotated`] if somebody else took the new file away again.
+    pub fn build(self, vault: &Path) -> Result<Rotation, Error> {
+        let directory = Directory::beside(vault);
+        directory.make(&self.vault)?;
+        let built = (|| {
+            directory.write_key(&self.key)?;
+            let mut options = OpenOptions::new();
+            let file = options.read(true).write(true).create_new(true).mode(0o600).open(directory.vault());
+            let file = file.map_err(Error::Storage)?;
+            let synced = file.try_clone().map_err(Error::Storage)?;
+            let mut rows = self.rows.into_iter();
+            Store::create(file, || Ok(rows.next()))?;
+            synced.sync_all().map_err(Error::Storage)?;
+            directory.sync()?;
+            Rotation::open(vault)
+        })();
+        match built {
+            Ok(Some(rotation)) => Ok(rotation),
+            failed => {
+                // It would only take room.
+                let _ = directory.remove();
+                failed.and(Err(Error::HalfRotated))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("rows", &self.rows.len()).finish_non_exhaustive()
+    }
+}
+
+/// A rotation under way: the new file.
+#[derive(Debug)]
+pub struct Rotation {
+    to: Vault,
+    directory: Directory,
+}
+
+impl Rotation {
+    /// The one that was begun beside the vault at `vault`; `None` if its file is missing or not a vault, or if something
+    /// else lies where the former file is to go.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::Storage`].
+    pub fn open(vault: &Path) -> Result<Option<Self>, Error> {
+        let directory = Directory::beside(vault);
+        if !directory.former_is_needless() {
+            return Ok(None);
+        }
+        match Vault::open(&directory.vault()) {
+            Ok(Found::Present(to)) => Ok(Some(Self { to, directory })),
+            Err(error @ (Error::InUse | Error::Storage(_))) => Err(error),
+            Ok(Found::Missing) | Err(_) => Ok(None),
+        }
+    }
+
+    /// Whether it can be gone on with: the new file is of `vault`, and under `new`.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn fits(&self, vault: &Vault, new: &Keys) -> Result<bool, Error> {
+        if self.to.id() != vault.id() {
+            return Ok(false);
+        }
+        let reader = self.to.store().reader()?;
+        let checked = State::read(&self.to.id(), new, &reader)
+            .and_then(|(state, _)| state.check_control(new, &reader))
+            .and_then(|()| slot::inputs(&reader));
+        match checked {
+            Ok(_) => Ok(true),
+            Err(error @ Error::Storage(_)) => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// The vault that is being filled.
+    #[must_use]
+    pub fn vault(&self) -> &Vault {
+        &self.to
+    }
+
+    /// Rows that it has already.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Storage`].
+    pub fn rows(&self) -> Result<u64, Error> {
+        let reader = self.to.store().reader()?;
+        pass::CARRIED.iter().try_fold(0, |sum, &table| Ok(sum + reader.count(table)?))
+    }
+
+    /// Begins a comparison of all rows of `vault` with what is there.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the vault's settings or key slots are not those of the last change.
+    pub fn pass(&self, vault: &Vault, old: &Keys) -> Result<Pass, Error> {
+        Pass::new(vault, old)
+    }
+
+    /// What is to be committed to [`Rotation::vault`] of what a pass has carried.
+    ///
+    /// # Errors
+    /// As [`Draft::finish`](crate::Draft::finish).
+    pub fn change(&self, pass: &mut Pass, new: &Keys) -> Result<Change, Error> {
+        let mut draft = self.to.draft(new)?;
+        for ((table, key), row) in pass.take() {
+            draft.write(table, key, row);
+        }
+        draft.finish()
+    }
+
+    /// Gives the disk its room back. What was begun is gone; the vault is as it was.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn discard(self) -> Result<(), Error> {
+        let Self { to, directory } = self;
+        drop(to);
+        directory.remove()
+    }
+}
+
+/// What was encrypted under the former keys' contexts stays readable with the new ones.
+fn inherit(mut keys: Keys, old: &Keys) -> Result<Keys, Error> {
+    crate::contexts::inherit(&mut keys, old)?;
+    Ok(keys)
+}

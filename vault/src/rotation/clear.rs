@@ -1,0 +1,86 @@
+//! What a rotation left, as whoever comes next finds it: a former file that is still to be overwritten, one that is to be
+//! gone on with, and what others put in their place. Nothing is overwritten that may be the last of a vault.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+use super::place::{Directory, gone, id_of, is_replaced_by};
+
+/// What became of what was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cleared {
+    /// There is nothing, or a rotation to be gone on with.
+    Whole,
+    /// Something lay there that no rotation leaves: all of it has this name now.
+    Aside(PathBuf),
+    /// A former file is there, and what is in the vault's place is not known to have replaced it: both are as they were.
+    Kept(PathBuf),
+}
+
+/// What a kill left: the former file of a rotation that has come to its end is overwritten and gone, and where it has
+/// not, the vault has one name. To be called before the vault is opened, by whoever has the place to themselves.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub fn clear_up(vault: &Path) -> Result<Cleared, Error> {
+    let directory = Directory::beside(vault);
+    if !directory.is_there()? {
+        return Ok(Cleared::Whole);
+    }
+    let told = |aside: Option<PathBuf>| aside.map_or(Cleared::Whole, Cleared::Aside);
+    let former = directory.former();
+    if directory.is_unfinished() {
+        if directory.has_former() && !directory.former_is_needless() {
+            return Ok(Cleared::Kept(former));
+        }
+        return match gone(fs::remove_file(former)) {
+            Ok(()) => Ok(Cleared::Whole),
+            Err(_) => directory.set_aside().map(told),
+        };
+    }
+    if directory.has_former() && !has_replaced(vault, &former) {
+        return Ok(Cleared::Kept(former));
+    }
+    directory.erase_former(None).map(told)
+}
+
+/// Gives what lies in the place of a rotation another name, and returns that, if anything does.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub fn set_aside(vault: &Path) -> Result<Option<PathBuf>, Error> {
+    Directory::beside(vault).set_aside()
+}
+
+/// Gives the disk the room of an unfinished rotation back, which nobody has open.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub fn discard_unfinished(vault: &Path) -> Result<(), Error> {
+    Directory::beside(vault).remove_or_set_aside().map(drop)
+}
+
+/// Since when a rotation of the vault at `vault` lies unfinished, in Unix seconds; `None` if none does.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub fn unfinished_since(vault: &Path) -> Result<Option<u64>, Error> {
+    let directory = Directory::beside(vault);
+    if !directory.is_unfinished() {
+        return Ok(None);
+    }
+    match directory.key().symlink_metadata() {
+        Ok(about) => Ok(Some(u64::try_from(about.mtime()).unwrap_or_default())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::Storage(error)),
+    }
+}
+
+/// Whether the file at `vault` can be read, and has replaced `former`.
+fn has_replaced(vault: &Path, former: &Path) -> bool {
+    matches!(id_of(vault), Ok(Some(id)) if is_replaced_by(&id, former))
+}

@@ -1,0 +1,246 @@
+//! Where the files of a rotation lie: in a directory of their own beside the vault, so that what was left by a kill is
+//! known by its name. Nothing in it is read by whoever opens the vault.
+//!
+//! | file | is there |
+//! |---|---|
+//! | `key` | from the beginning: the new master key, in a slot |
+//! | `new`, `new.redo` | until it takes the vault's place |
+//! | `former` | from just before that: the old file by a second name, until it is overwritten |
+//!
+//! As long as `new` is there the vault is the old one, and `former` a name too many. When it is not, the vault is the
+//! new one, and what is called `former` is to go.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use crate::create::sync_directory_of;
+use crate::header::VaultId;
+use crate::redo::Redo;
+use crate::store::Unchanged;
+use crate::vault::read_header;
+use crate::{Error, slot};
+
+/// The longest slot, in bytes.
+const SLOT: u64 = 1024;
+/// So much is overwritten in one go, in bytes.
+const PART: usize = 1024 * 1024;
+
+/// The directory of the rotation of one vault.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    vault: PathBuf,
+}
+
+impl Directory {
+    /// That of the vault at `vault`; it need not be there.
+    pub fn beside(vault: &Path) -> Self {
+        let mut name = vault.file_name().unwrap_or_default().to_owned();
+        name.push(".rotation");
+        Self { path: vault.with_file_name(name), vault: vault.to_owned() }
+    }
+
+    /// The new file.
+    pub fn vault(&self) -> PathBuf {
+        self.path.join("new")
+    }
+
+    /// The old file, when the new one takes its place.
+    pub fn former(&self) -> PathBuf {
+        self.path.join("former")
+    }
+
+    pub fn key(&self) -> PathBuf {
+        self.path.join("key")
+    }
+
+    /// What lies under its name.
+    pub fn is_there(&self) -> Result<bool, Error> {
+        match self.path.symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::Storage(error)),
+        }
+    }
+
+    /// Whether the new file has not taken the vault's place yet.
+    pub fn is_unfinished(&self) -> bool {
+        self.is_directory() && self.vault().symlink_metadata().is_ok_and(|about| about.is_file())
+    }
+
+    /// Makes it, empty and for its owner only. Of what lies there a former file of the vault `id` that is still to be
+    /// overwritten is overwritten first; one that is of another is set aside.
+    pub fn make(&self, id: &VaultId) -> Result<(), Error> {
+        if self.is_unfinished() {
+            self.remove_or_set_aside()?;
+        } else if self.has_former() && !is_replaced_by(id, &self.former()) {
+            self.set_aside()?;
+        } else {
+            self.erase_former(None)?;
+        }
+        DirBuilder::new().mode(0o700).create(&self.path).map_err(Error::Storage)?;
+        sync_directory_of(&self.path)
+    }
+
+    /// Brings the names in it to the disk.
+    pub fn sync(&self) -> Result<(), Error> {
+        File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(Error::Storage)
+    }
+
+    pub fn write_key(&self, row: &[u8]) -> Result<(), Error> {
+        let file = File::options().write(true).create_new(true).mode(0o600).open(self.key());
+        file.and_then(|mut file| file.write_all(row).and_then(|()| file.sync_all())).map_err(Error::Storage)
+    }
+
+    pub fn read_key(&self) -> Result<Option<Vec<u8>>, Error> {
+        let Some(file) = open(&self.key(), File::options().read(true))? else { return Ok(None) };
+        let mut row = Vec::new();
+        file.take(SLOT).read_to_end(&mut row).map_err(Error::Storage)?;
+        Ok(Some(row))
+    }
+
+    /// Whether there is a file that is called `former`.
+    pub fn has_former(&self) -> bool {
+        self.is_directory() && self.former().symlink_metadata().is_ok_and(|about| about.is_file())
+    }
+
+    /// Whether what is called `former` is nothing but another name of the vault, or nothing at all.
+    pub fn former_is_needless(&self) -> bool {
+        match (self.former().symlink_metadata(), self.vault.symlink_metadata()) {
+            (Ok(former), Ok(vault)) => (former.dev(), former.ino()) == (vault.dev(), vault.ino()),
+            (Ok(_), Err(_)) => false,
+            (Err(error), _) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Takes all of it away; but not what may be the last name of a file.
+    pub fn remove(&self) -> Result<(), Error> {
+        if !self.former_is_needless() {
+            return Err(Error::Storage(io::ErrorKind::DirectoryNotEmpty.into()));
+        }
+        let vault = self.vault();
+        let removed = [&self.former(), &vault, &Redo::path_beside(&vault), &self.key()]
+            .into_iter()
+            .try_for_each(|file| gone(fs::remove_file(file)))
+            .and_then(|()| gone(fs::remove_dir(&self.path)));
+        removed.map_err(Error::Storage)
+    }
+
+    /// As [`Directory::remove`]; what cannot be removed, since it is nothing of ours, is set aside: it keeps nobody from
+    /// what is to be done. Gives where it is then.
+    pub fn remove_or_set_aside(&self) -> Result<Option<PathBuf>, Error> {
+        if self.is_directory() && self.remove().is_ok() { Ok(None) } else { self.set_aside() }
+    }
+
+    /// Whether it is one. Of what a link leads to nothing is looked at.
+    pub fn is_directory(&self) -> bool {
+        self.path.symlink_metadata().is_ok_and(|about| about.is_dir())
+    }
+
+    /// Gives all of it another name, which it returns, if anything is there.
+    pub fn set_aside(&self) -> Result<Option<PathBuf>, Error> {
+        if !self.is_there()? {
+            return Ok(None);
+        }
+        for number in 1_u32.. {
+            let mut name = self.path.file_name().unwrap_or_default().to_owned();
+            name.push(format!(".aside-{number}"));
+            let aside = self.path.with_file_name(name);
+            match renameat_with(CWD, &self.path, CWD, &aside, RenameFlags::NOREPLACE) {
+                Ok(()) => {
+                    sync_directory_of(&self.path)?;
+                    return Ok(Some(aside));
+                }
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(Error::Storage(error.into())),
+            }
+        }
+        Err(Error::Exists)
+    }
+
+    /// Overwrites the former file and takes all away, once the new file is the vault: `former`, if whoever calls has it
+    /// open, and else what has that name. A file that has yet another name is somebody's copy, and stays as it is under
+    /// that. What is nothing of ours is set aside; gives where it is then.
+    pub fn erase_former(&self, former: Option<File>) -> Result<Option<PathBuf>, Error> {
+        let is_directory = self.is_directory();
+        let former = match former {
+            None if is_directory => open(&self.former(), File::options().write(true))?,
+            known => known,
+        };
+        let about = former.as_ref().map(erase).transpose()?;
+        if !is_directory {
+            return self.set_aside();
+        }
+        if let Some(key) = open(&self.key(), File::options().write(true))? {
+            erase(&key)?;
+        }
+        let named = self.former().symlink_metadata();
+        if let (Some(about), Ok(named)) = (about, named)
+            && (about.dev(), about.ino()) == (named.dev(), named.ino())
+        {
+            fs::remove_file(self.former()).map_err(Error::Storage)?;
+        }
+        self.remove_or_set_aside()
+    }
+}
+
+/// Whether the vault `id`, which is open, has replaced what lies at `former`: that is a vault of the same id, or none any
+/// more, as when its overwriting was begun.
+pub(super) fn is_replaced_by(id: &VaultId, former: &Path) -> bool {
+    match id_of(former) {
+        Ok(Some(found)) => found == *id,
+        Ok(None) => false,
+        Err(error) => matches!(error, Error::Corrupt(_)),
+    }
+}
+
+/// Whose file it is; `None` if none is there.
+pub(super) fn id_of(path: &Path) -> Result<Option<VaultId>, Error> {
+    let Some(file) = Unchanged::open(path)? else { return Ok(None) };
+    slot::inputs(file.reader())?;
+    Ok(Some(read_header(file.reader())?.id))
+}
+
+/// Overwrites a file that has no other name, and gives which it is.
+fn erase(file: &File) -> Result<fs::Metadata, Error> {
+    let about = file.metadata().map_err(Error::Storage)?;
+    if about.nlink() <= 1 {
+        overwrite(file, about.len()).map_err(Error::Storage)?;
+    }
+    Ok(about)
+}
+
+/// A regular file, if there is one. What else may lie there is not waited for, and no link is followed.
+fn open(path: &Path, options: &mut fs::OpenOptions) -> Result<Option<File>, Error> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    match options.custom_flags(flags).open(path) {
+        Ok(file) if file.metadata().map_err(Error::Storage)?.is_file() => Ok(Some(file)),
+        Ok(_) => Ok(None),
+        // open(2): a symbolic link; a socket; a directory that is to be written; none that leads there.
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR | Errno::NOTDIR) => Ok(None),
+            _ => Err(Error::Storage(error)),
+        },
+    }
+}
+
+/// Zeros over all of a file, on the disk as far as its file system writes where the bytes were.
+fn overwrite(file: &File, length: u64) -> io::Result<()> {
+    let zeros = vec![0; PART];
+    let mut at = 0;
+    while at < length {
+        let part = PART.min(usize::try_from(length - at).unwrap_or(PART));
+        file.write_all_at(&zeros[..part], at)?;
+        at += part as u64;
+    }
+    file.sync_all()
+}
+
+pub(super) fn gone(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}

@@ -1,0 +1,73 @@
+//! Another file in the place of the one that is open: whoever has the store goes on with it, and what was read of the
+//! one before stays readable until it is let go.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use super::{Open, Store};
+use crate::Error;
+
+/// An open file that is not the store's: not yet, or no longer.
+pub(crate) struct Other(Option<Open>);
+
+impl Store {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Brings everything into the file, and takes no change from here on: [`Error::Conflict`].
+    pub fn rest(&self) -> Result<(), Error> {
+        self.resting.store(true, Ordering::SeqCst);
+        // Behind whoever was writing.
+        drop(self.open.write().unwrap_or_else(PoisonError::into_inner));
+        let settled = self.with_open(|open| {
+            open.settle_all()?;
+            open.overwrite(&[])
+        });
+        self.after(&settled);
+        settled.inspect_err(|_| self.go_on())
+    }
+
+    /// Takes changes again.
+    pub fn go_on(&self) {
+        self.resting.store(false, Ordering::SeqCst);
+    }
+
+    /// Opens the file that is now where this one was.
+    pub fn other(&self) -> Result<Other, Error> {
+        Open::new(&self.path).map(Some).map(Other)
+    }
+
+    /// Goes on with the other file, and gives the one before.
+    pub fn exchange(&self, other: Other) -> Other {
+        let mut other = other;
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut *open, &mut other.0);
+        drop(open);
+        *self.newest() = None;
+        self.go_on();
+        other
+    }
+}
+
+impl Other {
+    /// The file itself, once more.
+    pub fn file(&self) -> Result<Option<File>, Error> {
+        self.0.as_ref().map(Open::file).transpose()
+    }
+
+    /// Whether a snapshot of it is there still.
+    pub fn is_read(&self) -> bool {
+        self.0.as_ref().is_some_and(Open::is_read)
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        // What lies beside is that of the file in the place, and this one had all of its own.
+        drop(self.0.take().map(Open::close));
+    }
+}
