@@ -1,16 +1,19 @@
-//! The device key, in the OS keyring: found when a password is to be tried, and why it is not. Nobody is asked anything,
-//! and nothing is started.
+//! The device key, in the OS keyring: looked for whenever somebody asks where it is, and read only when a password is to
+//! be tried; and why it is not to be had. Nobody is asked anything, and nothing is started.
+
+use std::ops::ControlFlow;
 
 use glassdome_proto::session::Keyring;
 use glassdome_proto::storage::DeviceKey as Where;
 use glassdome_proto::{Code, Refusal};
 use glassdome_vault::{DeviceKey, DeviceKeyId, Error, VaultId};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use crate::config::Desktop;
 use crate::keyring;
 use crate::watch::bus::{self, ANSWER};
-use crate::watch::items::{self, What};
+use crate::watch::items::{self, Found, MOST, What};
 use crate::watch::keyring::{FIRST_LOOK, Reach};
 use crate::watch::service::{Service, Unanswered};
 
@@ -32,23 +35,15 @@ pub enum Lacking {
     /// Something else is in its place.
     #[error("what the keyring has as its device key is another key")]
     Wrong,
+    /// So many items claim to be it, that not all were tried.
+    #[error("{0} items of the keyring claim to be its device key")]
+    Crowd(u32),
     /// There is no memory for it.
     #[error("no locked memory for the device key")]
     Memory,
 }
 
 impl Lacking {
-    /// As the wire has it.
-    pub fn place(self) -> Where {
-        match self {
-            Self::Keyring(seen) => Where::Unreachable(seen),
-            Self::Locked => Where::Locked,
-            Self::Missing => Where::Missing,
-            Self::Wrong => Where::Wrong,
-            Self::Memory => Where::Unreachable(Keyring::Silent),
-        }
-    }
-
     /// What a person is told whose password cannot be tried.
     pub fn refusal(self) -> Refusal<'static> {
         const WHY: &str = "and the master password opens this vault only with the device key that lies in it";
@@ -81,6 +76,14 @@ impl Lacking {
                      back the keyring that had it; or {CODE}, and then: ctl storage migrate"
                 ),
             ),
+            Self::Crowd(count) => (
+                Code::Corrupt,
+                format!(
+                    "{count} items of your keyring claim to be the device key of this vault, and of {MOST} that were \
+                     tried none is. Look what put them there, and delete them: secret-tool search --all application \
+                     glassdome; or {CODE}"
+                ),
+            ),
             Self::Memory => (Code::Error, format!("{self}. Raise the limit: ulimit -l 64")),
         };
         Refusal::new(code, message)
@@ -99,12 +102,23 @@ pub fn unreachable(seen: Keyring) -> &'static str {
     }
 }
 
+/// How a keyring was seen that did not answer.
+pub fn seen_as(unanswered: &Unanswered) -> Keyring {
+    match unanswered {
+        Unanswered::Lost(_) => Keyring::NoBus,
+        Unanswered::Silent | Unanswered::Refused => Keyring::Silent,
+    }
+}
+
 impl From<Unanswered> for Lacking {
     fn from(unanswered: Unanswered) -> Self {
-        Self::Keyring(match unanswered {
-            Unanswered::Lost(_) => Keyring::NoBus,
-            Unanswered::Silent | Unanswered::Refused => Keyring::Silent,
-        })
+        seen_as(&unanswered).into()
+    }
+}
+
+impl From<Keyring> for Lacking {
+    fn from(seen: Keyring) -> Self {
+        Self::Keyring(seen)
     }
 }
 
@@ -118,26 +132,41 @@ pub fn all(vault: VaultId) -> What {
     What::of(vault, KIND)
 }
 
+/// Where the device key is, as far as it is told without reading it.
+///
+/// # Errors
+/// [`Unanswered`].
+pub async fn place(service: &Service<'_>, vault: VaultId, key: DeviceKeyId) -> Result<Where, Unanswered> {
+    let Found { open, locked } = items::find(service, &item(vault, key)).await?;
+    Ok(match (open.is_empty(), locked.is_empty()) {
+        (false, _) => Where::There,
+        (true, false) => Where::Locked,
+        (true, true) => Where::Missing,
+    })
+}
+
 /// Reads the device key.
 ///
 /// # Errors
 /// [`Lacking`].
 pub async fn read(service: &Service<'_>, vault: VaultId, key: DeviceKeyId) -> Result<DeviceKey, Lacking> {
     let found = items::find(service, &item(vault, key)).await?;
-    let mut lacking = if found.locked.is_empty() { Lacking::Missing } else { Lacking::Locked };
-    for held in items::read(service, &found).await? {
-        match DeviceKey::read(&held, key) {
-            Ok(device) => return Ok(device),
-            Err(Error::Memory(_)) => return Err(Lacking::Memory),
-            // One that is locked may be the right one.
-            Err(_) if lacking == Lacking::Missing => lacking = Lacking::Wrong,
-            Err(_) => {}
-        }
+    let is_it = |held: Zeroizing<Vec<u8>>| match DeviceKey::read(&held, key) {
+        Ok(device) => ControlFlow::Break(Ok(device)),
+        Err(Error::Memory(_)) => ControlFlow::Break(Err(Lacking::Memory)),
+        Err(_) => ControlFlow::Continue(()),
+    };
+    match items::look_through(service, &found, is_it).await? {
+        Some(read) => read,
+        // One that is locked may be the right one.
+        None if !found.locked.is_empty() => Err(Lacking::Locked),
+        None if found.open.is_empty() => Err(Lacking::Missing),
+        None if found.open.len() > MOST => Err(Lacking::Crowd(found.count())),
+        None => Err(Lacking::Wrong),
     }
-    Err(lacking)
 }
 
-/// As [`read`], of the keyring that the daemon watches.
+/// As [`read`], of the keyring that the daemon watches, which remembers whether it had another key in its place.
 ///
 /// # Errors
 /// [`Lacking`].
@@ -147,31 +176,32 @@ pub async fn watched(
     key: DeviceKeyId,
 ) -> Result<DeviceKey, Lacking> {
     let reach = reach(keyring).await?;
-    read(&reach.service(), vault, key).await
+    let found = read(&reach.service(), vault, key).await;
+    keyring.misled(matches!(found, Err(Lacking::Wrong | Lacking::Crowd(_))));
+    found
 }
 
 /// Who is to be asked. A keyring that has only just come is looked for.
 ///
 /// # Errors
-/// [`Lacking::Keyring`].
-pub async fn reach(keyring: &keyring::Keyring) -> Result<Reach, Lacking> {
+/// How the keyring was seen.
+pub async fn reach(keyring: &keyring::Keyring) -> Result<Reach, Keyring> {
     if keyring.reached().is_none() {
         // How it is then is told.
         let _ = timeout(FIRST_LOOK, keyring.looked_anew()).await;
     }
-    keyring.reached().ok_or_else(|| Lacking::Keyring(keyring.state()))
+    keyring.reached().ok_or_else(|| keyring.state())
 }
 
-/// As [`read`], where no daemon watches: the bus is joined for this, and left.
+/// As [`reach`], where no daemon watches: the bus is joined for it.
 ///
 /// # Errors
-/// [`Lacking`].
-pub async fn unwatched(desktop: &Desktop, vault: VaultId, key: DeviceKeyId) -> Result<DeviceKey, Lacking> {
-    let no_bus = Lacking::Keyring(Keyring::NoBus);
-    let place = desktop.bus.as_ref().ok_or(no_bus)?;
-    let connection = bus::join(place, ANSWER).await.map_err(|_| no_bus)?;
-    let reach = Reach::find(connection).await.map_err(|_| no_bus)?;
-    read(&reach.ok_or(Lacking::Keyring(Keyring::NoKeyring))?.service(), vault, key).await
+/// How the keyring was seen.
+pub async fn reach_unwatched(desktop: &Desktop) -> Result<Reach, Keyring> {
+    let place = desktop.bus.as_ref().ok_or(Keyring::NoBus)?;
+    let connection = bus::join(place, ANSWER).await.map_err(|_| Keyring::NoBus)?;
+    let reach = Reach::find(connection).await.map_err(|_| Keyring::NoBus)?;
+    reach.ok_or(Keyring::NoKeyring)
 }
 
 #[cfg(test)]
@@ -182,10 +212,16 @@ mod tests {
     fn each_reason_is_one_line_with_a_way_out() {
         let seen =
             [Keyring::NoBus, Keyring::NoKeyring, Keyring::NoCollection, Keyring::Silent, Keyring::Unwatched];
-        let all =
-            [Lacking::Locked, Lacking::Missing, Lacking::Wrong].into_iter().chain(seen.map(Lacking::Keyring));
+        let all = [Lacking::Locked, Lacking::Missing, Lacking::Wrong, Lacking::Crowd(300)]
+            .into_iter()
+            .chain(seen.map(Lacking::Keyring));
         let mut lines: Vec<String> = all.map(|lacking| lacking.refusal().message.into_owned()).collect();
-        assert!(lines.iter().all(|line| line.contains("recovery code") && !line.contains('\n')), "{lines:?}");
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.contains("recovery code") && !line.contains('\n') && !line.contains("  ")),
+            "{lines:?}"
+        );
         let count = lines.len();
         lines.sort();
         lines.dedup();

@@ -83,6 +83,7 @@ pub struct Keyring {
     seen: Notify,
     asked: Notify,
     reach: RefCell<Option<Reach>>,
+    misled: Cell<bool>,
 }
 
 impl Keyring {
@@ -154,6 +155,16 @@ impl Keyring {
     /// Who can be called.
     pub fn reached(&self) -> Option<Reach> {
         self.reach.borrow().clone()
+    }
+
+    /// A device key was read: whether it was another than it was found as.
+    pub fn misled(&self, misled: bool) {
+        self.misled.set(misled);
+    }
+
+    /// Whether the last device key that was read was another.
+    pub fn was_misled(&self) -> bool {
+        self.misled.get()
     }
 
     /// As the wire has it.

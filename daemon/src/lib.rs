@@ -36,6 +36,7 @@
 //! draws the key, hands it over and ends.
 #![forbid(unsafe_code)]
 
+pub mod anchor;
 pub mod answers;
 pub mod attest;
 pub mod backups;

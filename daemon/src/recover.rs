@@ -6,24 +6,26 @@
 //! `former PATH` if something lay there, `log backup` if nothing newer than the backup judges the log, `panic unknown`,
 //! and `aside PATH` if something lay in the place of a rotation that may not be needless.
 
+mod keyring;
 mod memory;
 mod place;
 
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
-use glassdome_vault::{self as vault, Cleared, Damage, DeviceKey, DeviceKeyId, Keys, Recovered, Vault, kdf};
+use glassdome_vault::{self as vault, Cleared, Damage, Keys, Recovered, Vault, kdf};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::config::{Config, Desktop};
-use crate::device;
+use crate::config::Config;
 use crate::journal::{Anchor, Entry, Journal, Unwritable, Who};
-use crate::ops::openers;
+use crate::ops::{Openers, Untriable};
 use crate::run::{Error, hold_vault, private_file};
+use keyring::Keyring;
 use memory::Judge;
 
 /// Passwords that are taken.
@@ -49,7 +51,8 @@ pub fn recover(recovery: &Recovery, config: &Config) -> Result<(), Error> {
         .map_err(|source| Error::Backup { path: recovery.backup.display().to_string(), source })?;
     let recovered = Recovered::build(file, &config.vault).map_err(of_backup)?;
     say("ready")?;
-    let keys = ask(recovered.vault(), &config.desktop)?;
+    let keyring = Keyring::new(&config.desktop)?;
+    let keys = ask(recovered.vault(), &keyring)?;
     let secrets = recovered.check(&keys).map_err(of_backup)?;
     say(&format!("checked {secrets}"))?;
     if recovery.check {
@@ -67,7 +70,7 @@ pub fn recover(recovery: &Recovery, config: &Config) -> Result<(), Error> {
     // What others left that were killed; this one is held.
     vault::sweep(&config.vault).map_err(Error::Vault)?;
     let aside = clear_up(&config.vault)?;
-    let put = put_in_place(recovered, keys, config)?;
+    let put = put_in_place(recovered, keys, config, &keyring)?;
     say("recovered")?;
     let aside = aside.map(|path| format!("aside {}", path.display()));
     put.into_iter().chain(aside).try_for_each(|line| say(&line))
@@ -92,7 +95,12 @@ fn of_backup(error: vault::Error) -> Error {
 }
 
 /// Puts it in its place, and gives what is to be said of that, a line each.
-fn put_in_place(recovered: Recovered, keys: Keys, config: &Config) -> Result<Vec<String>, Error> {
+fn put_in_place(
+    recovered: Recovered,
+    keys: Keys,
+    config: &Config,
+    keyring: &Keyring<'_>,
+) -> Result<Vec<String>, Error> {
     let (place, audit) = (&config.vault, &config.audit);
     let former = place::former(place)?;
     let there = place::look(place)?;
@@ -106,14 +114,19 @@ fn put_in_place(recovered: Recovered, keys: Keys, config: &Config) -> Result<Vec
     let begins = record(&journal, Outcome::Allowed, config)?;
     let done = || {
         // Nothing is done without its record.
-        let change = judge.change(begins, journal.vault(), recovered.vault(), &keys).map_err(Error::Vault)?;
+        let known = (journal.vault(), keyring.kept(recovered.vault()));
+        let change = judge.change(begins, known, recovered.vault(), &keys).map_err(Error::Vault)?;
         recovered.vault().commit(change).map_err(Error::Vault)?;
+        let newest = recovered.vault().mark(&keys).map_err(Error::Vault)?.to_kept(&keys);
         drop(keys);
         // A panic ends when the master password is given to end it, and not with the vault.
         if let place::Panic::Since(since) = panic {
             recovered.vault().store_panic(Some(since)).map_err(Error::Vault)?;
         }
-        recovered.put_in_place(&former).map_err(Error::Vault)
+        let vault = recovered.vault().id();
+        let kept = recovered.put_in_place(&former).map_err(Error::Vault)?;
+        keyring.keep(vault, &newest);
+        Ok(kept)
     };
     let kept = done().inspect_err(|error| {
         // One that is in its place all the same did not fail.
@@ -149,7 +162,7 @@ fn unusable(config: &Config) -> impl Fn(io::Error) -> Error {
 }
 
 /// Takes passwords until one opens it.
-fn ask(vault: &Vault, desktop: &Desktop) -> Result<Keys, Error> {
+fn ask(vault: &Vault, keyring: &Keyring<'_>) -> Result<Keys, Error> {
     // Its capacity is what a line may have: it never moves, so no copy stays behind.
     let mut line = Zeroizing::new(Vec::with_capacity(glassdome_proto::limits::PASSWORD + 1));
     for rest in (0..TRIES).rev() {
@@ -158,7 +171,7 @@ fn ask(vault: &Vault, desktop: &Desktop) -> Result<Keys, Error> {
             return Err(Error::Io(io::Error::other("no password was given")));
         }
         let typed = LockedBytes::copied_from(&line).map_err(|error| Error::Vault(error.into()))?;
-        match open(vault, typed, desktop) {
+        match open(vault, typed, keyring) {
             Err(Error::Vault(vault::Error::WrongPassword)) if rest > 0 => say("wrong")?,
             opened => return opened,
         }
@@ -166,31 +179,18 @@ fn ask(vault: &Vault, desktop: &Desktop) -> Result<Keys, Error> {
     Err(Error::Vault(vault::Error::WrongPassword))
 }
 
-fn open(vault: &Vault, typed: LockedBytes, desktop: &Desktop) -> Result<Keys, Error> {
-    let mut tried = false;
-    for (input, secret) in openers(vault, typed).map_err(of_backup)? {
-        let device = match input.device().map(|key| device_key(vault, key, desktop)).transpose() {
-            Ok(device) => device,
-            // It was a recovery code that opened nothing.
-            Err(_) if tried => break,
-            Err(error) => return Err(error),
-        };
-        let kek = kdf::derive(&input, &secret).and_then(|kek| match &device {
-            None => Ok(kek),
-            Some(device) => kek.with_device(device),
-        });
-        match kek.and_then(|kek| vault.unwrap(&kek)) {
-            Err(vault::Error::WrongPassword) => tried = true,
-            opened => return opened.map_err(of_backup),
-        }
-    }
-    Err(Error::Vault(vault::Error::WrongPassword))
-}
-
-/// What the keyring has to open it, without a daemon that watches one.
-fn device_key(vault: &Vault, key: DeviceKeyId, desktop: &Desktop) -> Result<DeviceKey, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Io)?;
-    runtime.block_on(device::unwatched(desktop, vault.id(), key)).map_err(Error::Device)
+fn open(vault: &Vault, typed: LockedBytes, keyring: &Keyring<'_>) -> Result<Keys, Error> {
+    let derive = async |input, secret: LockedBytes| Ok::<_, Infallible>(kdf::derive(&input, &secret));
+    let fetch = async |id| keyring.device_key(vault, id).await;
+    let opened = keyring.wait(async {
+        let openers = Openers::of(vault, typed, fetch).await?;
+        let Ok(opened) = openers.open(vault, derive).await;
+        Ok(opened?)
+    });
+    opened.map_err(|untried| match untried {
+        Untriable::Vault(error) => of_backup(error),
+        Untriable::Device(lacking) => Error::Device(lacking),
+    })
 }
 
 /// Reads a line, without its end, into the room that there is; `false` at the end of all. Byte by byte: the standard

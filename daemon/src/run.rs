@@ -128,7 +128,7 @@ impl Error {
             },
             Self::Device(Lacking::Locked | Lacking::Keyring(_)) => 3,
             Self::Device(Lacking::Missing) => 5,
-            Self::Device(Lacking::Wrong) => 10,
+            Self::Device(Lacking::Wrong | Lacking::Crowd(_)) => 10,
             Self::Journal { .. } | Self::File { .. } => 12,
             Self::Socket(_) | Self::Directory(_) => 6,
             Self::Harden(_)
@@ -326,6 +326,7 @@ async fn serve(
     spawn_local(watch::logind::watch(state.clone(), desktop.system_bus));
     spawn_local(watch::vault::watch(state.clone()));
     spawn_local(watch::backups::watch(state.clone()));
+    spawn_local(watch::anchor::watch(state.clone()));
     spawn_local(watch::memory::watch(state.clone()));
     let notifying = state.clone();
     spawn_local(async move { notifying.notifier().listen().await });
@@ -349,6 +350,7 @@ async fn serve(
     watch::vault::settle(&state).await;
     note(&state, Event::Stop);
     state.settle_log().await;
+    watch::anchor::end(&state).await;
     tracing::info!("ended");
     Ok(())
 }

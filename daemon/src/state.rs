@@ -1,6 +1,7 @@
 //! What the rooms share: the session, the vault, the log. Everything here happens on one thread, so
 //! a step is never seen half done; what waits for a disk goes to [`Worker`] without a key.
 
+mod kept;
 pub mod log;
 mod panic;
 mod pause;
@@ -14,9 +15,10 @@ use std::time::Instant;
 use glassdome_lockmem::Level;
 use glassdome_proto::Refusal;
 use glassdome_proto::session::{LockReason, VaultState};
-use glassdome_vault::{Change, Keys, Vault};
+use glassdome_vault::{Keys, Vault};
 use tokio::sync::{Mutex, Notify, watch};
 
+use crate::anchor::Anchoring;
 use crate::answers::Answers;
 use crate::attest::matching::Files;
 use crate::backups::Backups;
@@ -65,8 +67,9 @@ pub struct State {
     damaged: Cell<bool>,
     panic: Cell<Option<Panic>>,
     journal: Journal,
-    /// What the vault is to remember of the session that has ended.
-    parting: RefCell<Option<Change>>,
+    /// What the vault is to remember of the session that has ended, and the keyring of the vault then.
+    parting: RefCell<Option<log::Left>>,
+    anchoring: Anchoring,
     locks: watch::Sender<u64>,
     opens: watch::Sender<u64>,
     changed: Notify,
@@ -123,6 +126,7 @@ impl State {
             panic: Cell::new(found.panic.map(|since| Panic { since, on_disk: true })),
             journal: found.journal,
             parting: RefCell::default(),
+            anchoring: Anchoring::default(),
             locks: watch::Sender::new(0),
             opens: watch::Sender::new(0),
             changed: Notify::new(),

@@ -66,7 +66,7 @@ pub enum DeviceKey {
     Locked,
     /// Not in the keyring.
     Missing,
-    /// What the keyring has in its place is another key.
+    /// What the keyring has in its place was another key when a password was tried last.
     Wrong,
     /// The keyring cannot be asked. Why.
     Unreachable(Keyring),

@@ -293,7 +293,15 @@ fn the_master_key_is_in_no_keyring() {
         .output();
     let package = String::from_utf8(found.unwrap().stdout).unwrap();
     assert!(Command::new("cp").args(["-r", package.trim(), text(&scripts)]).status().unwrap().success());
-    let items = world.python(&scripts.join("all_items.py"), &[text(&world.runtime().join("bus"))]).text();
+    let all_items =
+        || world.python(&scripts.join("all_items.py"), &[text(&world.runtime().join("bus"))]).text();
+    let mut items = String::new();
+    // Behind the device key comes the state of the vault, 57 bytes.
+    let has_state = || {
+        items = all_items();
+        items.lines().any(|item| item.len() == 114)
+    };
+    assert!(wait_until(has_state, SOON), "{items}");
     assert!(items.lines().any(|item| item == device), "control: what is there is found");
     let told = |items: &str, key: &str| items.contains(key) || items.contains(&hex(key.as_bytes()));
     assert!(told(&items, &device), "control");

@@ -76,6 +76,10 @@ fn a_database_that_locks_ends_the_session_and_so_does_its_end() {
     is(&world, "unlocked", "unlocked");
     world.set("a", "1");
     assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
+    // It keeps nothing without a word from its owner, for which no daemon of ours asks.
+    let migrate = ["storage", "migrate", "--to", "keyring", "--without-recovery", "--password-stdin"];
+    let refused = world.ctl(&migrate).stdin(format!("{PASSWORD}\n")).refused(1);
+    assert!(refused.contains("a prompt, which was put off"), "{refused}");
 
     gdbus(&world, WINDOW, "/keepassxc", &format!("{WINDOW}.lockAllDatabases"), &[]);
     is(&world, "locked", "locked");

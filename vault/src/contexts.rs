@@ -90,7 +90,7 @@ pub(crate) fn current(keys: &Keys) -> KeyId {
 }
 
 /// The contexts key in use, then the retired ones.
-fn all(keys: &Keys) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn all(keys: &Keys) -> impl Iterator<Item = &[u8]> {
     std::iter::once(keys.contexts()).chain(keys.retired().chunks_exact(KEY))
 }
 

@@ -13,6 +13,7 @@ use crate::header::VaultId;
 use crate::info::{Info, VersionKind};
 use crate::kdf::{KdfInput, Kek};
 use crate::keys::Keys;
+use crate::mark::Mark;
 use crate::record::{Opened, Record};
 use crate::slot::SlotKind;
 use crate::state::{self, State};
@@ -37,6 +38,17 @@ pub struct Change {
     /// The sealed state that the draft saw.
     pub(crate) base: Vec<u8>,
     pub(crate) ops: Vec<Op>,
+}
+
+impl Change {
+    /// The state that it leaves the vault in, once it is on the disk; `None` if it changes nothing.
+    #[must_use]
+    pub fn mark(&self, vault: VaultId) -> Option<Mark> {
+        self.ops.iter().find_map(|(table, key, row)| {
+            let row = row.as_ref().filter(|_| (*table, &key[..]) == (Table::Sealed, state::KEY))?;
+            Mark::of(vault, row)
+        })
+    }
 }
 
 impl<'k> Draft<'k> {

@@ -22,8 +22,8 @@ use crate::page::{self, Page};
 use crate::panic;
 use crate::record::Opened;
 use crate::slot::{self, Slot, SlotInfo, SlotKind};
-use crate::state::{self, State};
-use crate::store::{Op, Reader, Stats, Store, Table};
+use crate::state::State;
+use crate::store::{Reader, Stats, Store, Table};
 use crate::throttle::{self, Throttle};
 use crate::{Damage, EntryId, Error, contexts, create, last_backup, name, setting};
 
@@ -279,11 +279,7 @@ impl Vault {
         if change.ops.is_empty() {
             return Ok(());
         }
-        let sealed = |(table, key, row): &Op| {
-            let row = row.as_ref().filter(|_| (*table, &key[..]) == (Table::Sealed, state::KEY));
-            row.and_then(|row| Mark::of(self.header.id, row))
-        };
-        let mark = change.ops.iter().find_map(sealed);
+        let mark = change.mark(self.header.id);
         self.store.change(&change.base, change.ops)?;
         *self.committed() = mark;
         Ok(())

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::password::{Password, PasswordArgs, Source};
 use crate::proof::with_password;
+use crate::text::keyring::unreachable;
 use crate::text::notice;
 
 /// How often a person is asked.
@@ -115,16 +116,6 @@ impl Device {
                  is there: ctl storage tidy"
             ));
         }
-    }
-}
-
-fn unreachable(seen: Keyring) -> &'static str {
-    match seen {
-        Keyring::NoBus => "the daemon sees no session bus",
-        Keyring::NoKeyring => "no keyring runs",
-        Keyring::NoCollection => "the keyring has no such collection",
-        Keyring::Locked => "the keyring is locked",
-        Keyring::Silent | Keyring::Unwatched | Keyring::Unlocked => "the keyring does not answer",
     }
 }
 

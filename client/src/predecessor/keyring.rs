@@ -63,16 +63,6 @@ impl Item {
     }
 }
 
-/// Why the keyring was not searched.
-pub(crate) fn unsearched(why: Keyring) -> &'static str {
-    match why {
-        Keyring::NoBus => "the daemon has no session bus",
-        Keyring::NoKeyring => "none runs",
-        Keyring::Unwatched => "it was not seen yet",
-        Keyring::Silent | Keyring::NoCollection | Keyring::Locked | Keyring::Unlocked => "it does not answer",
-    }
-}
-
 impl Connection {
     /// What is there.
     ///

@@ -127,7 +127,13 @@ fn what(record: &Record<'_>) -> String {
             Some("used") => "the recovery code was used".into(),
             _ => "change the recovery code".into(),
         },
-        Event::Rollback => "the vault is older than the log, or another".into(),
+        Event::Rollback => match record.by.as_deref() {
+            Some("keyring-missing") => "the keyring keeps no state of the vault".into(),
+            Some(by) if by.starts_with("keyring-") => {
+                "the vault is older than the keyring knows, or another".into()
+            }
+            _ => "the vault is older than the log, or another".into(),
+        },
         Event::AcceptRollback => "the older vault was accepted".into(),
         Event::StorageTest => "test the vault and the log".into(),
         Event::Rotate => match record.by.as_deref() {

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use zbus::{ObjectPath, OwnedObjectPath};
 
 use super::{Asking, Turn, password};
+use crate::anchor;
 use crate::device::{self, Lacking};
 use crate::keyring::Sight;
 use crate::watch::items::{self, Found};
@@ -85,17 +86,20 @@ pub fn still(vault: &Vault, input: &KdfInput) -> Result<(), Refusal<'static>> {
     }
 }
 
-/// Where the device key is, and whether there are others.
+/// Where the device key is, and whether there are others. Anybody may ask: nothing is read for it, and so whether it is
+/// the right one is told as the last password that was tried has found it.
 pub async fn show(asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     let bound_to = input_of(&vault).map_err(|error| refuse::vault(&error))?.device();
-    let reach = device::reach(asking.state.keyring()).await;
+    let keyring = asking.state.keyring();
+    let reach = device::reach(keyring).await;
     let key = match (bound_to, &reach) {
         (None, _) => wire::DeviceKey::None,
-        (Some(_), Err(lacking)) => lacking.place(),
-        (Some(id), Ok(reach)) => match device::read(&reach.service(), vault.id(), id).await {
-            Ok(_) => wire::DeviceKey::There,
-            Err(lacking) => lacking.place(),
+        (Some(_), Err(seen)) => wire::DeviceKey::Unreachable(*seen),
+        (Some(id), Ok(reach)) => match device::place(&reach.service(), vault.id(), id).await {
+            Ok(wire::DeviceKey::There) if keyring.was_misled() => wire::DeviceKey::Wrong,
+            Ok(place) => place,
+            Err(unanswered) => wire::DeviceKey::Unreachable(device::seen_as(&unanswered)),
         },
     };
     let spare = match reach {
@@ -103,8 +107,7 @@ pub async fn show(asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
         Ok(reach) => spare(&reach, &vault, bound_to).await.ok(),
         Err(_) => None,
     };
-    let count = |found: &Found| u32::try_from(found.open.len() + found.locked.len()).unwrap_or(u32::MAX);
-    Ok(Answer::Storage(wire::Answer::Device { key, spare: spare.as_ref().map(count) }))
+    Ok(Answer::Storage(wire::Answer::Device { key, spare: spare.as_ref().map(Found::count) }))
 }
 
 /// The vault's device keys that its password's slot is not bound to.
@@ -182,8 +185,14 @@ pub async fn migrate(
     }
     drop(device);
     let change = vault.rewrap(&keys, &input, &kek).map_err(|error| refuse::vault(&error))?;
+    let newest = change.mark(vault.id()).map(|mark| mark.to_kept(&keys));
     drop((keys, kek));
     turn.commit(&asking, vault.clone(), change, failed).await?;
+    asking.state.keyring().misled(false);
+    match (to, newest) {
+        (Mode::Keyring, Some(newest)) => asking.state.anchoring().leave(newest),
+        _ => forget_state(&asking, &vault).await,
+    }
     let left = match before.device() {
         // Nothing else opens the backups that are bound to it.
         Some(_) if !has_code => true,
@@ -214,9 +223,21 @@ async fn is_there(vault: &Vault, now: &KdfInput, to: Option<&Place>) -> Result<b
         (Some(_), None) => Ok(false),
         (Some(place), Some(id)) => match device::read(&place.reach.service(), vault.id(), id).await {
             Ok(_) => Ok(true),
-            Err(Lacking::Missing | Lacking::Wrong) => Ok(false),
+            Err(Lacking::Missing | Lacking::Wrong | Lacking::Crowd(_)) => Ok(false),
             Err(lacking) => Err(lacking.refusal()),
         },
+    }
+}
+
+/// The keyring need not know the newest state of a vault that is not bound to it.
+async fn forget_state(asking: &Asking, vault: &Vault) {
+    let anchoring = asking.state.anchoring();
+    let _turn = anchoring.turn.lock().await;
+    anchoring.forgotten();
+    let Some(reach) = asking.state.keyring().reached() else { return };
+    // What stays there is older than the vault from now on, and refuses nothing.
+    if let Err(error) = anchor::forget(&reach, vault.id()).await {
+        tracing::info!("the keyring goes on keeping a state of the vault: {error}");
     }
 }
 
@@ -252,7 +273,7 @@ pub async fn tidy(asking: Asking, password: LockedBytes) -> Result<Answer<'stati
     // One that is being made is not spare.
     let turn = Turn::take(&asking).await;
     let bound_to = input_of(&vault).map_err(|error| refuse::vault(&error))?.device();
-    let reach = device::reach(asking.state.keyring()).await.map_err(unkept)?;
+    let reach = device::reach(asking.state.keyring()).await.map_err(|seen| unkept(seen.into()))?;
     let spare = spare(&reach, &vault, bound_to).await.map_err(unkept)?;
     asking.record(Event::DeviceKey, Outcome::Allowed, None, "tidied")?;
     let (removed, left) = take_away(&reach, &spare).await;

@@ -43,6 +43,7 @@ pub fn doctor(state: &State) -> Answer<'static> {
         audit(state.journal().state(), state.journal().auditor().is_some(), state.journal().is_linked()),
         keyring(state.keyring().state(), state.keyring().heed()),
         device_key(bound(state), state.keyring().state()),
+        older_vaults(bound(state), state.anchoring().kept().is_some(), state.anchoring().why_not()),
         sleep_and_logout(state.logind().state(), state.logind().heed()),
         screen(state.is_paused(), state.screens().state(), state.screens().heed()),
         phishing(state.stamp().is_some()),
@@ -274,6 +275,36 @@ fn device_key(bound: Option<bool>, seen: session::Keyring) -> Protection<'static
             Level::Degraded,
             "the master password opens the vault only with the key in your keyring, which cannot be reached (see the \
              line of it): mend that, or type the recovery code",
+        ),
+    }
+}
+
+fn older_vaults(bound: Option<bool>, kept: bool, why_not: Option<String>) -> Protection<'static> {
+    let what = "older vaults";
+    match (bound, kept, why_not) {
+        (None, ..) => {
+            line(what, Level::Off, "there is no vault yet that an older one could take the place of")
+        }
+        (Some(false), ..) => line(
+            what,
+            Level::Degraded,
+            "one that is put back is refused, unless the audit log of its day is put back with it. To have your keyring \
+             know the newest, too: ctl storage migrate",
+        ),
+        (Some(true), true, _) => line(
+            what,
+            Level::On,
+            "one that is put back is refused: the audit log and your keyring know the newest state of the vault",
+        ),
+        (Some(true), false, Some(why_not)) => told(
+            what,
+            Level::Degraded,
+            format!("only the audit log knows the newest state of the vault: {why_not}"),
+        ),
+        (Some(true), false, None) => line(
+            what,
+            Level::Degraded,
+            "the keyring is told the newest state of the vault when a session begins; until then it may know an older one",
         ),
     }
 }

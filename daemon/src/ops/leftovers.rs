@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::policy::right_of;
 use super::{Asking, Done};
+use crate::device::seen_as;
 use crate::standing::Proven;
 use crate::watch::keyring::Reach;
 use crate::watch::leftovers::{self, Seen};
@@ -34,8 +35,8 @@ pub async fn find(asking: Asking, after: Option<String>) -> Result<Answer<'stati
         None => Found::Unsearched(keyring.state()),
         Some(reach) => match timeout(PATIENCE, leftovers::find(&reach.service(), after.as_deref())).await {
             Ok(Ok(found)) => found,
-            Ok(Err(Unanswered::Lost(_))) => Found::Unsearched(Keyring::NoBus),
-            Ok(Err(Unanswered::Silent | Unanswered::Refused)) | Err(_) => Found::Unsearched(Keyring::Silent),
+            Ok(Err(unanswered)) => Found::Unsearched(seen_as(&unanswered)),
+            Err(_) => Found::Unsearched(Keyring::Silent),
         },
     };
     Ok(Answer::Session(session::Answer::Leftovers(found)))

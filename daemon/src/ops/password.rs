@@ -9,13 +9,14 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
 use glassdome_proto::session::{self, Password};
 use glassdome_proto::{Answer, Code, Refusal};
-use glassdome_vault::kdf::{self, KdfInput};
-use glassdome_vault::{DeviceKey, Error, Keys, SlotKind, Vault, strength};
+use glassdome_vault::{Error, Keys, SlotKind, Vault, kdf, strength};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use super::{Asking, Turn, device, recovery, rollback};
+use super::opener::{Openers, Untriable};
+use super::{Asking, Turn, device, rollback};
+use crate::anchor::Looking;
 use crate::attest::Ours;
-use crate::device::{self as in_keyring, Lacking};
+use crate::device as in_keyring;
 use crate::throttle::Backoff;
 use crate::worker;
 use crate::{clock, refuse};
@@ -37,7 +38,7 @@ pub fn lock_in(password: Password<'_>) -> Result<LockedBytes, Refusal<'static>> 
 }
 
 /// Tries the password. A wrong one is recorded, and makes the next try wait. A right one is of no use while the vault is
-/// an older one than the log knows.
+/// an older one than the log or the keyring knows.
 ///
 /// # Errors
 /// The refusal to send.
@@ -46,9 +47,10 @@ pub async fn verify(
     event: Event,
     password: LockedBytes,
 ) -> Result<Verified, Refusal<'static>> {
+    let looking = Looking::begin(&asking.state);
     let keys = verify_at_all(asking, event, password).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
-    rollback::refuse_older(asking, &vault, &keys).await?;
+    rollback::refuse_older(asking, &vault, &keys, &looking.kept().await).await?;
     Ok(keys)
 }
 
@@ -77,12 +79,19 @@ pub async fn verify_at_all(
         return Err(refuse::throttled(message, wait));
     }
     // What cannot be tried is not counted.
-    let device = other_half(asking, event, &vault, &password).await?;
+    let fetch = async |id| in_keyring::watched(state.keyring(), vault.id(), id).await;
+    let openers = match Openers::of(&vault, password, fetch).await {
+        Ok(openers) => openers,
+        Err(Untriable::Vault(error)) => return Err(refuse::vault(&error)),
+        Err(Untriable::Device(lacking)) => {
+            asking.record(event, Outcome::Failed, None, "device-key")?;
+            return Err(lacking.refusal());
+        }
+    };
     // In a task of its own: a lock ends the request, but the try is counted as what it was. The keys
     // are with the request, and so end with it.
     let (answer, answered) = oneshot::channel();
-    let counted =
-        tokio::task::spawn_local(attempt(asking.clone(), event, vault, turn, (password, device), answer));
+    let counted = tokio::task::spawn_local(attempt(asking.clone(), event, vault, turn, openers, answer));
     let keys = answered.await.map_err(|_| refuse::lost(worker::Lost))??;
     counted.await.map_err(|_| refuse::lost(worker::Lost))?;
     if locks.has_changed().unwrap_or(true) {
@@ -98,11 +107,11 @@ async fn attempt(
     event: Event,
     vault: Arc<Vault>,
     mut turn: OwnedMutexGuard<Backoff>,
-    tried: (LockedBytes, OtherHalf),
+    openers: Openers,
     answer: oneshot::Sender<Result<Keys, Refusal<'static>>>,
 ) {
     *turn = turn.charge(clock::now());
-    let tried = open(&asking, event, &vault, *turn, tried).await;
+    let tried = open(&asking, event, &vault, *turn, openers).await;
     let right = tried.is_ok();
     // If the request is gone, its keys are gone here.
     drop(answer.send(tried));
@@ -119,10 +128,13 @@ async fn open(
     event: Event,
     vault: &Arc<Vault>,
     charged: Backoff,
-    (password, device): (LockedBytes, OtherHalf),
+    openers: Openers,
 ) -> Result<Keys, Refusal<'static>> {
     remember(asking, vault, charged).await?;
-    match unwrap(vault, password, device).await? {
+    let derive = async |input, secret| {
+        worker::once("kdf", move || kdf::derive(&input, &secret)).await.map_err(refuse::lost)
+    };
+    match openers.open(vault, derive).await? {
         Ok(keys) if keys.opened_by() == SlotKind::Recovery => {
             asking.record(Event::Recovery, Outcome::Allowed, None, "used")?;
             Ok(keys)
@@ -142,72 +154,6 @@ async fn open(
             Err(refuse::vault(&error))
         }
     }
-}
-
-/// What was typed, as what it may be to the vault: the recovery code, if it looks like one and there is one; else, or if
-/// that is not it, the master password.
-///
-/// # Errors
-/// [`Error::Memory`], or the vault cannot be read.
-pub fn openers(vault: &Vault, typed: LockedBytes) -> Result<Vec<(KdfInput, LockedBytes)>, Error> {
-    let code = recovery::read(typed.expose())?.map(|code| (SlotKind::Recovery, code));
-    let mut openers = Vec::with_capacity(2);
-    for (kind, secret) in code.into_iter().chain([(SlotKind::Password, typed)]) {
-        openers.extend(vault.kdf_input(kind)?.map(|input| (input, secret)));
-    }
-    Ok(openers)
-}
-
-/// What the password's slot takes beside the password: nothing, the device key, or one that is not to be had.
-type OtherHalf = Option<Result<DeviceKey, Lacking>>;
-
-/// Fetches it, where there is one. That it is not to be had is no matter for who types the recovery code.
-async fn other_half(
-    asking: &Asking,
-    event: Event,
-    vault: &Vault,
-    typed: &LockedBytes,
-) -> Result<OtherHalf, Refusal<'static>> {
-    let failed = |error| refuse::vault(&error);
-    let Some(id) = device::input_of(vault).map_err(failed)?.device() else { return Ok(None) };
-    let found = in_keyring::watched(asking.state.keyring(), vault.id(), id).await;
-    let is_code = || -> Result<bool, Error> {
-        Ok(recovery::read(typed.expose())?.is_some() && vault.kdf_input(SlotKind::Recovery)?.is_some())
-    };
-    match found {
-        Err(lacking) if !is_code().map_err(failed)? => {
-            asking.record(event, Outcome::Failed, None, "device-key")?;
-            Err(lacking.refusal())
-        }
-        found => Ok(Some(found)),
-    }
-}
-
-/// Opens the master key with what was typed.
-async fn unwrap(
-    vault: &Arc<Vault>,
-    typed: LockedBytes,
-    device: OtherHalf,
-) -> Result<Result<Keys, Error>, Refusal<'static>> {
-    let mut opened = Err(Error::WrongPassword);
-    for (input, secret) in openers(vault, typed).map_err(|error| refuse::vault(&error))? {
-        let bound = input.device().is_some();
-        if bound && !matches!(device, Some(Ok(_))) {
-            // It was a recovery code that opened nothing.
-            break;
-        }
-        let derived =
-            worker::once("kdf", move || kdf::derive(&input, &secret)).await.map_err(refuse::lost)?;
-        let mut kek = derived.map_err(|error| refuse::vault(&error))?;
-        if let (true, Some(Ok(device))) = (bound, &device) {
-            kek = kek.with_device(device).map_err(|error| refuse::vault(&error))?;
-        }
-        opened = vault.unwrap(&kek);
-        if !matches!(opened, Err(Error::WrongPassword)) {
-            break;
-        }
-    }
-    Ok(opened)
 }
 
 /// What was typed for `keys`, as the log records it.

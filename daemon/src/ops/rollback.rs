@@ -1,17 +1,18 @@
-//! An older vault that was put back: noticed by what the log tells of the newest, whenever the password was right, and
-//! refused, unless its owner says that it was they who put it there.
+//! An older vault that was put back: noticed by what the log tells of the newest and what the OS keyring keeps of it,
+//! whenever the password was right, and refused, unless its owner says that it was they who put it there.
 //!
-//! The log tells a state of the vault only once that is on the disk: so whatever a crash takes, an honest vault is never
-//! behind the log.
+//! Both are told a state of the vault only once that is on the disk: so whatever a crash takes, an honest vault is never
+//! behind them.
 
 use std::sync::Arc;
 
 use glassdome_audit::{Event, Outcome, Vault as Told};
 use glassdome_proto::{Code, Refusal};
-use glassdome_vault::{Mark, Vault};
+use glassdome_vault::{Keys, Mark, SlotKind, Vault};
 
 use super::password::{self, Verified};
-use super::{Asking, Turn};
+use super::{Asking, Turn, device};
+use crate::anchor::{Differs, Kept, differs};
 use crate::refuse;
 use crate::state::log::{anchor_of, told};
 
@@ -19,86 +20,132 @@ use crate::state::log::{anchor_of, told};
 /// is accepted without counting on from there, or the count would come to its end.
 const PLAUSIBLE: u64 = 1 << 40;
 
-/// How a vault differs from what the log tells.
+/// Who knows a newer state, or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Differs {
-    /// It has seen so many changes less.
-    Older(u64),
-    /// It has seen as many, and the last was another.
-    Other,
+enum Knows {
+    Log,
+    Keyring,
+}
+
+impl Knows {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Log => "the audit log",
+            Self::Keyring => "your keyring",
+        }
+    }
+
+    /// As the log records it.
+    fn word(self, differs: Differs) -> &'static str {
+        match (self, differs) {
+            (Self::Log, Differs::Older(_)) => "older",
+            (Self::Log, _) => "other",
+            (Self::Keyring, Differs::Older(_)) => "keyring-older",
+            (Self::Keyring, Differs::Other) => "keyring-other",
+            (Self::Keyring, Differs::Foreign) => "keyring-foreign",
+        }
+    }
 }
 
 /// Compares the vault with what the log tells. Of another vault the log tells nothing.
 fn compare(log: Option<Told>, mark: &Mark) -> Option<Differs> {
     let log = log.filter(|log| log.id.0 == *mark.vault.as_bytes())?;
-    match log.changes.checked_sub(mark.generation)? {
-        0 => (log.state.0 != mark.state).then_some(Differs::Other),
-        missing => Some(Differs::Older(missing)),
-    }
+    differs(log.changes, log.state.0 == mark.state, mark)
 }
 
-/// What a vault counts on from that differs from what the log tells and is gone on with: behind all that the log knows,
-/// so that what is put aside by this is noticed, too, if it comes back. `None` if it does not differ.
-pub(crate) fn count_on(log: Option<Told>, mark: &Mark) -> Option<u64> {
-    let behind = match compare(log, mark)? {
-        Differs::Older(missing) if missing <= PLAUSIBLE => mark.generation + missing,
-        Differs::Older(_) | Differs::Other => mark.generation,
-    };
-    Some(behind + 1)
+/// What a vault counts on from that differs from what the log tells, or the keyring keeps, and is gone on with: behind all
+/// that they know, so that what is put aside by this is noticed, too, if it comes back. `None` if it does not differ.
+pub(crate) fn count_on(log: Option<Told>, kept: Option<Differs>, mark: &Mark) -> Option<u64> {
+    let known = [compare(log, mark), kept];
+    let missing = known.into_iter().flatten().map(|differs| match differs {
+        Differs::Older(missing) if missing <= PLAUSIBLE => missing,
+        Differs::Older(_) | Differs::Other | Differs::Foreign => 0,
+    });
+    missing.max().map(|missing| mark.generation + missing + 1)
 }
 
-/// Makes sure that the vault is no older one than the log knows.
+/// Makes sure that the vault is no older one than the log or the keyring knows.
 ///
 /// # Errors
 /// The refusal to send.
-pub async fn refuse_older(asking: &Asking, vault: &Vault, keys: &Verified) -> Result<(), Refusal<'static>> {
+pub async fn refuse_older(
+    asking: &Asking,
+    vault: &Vault,
+    keys: &Verified,
+    kept: &Kept,
+) -> Result<(), Refusal<'static>> {
     let mark = vault.mark(keys).map_err(|error| keys.or_still(&asking.state, refuse::vault(&error)))?;
-    let Some(differs) = compare(asking.state.journal().vault(), &mark) else {
+    let log = compare(asking.state.journal().vault(), &mark).map(|differs| (Knows::Log, differs));
+    let keyring = || kept.compare(&mark, keys).map(|differs| (Knows::Keyring, differs));
+    let Some((who, differs)) = log.or_else(keyring) else {
         asking.state.journal().know_vault(told(mark));
         return Ok(());
     };
-    let (by, what) = match differs {
-        Differs::Other => (
-            "other",
-            "the vault is not the one that the audit log knows: its last change is another".to_owned(),
-        ),
+    let knows = who.describe();
+    let what = match differs {
+        Differs::Other => format!("the vault is not the one that {knows} knows: its last change is another"),
+        Differs::Foreign => {
+            format!("the vault is not the one that {knows} knows: that has another master key")
+        }
         Differs::Older(missing) => {
             let changes = if missing == 1 { "1 change".to_owned() } else { format!("{missing} changes") };
             let of = match asking.state.told_at(anchor_of(vault, keys).ok().flatten()).await {
                 Some(time) => format!(", of {time} or soon after"),
                 None => String::new(),
             };
-            (
-                "older",
-                format!("the vault is an older one{of}: {changes} that the audit log knows of are missing"),
-            )
+            format!("the vault is an older one{of}: {changes} that {knows} knows of are missing")
         }
     };
     tracing::error!("{what}");
-    asking.record(Event::Rollback, Outcome::Denied, None, by)?;
+    asking.record(Event::Rollback, Outcome::Denied, None, who.word(differs))?;
     let mend = "If you put it there: glassdome_start --accept-rollback. If not: ctl storage recover FILE, from a backup";
     Err(Refusal::new(Code::Corrupt, format!("{what}. {mend}")))
 }
 
-/// Goes on with the vault as it is, if it is older than the log knows.
+/// Records that the keyring keeps nothing of a vault that is bound to it, and so was opened by what lies there: somebody
+/// took that away, or it was never taken.
+///
+/// # Errors
+/// The refusal to send: it could not be recorded.
+pub fn miss(asking: &Asking, vault: &Vault, keys: &Keys, kept: &Kept) -> Result<(), Refusal<'static>> {
+    let bound = device::input_of(vault).is_ok_and(|input| input.device().is_some());
+    match kept {
+        Kept::Nothing if bound && keys.opened_by() == SlotKind::Password => {
+            tracing::warn!("the keyring keeps no state of the vault, by which an older one would be noticed");
+            asking.record(Event::Rollback, Outcome::Allowed, None, "keyring-missing")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Goes on with the vault as it is, if it is older than the log or the keyring knows.
 ///
 /// # Errors
 /// The refusal to send; the vault is as it was.
-pub async fn accept(asking: &Asking, vault: &Arc<Vault>, keys: &Verified) -> Result<(), Refusal<'static>> {
+pub async fn accept(
+    asking: &Asking,
+    vault: &Arc<Vault>,
+    keys: &Verified,
+    kept: &Kept,
+) -> Result<(), Refusal<'static>> {
     let turn = Turn::take_with(asking, keys).await?;
     let failed = |error| refuse::vault(&error);
     let (log, mark) = (asking.state.journal().vault(), vault.mark(keys).map_err(failed)?);
-    let Some(next) = count_on(log, &mark) else { return Ok(()) };
+    let Some(next) = count_on(log, kept.compare(&mark, keys), &mark) else { return Ok(()) };
     let mut draft = vault.draft(keys).map_err(failed)?;
     draft.count_from(next);
     let change = draft.finish().map_err(failed)?;
+    let newest = change.mark(vault.id()).map(|mark| mark.to_kept(keys));
     let by = password::word(keys);
     asking.record(Event::AcceptRollback, Outcome::Allowed, None, by)?;
     let undone = move |asking: &Asking| asking.record(Event::AcceptRollback, Outcome::Failed, None, by);
     turn.commit(asking, vault.clone(), change, undone).await?;
-    // From here on the log goes by this one, whatever it told before.
+    // From here on the log and the keyring go by this one, whatever they told before.
     if let Some(mark) = vault.committed_mark() {
         asking.state.journal().know_vault(told(mark));
+    }
+    if let (Some(newest), Kept::Items(_)) = (newest, kept) {
+        asking.state.anchoring().leave(newest);
     }
     Ok(())
 }
@@ -131,9 +178,17 @@ mod tests {
                 // Behind what the log tells, unless no vault has ever seen so many.
                 Some(Differs::Older(1)) => Some(6),
                 Some(Differs::Older(_)) => Some(2),
-                Some(Differs::Other) => Some(6),
+                Some(Differs::Other | Differs::Foreign) => Some(6),
             };
-            assert_eq!(count_on(log, &mark), next, "{log:?} {mark:?}");
+            assert_eq!(count_on(log, None, &mark), next, "{log:?} {mark:?}");
         }
+        // Whoever knows more counts.
+        let (log, mark) = (log(1, 7, 7), mark(5, 5));
+        for (kept, next) in
+            [(Differs::Older(9), 15), (Differs::Older(1), 8), (Differs::Other, 8), (Differs::Foreign, 8)]
+        {
+            assert_eq!(count_on(log, Some(kept), &mark), Some(next));
+        }
+        assert_eq!(count_on(None, Some(Differs::Foreign), &mark), Some(6));
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::keyring::Before;
 use super::password::{self, Verified};
 use super::{Asking, panic, rollback};
+use crate::anchor::Looking;
 use crate::attest::lineage::Member;
 use crate::grants::Grantable;
 use crate::settings::Settings;
@@ -32,7 +33,7 @@ pub enum Mode {
     Renew,
     /// As [`Mode::Keep`], once the panic is over.
     EndPanic,
-    /// As [`Mode::Keep`], also of a vault that is older than the log knows.
+    /// As [`Mode::Keep`], also of a vault that is older than the log or the keyring knows.
     AcceptRollback,
 }
 
@@ -97,15 +98,19 @@ pub async fn unlock(
         Mode::Keep | Mode::Renew => Event::Unlock,
     };
     let before = Before::of(&asking.state);
+    let looking = Looking::begin(&asking.state);
     let keys = password::verify_at_all(&asking, event, password).await?;
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     if mode == Mode::EndPanic {
         panic::end(&asking, &vault, password::word(&keys)).await?;
     }
+    let kept = looking.kept().await;
     if mode == Mode::AcceptRollback {
-        rollback::accept(&asking, &vault, &keys).await?;
+        rollback::accept(&asking, &vault, &keys, &kept).await?;
+    } else {
+        rollback::refuse_older(&asking, &vault, &keys, &kept).await?;
     }
-    rollback::refuse_older(&asking, &vault, &keys).await?;
+    rollback::miss(&asking, &vault, &keys, &kept)?;
     asking.state.look_at_log().await;
     keys.still(&asking.state)?;
     if mode != Mode::Renew && asking.state.is_open(clock::now()) {

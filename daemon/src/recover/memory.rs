@@ -6,6 +6,7 @@ use glassdome_audit as audit;
 use glassdome_vault::{self as vault, Change, Keys, Look, Vault};
 use zeroize::Zeroizing;
 
+use crate::anchor::Kept;
 use crate::journal::Anchor;
 use crate::journal::anchor;
 use crate::ops::rollback;
@@ -82,20 +83,20 @@ impl Remembered {
 
 impl Judge {
     /// What the recovered vault is to remember instead of what it does, where the log stands at `begins` with the
-    /// recovery. It counts its changes on behind `told`, the newest state of it that the log knows: that it is older is
-    /// no news then, and what was there before cannot come back unnoticed.
+    /// recovery. It counts its changes on behind the newest state of it that the log knows, and behind as many as the
+    /// keyring does: that it is older is no news then, and what was there before cannot come back unnoticed.
     ///
     /// # Errors
     /// Those of the vault.
     pub fn change(
         &self,
         begins: Anchor,
-        told: Option<audit::Vault>,
+        (told, kept): (Option<audit::Vault>, Kept),
         recovered: &Vault,
         keys: &Keys,
     ) -> Result<Change, vault::Error> {
-        let mut draft = recovered.draft(keys)?;
-        if let Some(next) = rollback::count_on(told, &recovered.mark(keys)?) {
+        let (mut draft, mark) = (recovered.draft(keys)?, recovered.mark(keys)?);
+        if let Some(next) = rollback::count_on(told, kept.compare(&mark, keys), &mark) {
             draft.count_from(next);
         }
         match self {

@@ -11,6 +11,8 @@ use glassdome_proto::session::LockReason;
 use glassdome_vault::{Change, Draft, Error, Keys, Mark, Vault};
 
 use super::State;
+use super::kept::to_keep_after;
+use crate::anchor::Bytes;
 use crate::clock::{self, Now};
 use crate::journal::anchor::{self, Anchor};
 use crate::journal::scan::{self, Wrong};
@@ -25,7 +27,17 @@ use crate::worker;
 /// remember when that is written.
 pub(super) struct Parting {
     line: Prepared,
+    left: Left,
+}
+
+/// What remains to be done for a session that has ended.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// What the vault is to remember.
     anchor: Option<Change>,
+    /// What the keyring is to keep if the vault does, and if it does not.
+    after: Option<Bytes>,
+    before: Option<Bytes>,
 }
 
 impl State {
@@ -79,20 +91,22 @@ impl State {
             .prepare(&ended(reason), now)
             .inspect_err(|error| tracing::error!("the lock could not be recorded: {error}"))
             .ok()?;
-        let anchor = self.vault().zip(session.open()).and_then(|(vault, open)| {
+        let left = self.vault().zip(session.open()).map(|(vault, open)| {
             let anchor = self.journal.anchor_behind(&line);
-            sealed(&vault, open.key(), anchor, |_| Ok(()))
+            let anchor = sealed(&vault, open.key(), anchor, |_| Ok(()))
                 .inspect_err(|error| tracing::error!("the vault does not remember the log: {error}"))
-                .ok()
+                .ok();
+            let after = anchor.as_ref().and_then(|change| to_keep_after(change, &vault, open.key()));
+            Left { anchor, after, before: self.state_to_keep() }
         });
-        Some(Parting { line, anchor })
+        Some(Parting { line, left: left.unwrap_or_default() })
     }
 
     /// The key is gone: says so in the log.
     pub(super) fn parted(&self, parting: Option<Parting>, reason: LockReason, now: Now) {
-        let written = parting.map(|Parting { line, anchor }| self.journal.write(&line).map(|()| anchor));
+        let written = parting.map(|Parting { line, left }| self.journal.write(&line).map(|()| left));
         match written {
-            Some(Ok(anchor)) => *self.parting.borrow_mut() = anchor,
+            Some(Ok(left)) => *self.parting.borrow_mut() = Some(left),
             // It was not made, or is no longer the next. A log that fails now has nothing left to protect.
             _ => match self.journal.record(ended(reason), now) {
                 Ok(_) => {}
@@ -140,9 +154,13 @@ impl State {
     }
 
     async fn remember_parting(&self) {
-        let parting = self.parting.take();
-        if let Some(change) = parting {
-            self.remember(change).await;
+        let Some(Left { anchor, after, before }) = self.parting.take() else { return };
+        let remembered = match anchor {
+            Some(change) => self.remember(change).await,
+            None => false,
+        };
+        if let Some(bytes) = if remembered { after } else { before } {
+            self.anchoring.leave(bytes);
         }
     }
 

@@ -1,10 +1,11 @@
-//! Small things of ours that lie in the OS keyring, beside everybody else's: found by what they are and whose vault's,
-//! stored, and taken away. Nothing here unlocks anything, starts anything, or lets a prompt be shown: one that the
-//! keyring would show is put off.
+//! Items of the OS keyring: found by their attributes, read, stored and taken away; and what ours are called, beside
+//! everybody else's. Nothing here unlocks anything, starts anything, or lets a prompt be shown: one that the keyring
+//! would show is put off.
 //!
 //! Names: the [Secret Service API](https://specifications.freedesktop.org/secret-service-spec/0.2/).
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use glassdome_vault::VaultId;
 use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
@@ -20,8 +21,8 @@ const PROMPT_INTERFACE: &str = "org.freedesktop.Secret.Prompt";
 const APPLICATION: (&str, &str) = ("application", "glassdome");
 /// As libsecret calls items of no kind that it knows; tools show them by their label then.
 const SCHEMA: (&str, &str) = ("xdg:schema", "org.freedesktop.Secret.Generic");
-/// How many of one kind are read, however many somebody has put there.
-const MOST: usize = 16;
+/// How many of one kind are read, however many somebody has put there: some tenths of a second.
+pub const MOST: usize = 256;
 
 /// What an item is.
 #[derive(Debug, Clone)]
@@ -49,13 +50,20 @@ impl What {
     }
 }
 
-/// Where items lie that are one [`What`].
+/// Where items lie that have some attributes.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Those that can be read.
     pub open: Vec<OwnedObjectPath>,
     /// Those in a collection that is locked.
     pub locked: Vec<OwnedObjectPath>,
+}
+
+impl Found {
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.open.len() + self.locked.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// Why something is not stored, or not taken away.
@@ -74,32 +82,76 @@ pub enum Unmoved {
 /// # Errors
 /// [`Unanswered`].
 pub async fn find(service: &Service<'_>, what: &What) -> Result<Found, Unanswered> {
-    let (open, locked) = service.ask(&root(), SERVICE_INTERFACE, "SearchItems", &what.attributes()).await?;
-    Ok(Found { open, locked })
+    search(service, &what.attributes()).await
 }
 
-/// What the items hold that can be read.
+/// Looks for items of whomever, by attributes that they have.
 ///
 /// # Errors
 /// [`Unanswered`].
-pub async fn read(service: &Service<'_>, found: &Found) -> Result<Vec<Zeroizing<Vec<u8>>>, Unanswered> {
+pub async fn search(
+    service: &Service<'_>,
+    attributes: &HashMap<&'static str, &str>,
+) -> Result<Found, Unanswered> {
+    let (open, locked) = service.ask(&root(), SERVICE_INTERFACE, "SearchItems", attributes).await?;
+    Ok(Found { open, locked })
+}
+
+/// What the keyring tells of an item.
+///
+/// # Errors
+/// [`Unanswered`].
+pub async fn attributes(
+    service: &Service<'_>,
+    item: &OwnedObjectPath,
+) -> Result<HashMap<String, String>, Unanswered> {
+    service.property(item, ITEM_INTERFACE, "Attributes").await
+}
+
+/// What an item holds.
+///
+/// # Errors
+/// [`Unanswered`].
+pub async fn read(service: &Service<'_>, item: &OwnedObjectPath) -> Result<Zeroizing<Vec<u8>>, Unanswered> {
     let session = Session::open(service).await?;
-    let mut held = Vec::new();
+    let held = session.read(service, item).await;
+    session.close(service).await;
+    held
+}
+
+/// What the items hold that can be read, one by one, until `look` has seen enough or [`MOST`] were read. What that
+/// was, if it was enough.
+///
+/// # Errors
+/// [`Unanswered`].
+pub async fn look_through<T>(
+    service: &Service<'_>,
+    found: &Found,
+    mut look: impl FnMut(Zeroizing<Vec<u8>>) -> ControlFlow<T>,
+) -> Result<Option<T>, Unanswered> {
+    if found.open.is_empty() {
+        return Ok(None);
+    }
+    let session = Session::open(service).await?;
+    let mut seen = Ok(None);
     for item in found.open.iter().take(MOST) {
-        let secret = service.ask(item, ITEM_INTERFACE, "GetSecret", &session.path).await;
-        let (_, _, value, _): (OwnedObjectPath, Vec<u8>, Vec<u8>, String) = match secret {
-            Ok(secret) => secret,
-            // It went, or was locked, meanwhile.
-            Err(Unanswered::Refused) => continue,
-            Err(unanswered) => {
-                session.close(service).await;
-                return Err(unanswered);
+        match session.read(service, item).await {
+            Ok(held) => {
+                if let ControlFlow::Break(enough) = look(held) {
+                    seen = Ok(Some(enough));
+                    break;
+                }
             }
-        };
-        held.push(Zeroizing::new(value));
+            // It went, or was locked, meanwhile.
+            Err(Unanswered::Refused) => {}
+            Err(unanswered) => {
+                seen = Err(unanswered);
+                break;
+            }
+        }
     }
     session.close(service).await;
-    Ok(held)
+    seen
 }
 
 /// Stores an item in a collection, in the place of one that is the same [`What`] there. `label` is what a person sees.
@@ -120,11 +172,22 @@ pub async fn store(
         ("org.freedesktop.Secret.Item.Attributes", Variant::from(attributes)),
     ]);
     let session = Session::open(service).await?;
-    let secret = (&session.path, &[][..] as &[u8], value, "application/octet-stream");
-    let made = service.ask(collection, COLLECTION_INTERFACE, "CreateItem", &(properties, secret, true)).await;
+    let body = &(properties, session.secret(value), true);
+    let made = service.ask(collection, COLLECTION_INTERFACE, "CreateItem", body).await;
     session.close(service).await;
     let (_, prompt): (OwnedObjectPath, OwnedObjectPath) = made?;
     put_off(service, &prompt).await
+}
+
+/// Has an item that is there hold something else.
+///
+/// # Errors
+/// [`Unanswered`]; then it may hold it, or not.
+pub async fn replace(service: &Service<'_>, item: &OwnedObjectPath, value: &[u8]) -> Result<(), Unanswered> {
+    let session = Session::open(service).await?;
+    let set = service.ask(item, ITEM_INTERFACE, "SetSecret", &(session.secret(value),)).await;
+    session.close(service).await;
+    set
 }
 
 /// Takes an item away. One that is gone already is none to complain about.
@@ -159,6 +222,21 @@ impl Session {
         let (_, path): (OwnedVariant, _) =
             service.ask(&root(), SERVICE_INTERFACE, "OpenSession", plain).await?;
         Ok(Self { path })
+    }
+
+    async fn read(
+        &self,
+        service: &Service<'_>,
+        item: &OwnedObjectPath,
+    ) -> Result<Zeroizing<Vec<u8>>, Unanswered> {
+        let secret = service.ask(item, ITEM_INTERFACE, "GetSecret", &self.path).await;
+        let (_, _, value, _): (OwnedObjectPath, Vec<u8>, Vec<u8>, String) = secret?;
+        Ok(Zeroizing::new(value))
+    }
+
+    /// As the keyring takes one: the session, no parameters, the value, and of what type it is.
+    fn secret<'a>(&'a self, value: &'a [u8]) -> (&'a OwnedObjectPath, &'a [u8], &'a [u8], &'static str) {
+        (&self.path, &[], value, "application/octet-stream")
     }
 
     async fn close(self, service: &Service<'_>) {

@@ -4,21 +4,18 @@
 //!
 //! The predecessor wrote its items with Python's keyring library, as the service `glassdome`: `master_key`, and
 //! each secret by its name. How the library writes them: `keyring/backends/SecretService.py` of keyring 25.7.
-//!
-//! Names: the [Secret Service API](https://specifications.freedesktop.org/secret-service-spec/0.2/).
 
 use std::collections::{BTreeMap, HashMap};
 
 use glassdome_proto::leftovers::{Fate, Found, Item, Mark};
 use glassdome_proto::{List, Text, limits};
 use sha2::{Digest, Sha256};
-use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::OwnedObjectPath;
 use zeroize::Zeroizing;
 
-use super::keyring::{ROOT, SERVICE_INTERFACE};
+use super::items::{self, Unmoved};
 use super::service::{Service, Unanswered};
 
-const ITEM_INTERFACE: &str = "org.freedesktop.Secret.Item";
 /// As the library calls them, and the predecessor filled them.
 const SERVICE: &str = "service";
 const USER: &str = "username";
@@ -43,12 +40,6 @@ pub struct Held {
     pub mark: Mark,
     /// Its value; `None` if it is longer than a message.
     pub value: Option<Zeroizing<Vec<u8>>>,
-}
-
-/// What a search found.
-struct Hits {
-    open: Vec<OwnedObjectPath>,
-    locked: Vec<OwnedObjectPath>,
 }
 
 /// What is there, behind the item with the path `after`.
@@ -85,7 +76,7 @@ pub async fn find(service: &Service<'_>, after: Option<&str>) -> Result<Found<'s
 /// What it is called, if it is one of the predecessor's, has a name, and the keyring tells it.
 pub async fn name_of(service: &Service<'_>, path: &str) -> Option<String> {
     let item = OwnedObjectPath::try_from(path).ok()?;
-    let mut attributes = attributes(service, &item).await.ok()?;
+    let mut attributes = items::attributes(service, &item).await.ok()?;
     if is_its_own(&attributes) { attributes.remove(USER) } else { None }
 }
 
@@ -123,39 +114,23 @@ pub async fn remove(service: &Service<'_>, path: &str, mark: &Mark) -> Result<Fa
         Seen::Open(held) if held.mark != *mark => return Ok(Fate::Changed),
         Seen::Open(_) => {}
     }
-    let item = ObjectPath::from_string_unchecked(path.to_owned());
-    let prompt: OwnedObjectPath = match service.ask(&item, ITEM_INTERFACE, "Delete", &()).await {
-        Ok(prompt) => prompt,
-        Err(Unanswered::Refused) => return Ok(Fate::Refused),
-        Err(unanswered) => return Err(unanswered),
-    };
-    // It had nothing to ask.
-    if prompt.as_str() == "/" {
-        return Ok(Fate::Removed);
+    let Ok(item) = OwnedObjectPath::try_from(path) else { return Ok(Fate::Gone) };
+    match items::remove(service, &item).await {
+        Ok(()) => Ok(Fate::Removed),
+        Err(Unmoved::Asks) => Ok(Fate::Asks),
+        Err(Unmoved::Unanswered(Unanswered::Refused)) => Ok(Fate::Refused),
+        Err(Unmoved::Unanswered(unanswered)) => Err(unanswered),
     }
-    let put_off: Result<(), _> = service.ask(&prompt, "org.freedesktop.Secret.Prompt", "Dismiss", &()).await;
-    // One that nobody starts is never shown.
-    let _ = put_off;
-    Ok(Fate::Asks)
 }
 
 /// `None` if the keyring does not say that it is one of the predecessor's: nobody else's is read, or taken away, by
 /// its path.
 async fn held(service: &Service<'_>, item: &OwnedObjectPath) -> Result<Option<Held>, Unanswered> {
-    let attributes = attributes(service, item).await?;
+    let attributes = items::attributes(service, item).await?;
     if !is_its_own(&attributes) {
         return Ok(None);
     }
-    // Its own bus carries it as it is: who can read there can ask the keyring.
-    let plain = &("plain", Variant::from(""));
-    let (_, session): (OwnedVariant, OwnedObjectPath) =
-        service.ask(&root(), SERVICE_INTERFACE, "OpenSession", plain).await?;
-    let secret = service.ask(item, ITEM_INTERFACE, "GetSecret", &session).await;
-    let closed: Result<(), _> = service.ask(&session, "org.freedesktop.Secret.Session", "Close", &()).await;
-    // It ends with the connection at the latest.
-    let _ = closed;
-    let (_, _, value, _): (OwnedObjectPath, Vec<u8>, Vec<u8>, String) = secret?;
-    let value = Zeroizing::new(value);
+    let value = items::read(service, item).await?;
     let mark = mark(item, attributes.get(USER).map(String::as_str), &value);
     Ok(Some(Held { mark, value: Some(value).filter(|value| value.len() <= limits::CHUNK) }))
 }
@@ -172,18 +147,16 @@ fn mark(path: &str, name: Option<&str>, value: &[u8]) -> Mark {
     hash.finalize().into()
 }
 
-async fn search(service: &Service<'_>, name: Option<&str>) -> Result<Hits, Unanswered> {
-    let attributes: HashMap<&str, &str> =
-        [(SERVICE, PREDECESSOR)].into_iter().chain(name.map(|name| (USER, name))).collect();
-    let (open, locked) = service.ask(&root(), SERVICE_INTERFACE, "SearchItems", &attributes).await?;
-    Ok(Hits { open, locked })
+async fn search(service: &Service<'_>, name: Option<&str>) -> Result<items::Found, Unanswered> {
+    let attributes = [(SERVICE, PREDECESSOR)].into_iter().chain(name.map(|name| (USER, name))).collect();
+    items::search(service, &attributes).await
 }
 
 async fn name(
     service: &Service<'_>,
     item: &OwnedObjectPath,
 ) -> Result<Option<Text<'static, { limits::LEFTOVER_NAME }>>, Unanswered> {
-    match attributes(service, item).await {
+    match items::attributes(service, item).await {
         Ok(mut attributes) => Ok(attributes.remove(USER).and_then(Text::new)),
         // It went meanwhile, or is none.
         Err(Unanswered::Refused) => Ok(None),
@@ -191,19 +164,8 @@ async fn name(
     }
 }
 
-async fn attributes(
-    service: &Service<'_>,
-    item: &OwnedObjectPath,
-) -> Result<HashMap<String, String>, Unanswered> {
-    service.property(item, ITEM_INTERFACE, "Attributes").await
-}
-
 fn is_its_own(attributes: &HashMap<String, String>) -> bool {
     attributes.get(SERVICE).is_some_and(|service| service == PREDECESSOR)
-}
-
-fn root() -> ObjectPath<'static> {
-    ObjectPath::from_static_str_unchecked(ROOT)
 }
 
 #[cfg(test)]

@@ -16,8 +16,9 @@ use crate::import::store::Intake;
 use crate::import::{Place, Skipped};
 use crate::predecessor::erase::{Erased, erase};
 use crate::predecessor::files::{STORE, Seen};
-use crate::predecessor::keyring::{Listing, unsearched};
+use crate::predecessor::keyring::Listing;
 use crate::predecessor::take_over::{Estate, Left};
+use crate::text::keyring::unreachable;
 use crate::text::notice;
 
 /// What would end this program.
@@ -224,10 +225,10 @@ impl Estate {
             None => {}
             // There is none to search.
             Some(why @ (Keyring::NoBus | Keyring::NoKeyring)) => {
-                notice::remind(&format!("the keyring was not searched: {}", unsearched(why)));
+                notice::remind(&format!("the keyring was not searched: {}", unreachable(why)));
             }
             Some(why) => {
-                course.left(Exit::Error, &format!("the keyring was not searched: {}", unsearched(why)));
+                course.left(Exit::Error, &format!("the keyring was not searched: {}", unreachable(why)));
             }
         }
     }

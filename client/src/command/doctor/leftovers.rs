@@ -5,8 +5,9 @@ use std::path::Path;
 use super::Line;
 use crate::error::printable;
 use crate::predecessor::files::Directory;
-use crate::predecessor::keyring::{Listing, unsearched};
+use crate::predecessor::keyring::Listing;
 use crate::predecessor::take_over::Files;
+use crate::text::keyring::unreachable;
 
 /// How the lines are called.
 const WHAT: &str = "predecessor";
@@ -23,7 +24,7 @@ pub(super) fn lines(found: &Listing, directory: Option<&Directory>) -> Vec<Line>
     }
     match found.unsearched {
         Some(why) => {
-            let why = format!("the keyring was not searched for its master key: {}", unsearched(why));
+            let why = format!("the keyring was not searched for its master key: {}", unreachable(why));
             lines.push(Line { what: WHAT.to_owned(), level: "off", why });
         }
         None if lines.is_empty() => {

@@ -9,10 +9,10 @@ use crate::error::{Error, printable};
 use crate::exit::Exit;
 use crate::import::store::Intake;
 use crate::predecessor::files::Directory;
-use crate::predecessor::keyring::unsearched;
 use crate::predecessor::take_over::Estate;
 use crate::terminal::Terminal;
 use crate::text::import_report::{Report, describe};
+use crate::text::keyring::unreachable;
 use crate::text::notice;
 use crate::text::shell_word::quoted;
 
@@ -23,7 +23,7 @@ impl Doctor {
         connection.require_session()?;
         let mut estate = Estate::read(&mut connection, directory)?;
         if let Some(why) = estate.unsearched {
-            notice::remind(&format!("the keyring was not searched: {}", unsearched(why)));
+            notice::remind(&format!("the keyring was not searched: {}", unreachable(why)));
         }
         estate.tell_gone();
         let mut parsed = estate.parsed();

@@ -1,0 +1,53 @@
+use glassdome_lockmem::LockedBytes;
+use glassdome_vault::kdf::{self, KdfParams};
+use glassdome_vault::{SlotKind, Vault};
+
+use super::*;
+
+/// Keys of a new vault.
+fn keys(dir: &tempfile::TempDir, name: &str) -> (Vault, Keys) {
+    let input = Vault::new_kdf_input(SlotKind::Password, KdfParams::FLOOR).unwrap();
+    let kek = kdf::derive(&input, &LockedBytes::copied_from(b"a password").unwrap()).unwrap();
+    Vault::create(&dir.path().join(name), &input, &kek, 1).unwrap()
+}
+
+#[test]
+fn the_newest_that_the_keys_vouch_for_counts_and_nothing_else_hides_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let ((vault, own), (_, others)) = (keys(&dir, "own"), keys(&dir, "other"));
+    let mark = |generation, state| Mark { vault: vault.id(), generation, state: [state; 16] };
+    let kept = |generation, state| mark(generation, state).to_kept(&own).to_vec();
+    let foreign = mark(900, 9).to_kept(&others).to_vec();
+    let junk = vec![1; 300];
+    for (items, differs) in [
+        (Kept::Unknown, None),
+        (Kept::Nothing, None),
+        (Kept::Items(vec![kept(5, 5)]), None),
+        // What the keyring was not given yet, or somebody has put back there.
+        (Kept::Items(vec![kept(4, 4)]), None),
+        (Kept::Items(vec![kept(6, 6)]), Some(Differs::Older(1))),
+        (Kept::Items(vec![kept(5, 6)]), Some(Differs::Other)),
+        (Kept::Items(vec![junk.clone(), kept(3, 3), kept(8, 8), foreign.clone()]), Some(Differs::Older(3))),
+        (Kept::Items(vec![junk.clone(), kept(5, 5), foreign.clone()]), None),
+        (Kept::Items(vec![foreign]), Some(Differs::Foreign)),
+        (Kept::Items(vec![junk, Vec::new()]), Some(Differs::Foreign)),
+    ] {
+        assert_eq!(items.compare(&mark(5, 5), &own), differs, "{items:?}");
+    }
+}
+
+#[test]
+fn what_was_left_is_taken_once_and_a_reason_goes_with_the_next_that_is_kept() {
+    let anchoring = Anchoring::default();
+    let bytes = [3; Mark::KEPT];
+    assert_eq!(anchoring.take(), None);
+    anchoring.leave(bytes);
+    assert_eq!((anchoring.take(), anchoring.take()), (Some(bytes), None));
+    anchoring.gave(bytes, Err(Unkept::Locked));
+    assert_eq!((anchoring.kept(), anchoring.why_not().as_deref()), (None, Some("the keyring is locked")));
+    anchoring.gave(bytes, Ok(()));
+    assert_eq!((anchoring.kept(), anchoring.why_not()), (Some(bytes), None));
+    anchoring.leave(bytes);
+    anchoring.forgotten();
+    assert_eq!((anchoring.kept(), anchoring.take()), (None, None));
+}
