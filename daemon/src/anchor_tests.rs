@@ -1,3 +1,5 @@
+//! Which of what a keyring keeps counts, and what a daemon gives it to keep.
+
 use glassdome_lockmem::LockedBytes;
 use glassdome_vault::kdf::{self, KdfParams};
 use glassdome_vault::{SlotKind, Vault};
