@@ -107,15 +107,17 @@ pub async fn look(reach: &Reach, vault: VaultId) -> Result<Kept, Unanswered> {
     let found = items::find(&service, &item(vault)).await?;
     let mut held = Vec::new();
     let gather = |item: zeroize::Zeroizing<Vec<u8>>| {
-        // Nothing longer is one; it is kept as what it is: something else.
-        held.push(item[..item.len().min(Mark::KEPT + 1)].to_vec());
+        // Nothing else can be one, whatever it says.
+        if item.len() == Mark::KEPT {
+            held.push(item.to_vec());
+        }
         ControlFlow::<()>::Continue(())
     };
     items::look_through(&service, &found, gather).await?;
     Ok(match (held.is_empty(), found.locked.is_empty()) {
         (false, _) => Kept::Items(held),
-        (true, true) if found.open.is_empty() => Kept::Nothing,
-        (true, _) => Kept::Unknown,
+        (true, true) => Kept::Nothing,
+        (true, false) => Kept::Unknown,
     })
 }
 
@@ -133,14 +135,18 @@ pub async fn keep(
 ) -> Result<(), Unkept> {
     let (service, what) = (reach.service(), item(vault));
     let found = items::find(&service, &what).await.map_err(Unmoved::from)?;
+    let mut replaced = false;
     for item in found.open.iter().take(MOST) {
-        items::replace(&service, item, bytes).await.map_err(Unmoved::from)?;
+        if items::is(&service, item, &what).await.map_err(Unmoved::from)? {
+            items::replace(&service, item, bytes).await.map_err(Unmoved::from)?;
+            replaced = true;
+        }
     }
-    match (found.open.is_empty(), found.locked.is_empty(), collection) {
-        (false, ..) => Ok(()),
-        (true, false, _) => Err(Unkept::Locked),
-        (true, true, None) => Err(Unkept::Nowhere),
-        (true, true, Some(collection)) => Ok(items::store(&service, collection, &what, label, bytes).await?),
+    match (replaced, found.locked.is_empty(), collection) {
+        (true, ..) => Ok(()),
+        (false, false, _) => Err(Unkept::Locked),
+        (false, true, None) => Err(Unkept::Nowhere),
+        (false, true, Some(collection)) => Ok(items::store(&service, collection, &what, label, bytes).await?),
     }
 }
 
@@ -149,10 +155,12 @@ pub async fn keep(
 /// # Errors
 /// [`Unkept`]; then some may be left.
 pub async fn forget(reach: &Reach, vault: VaultId) -> Result<(), Unkept> {
-    let service = reach.service();
-    let found = items::find(&service, &item(vault)).await.map_err(Unmoved::from)?;
+    let (service, what) = (reach.service(), item(vault));
+    let found = items::find(&service, &what).await.map_err(Unmoved::from)?;
     for item in &found.open {
-        items::remove(&service, item).await?;
+        if items::is(&service, item, &what).await.map_err(Unmoved::from)? {
+            items::remove(&service, item).await?;
+        }
     }
     if found.locked.is_empty() { Ok(()) } else { Err(Unkept::Locked) }
 }

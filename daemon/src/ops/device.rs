@@ -11,7 +11,7 @@ use glassdome_lockmem::LockedBytes;
 use glassdome_proto::storage::{self as wire, Mode};
 use glassdome_proto::{Answer, Code, Refusal};
 use glassdome_vault::kdf::{self, KdfInput, Kek};
-use glassdome_vault::{DeviceKey, DeviceKeyId, Error, SlotKind, Vault};
+use glassdome_vault::{DeviceKey, DeviceKeyId, Error, SlotKind, Vault, VaultId};
 use tokio::time::timeout;
 use zbus::{ObjectPath, OwnedObjectPath};
 
@@ -247,15 +247,21 @@ async fn forget(asking: &Asking, vault: &Vault, former: DeviceKeyId) -> bool {
     let Ok(found) = items::find(&reach.service(), &device::item(vault.id(), former)).await else {
         return true;
     };
-    let (_, left) = take_away(&reach, &found).await;
+    let (_, left) = take_away(&reach, vault.id(), &found).await;
     left > 0
 }
 
-/// How many were taken away, and how many are still there.
-async fn take_away(reach: &Reach, found: &Found) -> (u32, u32) {
+/// How many device keys of that vault were taken away, and how many are still there.
+async fn take_away(reach: &Reach, vault: VaultId, found: &Found) -> (u32, u32) {
+    let (service, what) = (reach.service(), device::all(vault));
     let (mut removed, mut left) = (0, u32::try_from(found.locked.len()).unwrap_or(u32::MAX));
     for item in &found.open {
-        match items::remove(&reach.service(), item).await {
+        let taken = match items::is(&service, item, &what).await {
+            Ok(true) => items::remove(&service, item).await,
+            Ok(false) => continue,
+            Err(unanswered) => Err(unanswered.into()),
+        };
+        match taken {
             Ok(()) => removed += 1,
             Err(error) => {
                 tracing::warn!("a device key stays in the keyring: {error}");
@@ -276,7 +282,7 @@ pub async fn tidy(asking: Asking, password: LockedBytes) -> Result<Answer<'stati
     let reach = device::reach(asking.state.keyring()).await.map_err(|seen| unkept(seen.into()))?;
     let spare = spare(&reach, &vault, bound_to).await.map_err(unkept)?;
     asking.record(Event::DeviceKey, Outcome::Allowed, None, "tidied")?;
-    let (removed, left) = take_away(&reach, &spare).await;
+    let (removed, left) = take_away(&reach, vault.id(), &spare).await;
     drop(turn);
     if left > 0 {
         asking.record(Event::DeviceKey, Outcome::Failed, None, "tidied")?;
@@ -329,7 +335,7 @@ impl Place {
             Err(lacking) => {
                 // It is of no use to anybody: nothing is bound to it.
                 if let Ok(found) = items::find(&service, &what).await {
-                    take_away(&self.reach, &found).await;
+                    take_away(&self.reach, vault.id(), &found).await;
                 }
                 Err(refused(&lacking.to_string()))
             }

@@ -108,6 +108,16 @@ pub async fn attributes(
     service.property(item, ITEM_INTERFACE, "Attributes").await
 }
 
+/// Whether the keyring says of an item that it is that. To be asked before it is changed: a keyring may answer a search
+/// with more than was looked for.
+///
+/// # Errors
+/// [`Unanswered`].
+pub async fn is(service: &Service<'_>, item: &OwnedObjectPath, what: &What) -> Result<bool, Unanswered> {
+    let told = attributes(service, item).await?;
+    Ok(what.attributes().iter().all(|(name, is)| told.get(*name).is_some_and(|told| told == is)))
+}
+
 /// What an item holds.
 ///
 /// # Errors
