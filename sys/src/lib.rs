@@ -10,7 +10,7 @@
 //! | how is a process started and kept to itself? | [`spawn_detached`], [`harden_process`], [`set_no_new_privs`], [`raise_nofile`] |
 //! | is the program at the other end an installed one? | [`Stamp`] |
 //! | what must be put right before a signal ends us? | [`HeldSignals`] |
-//! | how much memory is kept for nothing? | [`share_one_heap`], [`let_go_of_code`] |
+//! | how much memory is kept for nothing? | [`share_one_heap`], [`let_go_of_code`], [`divide_code`] |
 //! | is this directory ours alone? | [`private_dir()`] |
 
 mod address_space;
@@ -31,7 +31,7 @@ mod stamp;
 mod testing;
 
 pub use address_space::AddressSpace;
-pub use code::let_go_of_code;
+pub use code::{divide_code, let_go_of_code};
 pub use creds::{Creds, peer_creds};
 pub use descriptor::close_on_exec;
 pub use detached::spawn_detached;

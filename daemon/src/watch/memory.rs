@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use glassdome_sys::let_go_of_code;
+use glassdome_sys::{divide_code, let_go_of_code};
 
 use crate::clock;
 use crate::state::State;
@@ -17,6 +17,9 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// Gives back for as long as the daemon runs.
 pub async fn watch(state: Rc<State>) {
     let (mut opens, mut locks) = (state.opens(), state.locks());
+    if let Err(error) = divide_code() {
+        tracing::debug!("the code could not be divided: {error}");
+    }
     loop {
         tokio::time::sleep(DONE).await;
         if let Err(error) = let_go_of_code() {
