@@ -1,6 +1,9 @@
 //! One line beside the socket that a shell's prompt can read without starting a process, for owners who
 //! ask for it: the session's state, when it ends, and which process says so. It is for the eye only.
 //! Nothing of ours reads it, and any program of the owner's can forge it.
+//!
+//! Beside it stands an empty file that the line names, for as long as the line is the last one: a prompt that
+//! remembers the line need not read it again.
 
 use std::cell::{Cell, RefCell};
 use std::fs::{self, OpenOptions};
@@ -16,6 +19,12 @@ use crate::attest::process::Stat;
 pub struct StateFile {
     path: PathBuf,
     process: Process,
+    /// This process's directory in `/proc`, held open: so its times stay those of this look, which is older than
+    /// any mark. Of a later process of the same number it would be younger than all of them.
+    _own: fs::File,
+    /// The file that stands for the line.
+    mark: RefCell<Option<PathBuf>>,
+    lines: Cell<u64>,
     failed: RefCell<Option<String>>,
     ended: Cell<bool>,
 }
@@ -52,10 +61,25 @@ impl StateFile {
     /// # Errors
     /// When the kernel does not say when this process started.
     pub fn beside(socket: &Path) -> io::Result<Self> {
-        let stat = Stat::read(fs::File::open("/proc/self")?.as_fd())?;
+        let own = fs::File::open("/proc/self")?;
+        let stat = Stat::read(own.as_fd())?;
         let process = Process { pid: stat.pid, start: stat.start };
         let path = with(socket, ".state");
-        Ok(Self { path, process, failed: RefCell::default(), ended: Cell::new(false) })
+        // They stand for lines of one that was killed, and mislead nobody: no such process is there.
+        if let Err(error) = sweep(&path) {
+            tracing::warn!(
+                "what a daemon that was killed left of its state file could not be removed: {error}"
+            );
+        }
+        Ok(Self {
+            path,
+            process,
+            _own: own,
+            mark: RefCell::default(),
+            lines: Cell::new(0),
+            failed: RefCell::default(),
+            ended: Cell::new(false),
+        })
     }
 
     /// Replaces the line; readers see the old one or the new one. Where that fails there is none at all,
@@ -66,7 +90,7 @@ impl StateFile {
         if self.ended.get() {
             return true;
         }
-        let failed = replace(&self.path, &line(shown, self.process)).err().map(|error| error.to_string());
+        let failed = self.replace(shown).err().map(|error| error.to_string());
         let well = failed.is_none();
         if self.failed.replace(failed.clone()) != failed
             && let Some(why) = failed
@@ -79,9 +103,29 @@ impl StateFile {
     /// Removes it. Nothing is written any more.
     pub fn end(&self) {
         self.ended.set(true);
-        if let Err(error) = remove(&self.path) {
+        if let Err(error) = remove(&self.path).and(self.unmark()) {
             tracing::warn!("the state file cannot be removed: {error}");
         }
+    }
+
+    /// The new line with its mark, then the old mark's end.
+    fn replace(&self, shown: Shown) -> io::Result<()> {
+        let number = self.lines.get() + 1;
+        self.lines.set(number);
+        let mark = format!("{}-{number}", self.process.start);
+        let there = with(&self.path, &format!(".{mark}"));
+        let made = new(&there).and_then(|_| replace(&self.path, &line(shown, self.process, &mark)));
+        let unmarked = self.unmark();
+        match made {
+            Ok(()) => *self.mark.borrow_mut() = Some(there),
+            Err(error) => return remove(&self.path).and(remove(&there)).and(unmarked).and(Err(error)),
+        }
+        // Who remembers the former line would go on believing it.
+        unmarked.or_else(|error| remove(&self.path).and(self.unmark()).and(Err(error)))
+    }
+
+    fn unmark(&self) -> io::Result<()> {
+        self.mark.take().map_or(Ok(()), |mark| remove(&mark))
     }
 
     /// Why it could not be written, if it could not.
@@ -101,20 +145,25 @@ impl Shown {
     }
 }
 
-/// `unlocked 1795348800 4711 123456`: words behind these may come with later versions.
-fn line(shown: Shown, Process { pid, start }: Process) -> String {
+/// `unlocked 1795348800 4711 123456 123456-1`: words behind these may come with later versions.
+fn line(shown: Shown, Process { pid, start }: Process, mark: &str) -> String {
     let (word, until) = match shown {
         Shown::Locked => ("locked", 0),
         Shown::Unlocked { until } => ("unlocked", until),
         Shown::Paused { until } => ("paused", until),
     };
-    format!("{word} {until} {pid} {start}\n")
+    format!("{word} {until} {pid} {start} {mark}\n")
+}
+
+/// A file that was not there, for the owner only.
+fn new(path: &Path) -> io::Result<fs::File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 fn replace(path: &Path, line: &str) -> io::Result<()> {
     let fresh = with(path, ".new");
     let written = remove(&fresh).and_then(|()| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        let mut file = new(&fresh)?;
         file.write_all(line.as_bytes())?;
         fs::rename(&fresh, path)
     });
@@ -129,6 +178,21 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Removes every mark beside the file at `path`.
+fn sweep(path: &Path) -> io::Result<()> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let prefix = [name.as_encoded_bytes(), b"."].concat();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let mark = name.as_encoded_bytes().strip_prefix(&*prefix);
+        if mark.is_some_and(|mark| mark.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn with(path: &Path, suffix: &str) -> PathBuf {
@@ -152,11 +216,11 @@ mod tests {
     #[test]
     fn the_line_says_state_and_end_and_who_says_so() {
         let process = Process { pid: 4711, start: 123_456 };
-        assert_eq!(line(Shown::Locked, process), "locked 0 4711 123456\n");
-        assert_eq!(line(Shown::Paused { until: 5 }, process), "paused 5 4711 123456\n");
+        assert_eq!(line(Shown::Locked, process, "123456-1"), "locked 0 4711 123456 123456-1\n");
+        assert_eq!(line(Shown::Paused { until: 5 }, process, "5-2"), "paused 5 4711 123456 5-2\n");
         assert_eq!(
-            line(Shown::Unlocked { until: 1_795_348_800 }, process),
-            "unlocked 1795348800 4711 123456\n"
+            line(Shown::Unlocked { until: 1_795_348_800 }, process, "5-3"),
+            "unlocked 1795348800 4711 123456 5-3\n"
         );
     }
 
@@ -191,10 +255,46 @@ mod tests {
         assert!(file.write(Shown::Unlocked { until: 9 }));
         assert_eq!(io::read_to_string(reader).unwrap(), old, "whoever reads has the whole old one");
         assert!(old.starts_with("locked 0 ") && read().starts_with("unlocked 9 "));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing else is left but its mark");
         file.end();
         file.write(Shown::Locked);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing comes back after the end");
+    }
+
+    #[test]
+    fn what_the_last_word_names_stands_as_long_as_the_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("daemon.sock.state");
+        // Of one that was killed, and two that are something else.
+        for name in ["77-9", "new.backup", "old"] {
+            fs::write(with(&path, &format!(".{name}")), "").unwrap();
+        }
+        let file = StateFile::beside(&dir.path().join("daemon.sock")).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        let mark = || {
+            let line = fs::read_to_string(&path).unwrap();
+            with(&path, &format!(".{}", line.trim_end().rsplit_once(' ').unwrap().1))
+        };
+        assert!(file.write(Shown::Locked));
+        let first = mark();
+        let standing = fs::metadata(&first).unwrap();
+        assert_eq!((standing.len(), standing.mode() & 0o7777), (0, 0o600));
+        let own = fs::metadata(format!("/proc/{}", std::process::id())).unwrap();
+        assert!(own.modified().unwrap() <= standing.modified().unwrap(), "what a reader compares");
+        assert!(file.write(Shown::Unlocked { until: 9 }));
+        assert!(!first.exists() && mark().exists());
+        // A line that cannot be written leaves none, and no mark.
+        fs::create_dir(with(&path, ".new")).unwrap();
+        let last = mark();
+        assert!(!file.write(Shown::Locked) && !last.exists());
+        fs::remove_dir(with(&path, ".new")).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        // Nor does one whose mark is taken.
+        fs::create_dir(with(&path, &format!(".{}-4", file.process.start))).unwrap();
+        assert!(!file.write(Shown::Locked) && !path.exists());
+        assert!(file.write(Shown::Locked) && mark().exists(), "control");
+        file.end();
+        assert!(!path.exists());
     }
 
     #[test]

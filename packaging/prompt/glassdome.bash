@@ -5,14 +5,30 @@
 # Load it at the end of ~/.bashrc, with   eval "$(ctl shell-init bash --prompt)"   or by sourcing this file.
 # Before that, glassdome_ascii=1 has it in ASCII; glassdome_place=0 leaves PS1 alone: put $glassdome_segment
 # where you like. What it says is to look at, not to rely on: any program of yours can forge the line.
-glassdome_segment='' __glassdome_line='' __glassdome_start=''
+glassdome_segment='' __glassdome_text='' __glassdome_line='' __glassdome_start='' __glassdome_stands=''
+__glassdome_known='' __glassdome_mark='' __glassdome_where='' __glassdome_from=0 __glassdome_till=0
 __glassdome_icons=(🔓 ⚠ ⏸ 🔒)
 [[ ${glassdome_ascii-0} == 0 ]] || __glassdome_icons=(U '!' P L)
 
-# Sets glassdome_segment. What is read is compared and counted with, and never shown. There are few local
-# variables, and a line is taken apart once: a prompt is to be there at once.
+# Sets glassdome_segment. A prompt is to be there at once: what was read is remembered, and is so for as long as
+# the file stands that the line names, and the process that wrote it has files open. One of the same number that
+# came later is younger than that file.
 function __glassdome_segment {
-    glassdome_segment=
+    if [[ ${GLASSDOME_SOCKET-}:${XDG_RUNTIME_DIR-} == "$__glassdome_where" && -s /proc/$__glassdome_known/fd &&
+        ! /proc/$__glassdome_known -nt $__glassdome_mark ]] || __glassdome_look; then
+        ((BASH_VERSINFO[0] > 4)) || printf -v EPOCHSECONDS '%(%s)T' -1
+        ((__glassdome_from <= EPOCHSECONDS && EPOCHSECONDS < __glassdome_till)) || __glassdome_draw
+        glassdome_segment=$__glassdome_text
+    else
+        glassdome_segment=
+    fi
+}
+
+# Reads the line, and whether the process that wrote it lives. What is read is compared and counted with, and
+# never shown.
+function __glassdome_look {
+    local REPLY= running
+    __glassdome_known= __glassdome_where=${GLASSDOME_SOCKET-}:${XDG_RUNTIME_DIR-}
     if [[ ${GLASSDOME_SOCKET-} ]]; then
         __glassdome_file=$GLASSDOME_SOCKET.state
     elif [[ ${XDG_RUNTIME_DIR-} == /* ]]; then
@@ -23,46 +39,55 @@ function __glassdome_segment {
         __glassdome_file=/tmp/glassdome-$EUID/daemon.sock.state
     fi
     # Up to a NUL (read would leave those out, and count none of them), a length or the end: the line is far shorter.
-    REPLY=
-    [[ -f $__glassdome_file && -O $__glassdome_file ]] && IFS= read -r -d '' -n 200 REPLY <"$__glassdome_file" ||
-        [[ $REPLY ]] || return 0
+    [[ -f $__glassdome_file && -O $__glassdome_file ]] && read -r -d '' -n 200 <"$__glassdome_file" ||
+        [[ $REPLY ]] || return 1
     [[ $REPLY == "$__glassdome_line" ]] || __glassdome_take "$REPLY"
     # The process that wrote it: one of that number that started then, and still has memory (proc_pid_stat(5),
     # fields 22 and 23). The daemon's name has no blanks.
     [[ $__glassdome_start && -e /proc/$__glassdome_pid/stat ]] &&
-        mapfile -t -d ' ' -s 21 -n 2 __glassdome_running <"/proc/$__glassdome_pid/stat" || return 0
-    [[ ${__glassdome_running-} == "$__glassdome_start" && ${__glassdome_running[1]-0} != 0 ]] || return 0
-    ((BASH_VERSINFO[0] > 4)) || printf -v EPOCHSECONDS '%(%s)T' -1
-    ((REPLY = __glassdome_until - EPOCHSECONDS, 1))
-    if [[ $__glassdome_word == locked ]] || ((REPLY <= 0)); then
-        glassdome_segment="${__glassdome_icons[3]} "
-        return 0
-    elif [[ $__glassdome_word == paused ]]; then
-        glassdome_segment=${__glassdome_icons[2]}
-    elif ((REPLY > 300)); then
-        glassdome_segment=${__glassdome_icons[0]}
-    else
-        glassdome_segment=${__glassdome_icons[1]}
-    fi
-    if ((REPLY >= 3600)); then
-        __glassdome_minutes=0$((REPLY / 60 % 60))
-        glassdome_segment+=" $((REPLY / 3600))h${__glassdome_minutes: -2} "
-    elif ((REPLY >= 60)); then
-        glassdome_segment+=" $((REPLY / 60))m "
-    else
-        glassdome_segment+=' <1m '
-    fi
+        mapfile -t -d ' ' -s 21 -n 2 running <"/proc/$__glassdome_pid/stat" || return 1
+    [[ ${running-} == "$__glassdome_start" && ${running[1]-0} != 0 ]] || return 1
+    [[ ! $__glassdome_stands ]] ||
+        __glassdome_known=$__glassdome_pid __glassdome_mark=$__glassdome_file.$__glassdome_stands
 }
 
 # Takes what was read apart; of what is not as it should be nothing is kept.
 function __glassdome_take {
     local - IFS=$' \n'
     set -f
-    __glassdome_line=$1 __glassdome_start=
+    __glassdome_line=$1 __glassdome_start= __glassdome_stands= __glassdome_till=0
     set -- $1
     case ${1-} in unlocked | paused | locked) ;; *) return 0 ;; esac
     [[ ${2-} && ${3-} && ${4-} && $2$3$4 != *[!0123456789]* && ${#2} -le 12 ]] || return 0
     __glassdome_word=$1 __glassdome_until=$((10#$2)) __glassdome_pid=$3 __glassdome_start=$4
+    [[ ${5-} == *[!0123456789-]* ]] || __glassdome_stands=${5-}
+}
+
+# The text for the line, and from when until when it is the same.
+function __glassdome_draw {
+    local left minutes
+    ((left = __glassdome_until - EPOCHSECONDS, __glassdome_from = EPOCHSECONDS, minutes = left / 60, 1))
+    if [[ $__glassdome_word == locked ]] || ((left <= 0)); then
+        __glassdome_text="${__glassdome_icons[3]} "
+        ((__glassdome_till = EPOCHSECONDS + 60))
+        return 0
+    elif [[ $__glassdome_word == paused ]]; then
+        __glassdome_text=${__glassdome_icons[2]}
+    elif ((left > 300)); then
+        __glassdome_text=${__glassdome_icons[0]}
+    else
+        __glassdome_text=${__glassdome_icons[1]}
+    fi
+    if ((minutes >= 60)); then
+        left=0$((minutes % 60))
+        __glassdome_text+=" $((minutes / 60))h${left: -2} "
+    elif ((minutes > 0)); then
+        __glassdome_text+=" ${minutes}m "
+    else
+        __glassdome_text+=' <1m '
+    fi
+    # Up to the last second of this minute; the icon changes in the first of one, and what ends is locked.
+    ((left = minutes == 5 ? 301 : minutes ? minutes * 60 : 1, __glassdome_till = __glassdome_until - left + 1))
 }
 
 # Before each prompt. The last command's exit code stays what it is.

@@ -178,6 +178,38 @@ fn bash_takes_apart_the_line_that_it_remembers() {
     assert_eq!(said, "L \nL \nL \nU\n");
 }
 
+/// And no longer: each of the three is taken away, with a control that the line was not read again before.
+#[test]
+fn bash_remembers_a_line_while_its_mark_stands_and_its_process_lives() {
+    let world = world();
+    let prompt = world.ctl(&["shell-init", "bash", "--prompt"]).text();
+    let steps = "GLASSDOME_SOCKET=~/sock\n\
+                 mark=0; marked() { ((mark += 1)); touch ~/sock.state.5-$mark; }\n\
+                 start() { mapfile -t -d ' ' -s 21 -n 1 start <\"/proc/$1/stat\"; }\n\
+                 says() { start \"$2\"; echo \"$1 99999999999 $2 $start 5-$mark\" >~/sock.state; }\n\
+                 shows() { __glassdome_segment; echo \"$1 ${glassdome_segment:0:1}\"; }\n\
+                 # Held open, what the shell finds of a process is as old as this.\n\
+                 exec 8</proc/$$\n\
+                 marked; says unlocked $$; shows read; says locked $$; shows remembered\n\
+                 rm ~/sock.state.5-$mark; shows unmarked\n\
+                 marked; says unlocked $$; shows read\n\
+                 touch -d '1 hour ago' ~/sock.state.5-$mark; says locked $$; shows younger\n\
+                 sleep 100 & exec 9</proc/$!\n\
+                 marked; says unlocked $!; shows read; says locked $!; shows remembered\n\
+                 kill -9 $!; wait $! 2>/dev/null; shows gone\n\
+                 mkfifo ~/fifo; sh -c 'sleep 100 & echo $! >~/fifo; exec sleep 101' & read -r child <~/fifo\n\
+                 exec 9</proc/$child\n\
+                 until [[ $(readlink /proc/$!/exe) == */sleep ]]; do :; done\n\
+                 marked; says unlocked $child; shows read; says locked $child; shows remembered\n\
+                 kill -9 $child; until read -r stat </proc/$child/stat && [[ $stat == *') Z '* ]]; do :; done\n\
+                 shows uncollected; kill -9 $!\n";
+    let script = world.file("remembers.bash", format!("glassdome_ascii=1\n{prompt}\n{steps}"));
+    let said = world.program(Path::new("/usr/bin/bash"), &["--norc", script.to_str().unwrap()]).text();
+    let expected = "read U, remembered U, unmarked L, read U, younger L, read U, remembered U, gone , read U, \
+                    remembered U, uncollected ";
+    assert_eq!(said.lines().collect::<Vec<_>>().join(", "), expected);
+}
+
 #[test]
 fn drawing_starts_no_process() {
     let world = open();
@@ -210,7 +242,10 @@ fn the_file_says_state_and_end_and_is_there_on_request_only() {
     assert_eq!(line[2], world.daemon_pid().to_string());
     let stat = fs::read_to_string(format!("/proc/{}/stat", line[2])).unwrap();
     assert_eq!(line[3], stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap());
-    assert_eq!(line.len(), 4, "and nothing else");
+    assert_eq!(line.len(), 5, "and nothing else");
+    let mark = |line: &[String]| world.runtime().join(format!("glassdome/daemon.sock.state.{}", line[4]));
+    let marked = mark(&line);
+    assert!(marked.exists());
     // What changes nothing of it is not written.
     world.set("a", "1");
     world.ctl(&["status"]).ok();
@@ -230,6 +265,7 @@ fn the_file_says_state_and_end_and_is_there_on_request_only() {
     world.ctl(&["lock"]).ok();
     assert!(says(&world, "locked"));
     assert_eq!(words(&world).unwrap()[1], "0");
+    assert!(mark(&words(&world).unwrap()).exists() && !marked.exists());
     for _ in 0..3 {
         world.start(PASSWORD);
         assert_eq!(words(&world).unwrap()[0], "unlocked", "whoever unlocks finds it so in the next prompt");
