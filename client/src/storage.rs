@@ -1,6 +1,7 @@
 //! Where the vault is, and a backup of it, part by part.
 
-use glassdome_proto::storage::{Answer as StorageAnswer, Request};
+use glassdome_proto::session::Password;
+use glassdome_proto::storage::{Answer as StorageAnswer, Request, TestStage, Tested};
 use glassdome_proto::{Answer, Body};
 
 use crate::connection::Connection;
@@ -15,6 +16,30 @@ impl Connection {
         match self.call(Body::Storage(Request::Status))? {
             Answer::Storage(status @ StorageAnswer::Status { .. }) => Ok(status),
             _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Has all of the vault and the log read, for as long as it takes, and gives what `read` makes of what came of it.
+    /// `progress` is told how far that is.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub(crate) fn test_storage<T>(
+        &mut self,
+        proof: Option<Password<'_>>,
+        mut progress: impl FnMut(TestStage, u64, u64),
+        read: impl FnOnce(&Tested<'_>) -> T,
+    ) -> Result<T, Error> {
+        let mut body = Body::Storage(Request::Test { proof });
+        loop {
+            match self.call(body)? {
+                Answer::Storage(StorageAnswer::Testing { stage, done, total }) => {
+                    progress(stage, done, total)
+                }
+                Answer::Storage(StorageAnswer::Tested(tested)) => return Ok(read(&tested)),
+                _ => return Err(Error::Unexpected),
+            }
+            body = Body::Storage(Request::TestOn);
         }
     }
 

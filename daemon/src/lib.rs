@@ -22,6 +22,7 @@
 //! | [`gate`] | asks them, and hands on a permit, the only way to a key | – |
 //! | [`ops`] | what each message does | the vault |
 //! | [`backups`] | which backups are under way | snapshots of the vault |
+//! | [`mod@storage_tests`] | which test of vault and log is under way | – |
 //! | [`journal`] | the record | the log's file |
 //! | [`journald`] | what the system's journal gets of it | journald's socket |
 //! | [`notify`] | what the person is told by a command of theirs | a socket to the helper that runs it |
@@ -75,6 +76,7 @@ pub mod settings;
 pub mod standing;
 pub mod state;
 pub mod state_file;
+pub mod storage_tests;
 pub mod throttle;
 pub mod watch;
 pub mod worker;

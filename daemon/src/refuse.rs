@@ -158,6 +158,34 @@ pub fn secret(error: &Error, name: &str) -> Refusal<'static> {
             Code::Usage,
             format!("{name} would be over the limit: 1 MiB with all fields, 64 fields"),
         ),
+        Error::Corrupt(damage) => Refusal::new(
+            Code::Corrupt,
+            format!("{name} is damaged: {damage}. What else is: ctl storage test. {FROM_A_BACKUP}"),
+        ),
+        other => vault(other),
+    }
+}
+
+const FROM_A_BACKUP: &str = "Recover it from a backup: ctl storage recover FILE";
+
+/// No secret is found by this name, in a vault that is damaged where it would be.
+pub fn hidden(name: &str) -> Refusal<'static> {
+    let name = words::shown_secret(name);
+    let message =
+        format!("{name} is not found, and may be there: the vault is damaged. See what is: ctl storage test");
+    Refusal::new(Code::Corrupt, message)
+}
+
+/// What the vault said when names were to be listed: those that can be got cannot all be told.
+pub fn listing(error: &Error) -> Refusal<'static> {
+    match error {
+        Error::Corrupt(damage) => Refusal::new(
+            Code::Corrupt,
+            format!(
+                "the list cannot be read: {damage}. By its name each secret is served that is not damaged. See what \
+                     is: ctl storage test"
+            ),
+        ),
         other => vault(other),
     }
 }
@@ -170,8 +198,7 @@ pub fn vault(error: &Error) -> Refusal<'static> {
             (Code::Corrupt, "the backup is cut or damaged: nothing was changed. Take another one".to_owned())
         }
         Error::Corrupt(damage) => {
-            let mend = "Recover it from a backup: ctl storage recover FILE";
-            (Code::Corrupt, format!("the vault is damaged: {damage}. {mend}"))
+            (Code::Corrupt, format!("the vault is damaged: {damage}. {FROM_A_BACKUP}"))
         }
         Error::WeakenedKdf => (
             Code::Corrupt,

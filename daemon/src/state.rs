@@ -43,6 +43,7 @@ use crate::rotations::Rotations;
 use crate::screens::Screens;
 use crate::session::{Input, Session};
 use crate::state_file::StateFile;
+use crate::storage_tests::StorageTests;
 use crate::throttle::Backoff;
 use crate::worker::Worker;
 
@@ -65,6 +66,8 @@ pub struct State {
     vault: RefCell<Option<Arc<Vault>>>,
     vault_path: PathBuf,
     damaged: Cell<bool>,
+    /// Whether a secret may be there that is not found.
+    hides: Cell<bool>,
     panic: Cell<Option<Panic>>,
     journal: Journal,
     /// What the vault is to remember of the session that has ended, and the keyring of the vault then.
@@ -94,6 +97,7 @@ pub struct State {
     backups: Backups,
     rotations: Rotations,
     rekeyed: Cell<u64>,
+    storage_tests: StorageTests,
     generation: watch::Sender<u64>,
     looks: Looks,
     looks_on_request: Looks,
@@ -123,6 +127,7 @@ impl State {
             vault: RefCell::new(found.vault.map(Arc::new)),
             vault_path: found.vault_path,
             damaged: Cell::new(false),
+            hides: Cell::new(false),
             panic: Cell::new(found.panic.map(|since| Panic { since, on_disk: true })),
             journal: found.journal,
             parting: RefCell::default(),
@@ -151,6 +156,7 @@ impl State {
             backups: Backups::default(),
             rotations: Rotations::default(),
             rekeyed: Cell::new(0),
+            storage_tests: StorageTests::default(),
             generation: watch::Sender::new(0),
             looks: Looks::new(LOOKS),
             looks_on_request: Looks::new(LOOKS_ON_REQUEST),
@@ -401,6 +407,11 @@ impl State {
         &self.rotations
     }
 
+    /// The test of vault and log that is under way.
+    pub fn storage_tests(&self) -> &StorageTests {
+        &self.storage_tests
+    }
+
     /// The secrets that are bait, of an open session.
     pub fn canaries(&self) -> Ref<'_, Canaries> {
         self.canaries.borrow()
@@ -471,9 +482,15 @@ impl State {
         self.changed.notified().await;
     }
 
-    /// A check found the vault damaged.
-    pub fn mark_damaged(&self) {
+    /// A check found the vault damaged. `hides`: a secret may be there that is not found by its name.
+    pub fn mark_damaged(&self, hides: bool) {
         self.damaged.set(true);
+        self.hides.set(hides);
+    }
+
+    /// Whether a secret may be there that is not found by its name.
+    pub fn hides_secrets(&self) -> bool {
+        self.hides.get()
     }
 
     /// What is known of the vault without a key.

@@ -33,6 +33,10 @@ pub const SETTING: usize = 64;
 pub const SETTING_VALUE: usize = 512;
 /// Settings in one answer.
 pub const SETTINGS: usize = 32;
+/// Faults of the vault in one answer; the longest still fit a frame.
+pub const FAULTS: usize = 32;
+/// Name of a table of the vault, or a word about the log.
+pub const TABLE: usize = 24;
 /// Key slots in one answer.
 pub const SLOTS: usize = 16;
 /// Path of a file, in bytes.

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::session::{Keyring, Password};
-use crate::{Bytes, Text, limits};
+use crate::{Bytes, List, Text, limits};
 
 /// What can be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +44,15 @@ pub enum Request<'a> {
         #[serde(borrow)]
         password: Password<'a>,
     },
+    /// Read all of the vault from its file, and all of the audit log, and tell what is wrong where; or wait for whoever
+    /// is at it already. Answered within a second: by what came of it, or by how far it is.
+    Test {
+        /// The master password, in the place of a granted terminal.
+        #[serde(borrow)]
+        proof: Option<Password<'a>>,
+    },
+    /// Wait for the test that this connection has begun, answered as [`Request::Test`].
+    TestOn,
 }
 
 /// What it takes beside the password to open the vault.
@@ -88,6 +97,12 @@ pub enum Answer<'a> {
         created: u64,
         /// Of when the last backup is that was kept, in seconds since the epoch.
         backup: Option<u64>,
+        /// How many former versions of secrets are kept.
+        former: u64,
+        /// The last test that came to its end.
+        tested: Option<LastTest>,
+        /// Whether the vault is known to be damaged, by a test or by the look behind each unlock.
+        damaged: bool,
     },
     /// To [`Request::Backup`].
     Backup {
@@ -120,4 +135,103 @@ pub enum Answer<'a> {
         /// How many are still there: the keyring is locked, or would have asked.
         left: u32,
     },
+    /// To [`Request::Test`] and [`Request::TestOn`]: it is over.
+    Tested(#[serde(borrow)] Tested<'a>),
+    /// To [`Request::Test`] and [`Request::TestOn`]: it goes on.
+    Testing {
+        /// What it is at.
+        stage: TestStage,
+        /// How much of that is behind it.
+        done: u64,
+        /// How much that is, as far as is known.
+        total: u64,
+    },
+}
+
+/// What a test is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TestStage {
+    /// The pages of the vault's file, in bytes.
+    Pages,
+    /// Its rows.
+    Rows,
+    /// The audit log, in bytes.
+    Log,
+}
+
+/// What the last test came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastTest {
+    /// When it ended, in seconds since the epoch.
+    pub at: u64,
+    /// How much was wrong with the vault.
+    pub faults: u64,
+    /// Whether the audit log was as it was written.
+    pub log_sound: bool,
+}
+
+/// What came of a test.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tested<'a> {
+    /// Rows of the vault that were read.
+    pub rows: u64,
+    /// How much is wrong with the vault.
+    pub faults: u64,
+    /// The first of that.
+    #[serde(borrow)]
+    pub told: List<Fault<'a>, { limits::FAULTS }>,
+    /// Records of the audit log that were read.
+    pub records: u64,
+    /// What is wrong with the log.
+    #[serde(borrow)]
+    pub log: Option<LogFault<'a>>,
+}
+
+/// What is wrong with the audit log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogFault<'a> {
+    /// What, in the word of its alarm.
+    #[serde(borrow)]
+    pub word: Text<'a, { limits::TABLE }>,
+    /// In which file, where that can be told.
+    #[serde(borrow)]
+    pub file: Option<Text<'a, { limits::PATH }>>,
+    /// In which line of it, from 1.
+    pub line: Option<u64>,
+    /// The record that stands there, or that should.
+    pub record: Option<u64>,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Fault<'a> {
+    /// In which table of the vault; none for what leads to all of them.
+    #[serde(borrow)]
+    pub table: Option<Text<'a, { limits::TABLE }>>,
+    /// Of which secret, or which setting, where that can be known.
+    #[serde(borrow)]
+    pub name: Option<Text<'a, { limits::NAME }>>,
+    /// Of which version.
+    pub version: Option<u64>,
+    /// What.
+    pub kind: FaultKind,
+}
+
+/// What can be wrong with a row, or with what leads to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FaultKind {
+    /// A page of the store is not what was written: what is in it, or behind it, may not be read.
+    Page,
+    /// A row does not open at its place: it was altered, or is from elsewhere.
+    Sealed,
+    /// A row leads, or belongs, to another one than it should.
+    Astray,
+    /// A row is missing.
+    Missing,
+    /// A row belongs to nothing.
+    Foreign,
+    /// A row that is not sealed cannot be read.
+    Unreadable,
+    /// All rows open, and together they are not what the last change left: one was put back, taken away or added.
+    Sum,
 }

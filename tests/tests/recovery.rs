@@ -134,8 +134,9 @@ fn the_page_for_a_forgotten_password_is_followed_at_a_terminal() {
         .skip(1)
         .map(|block| block.split("```").next().unwrap().lines().collect())
         .collect();
-    // That of a lost keyring is followed where there is one: in `device.rs`.
-    let [back_up, add, forgotten, rotate, _, _, recover, accept, recover_again] = &blocks[..] else {
+    // That of a lost keyring is followed where there is one, in `device.rs`, and what tells the damage of a file where it
+    // has some, in `storage_test.rs`.
+    let [back_up, add, forgotten, rotate, _, _, _, recover, accept, recover_again] = &blocks[..] else {
         panic!("{blocks:?}")
     };
     let typed_at = |line: &str, answers: &[(&str, &str)]| {

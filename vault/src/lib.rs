@@ -6,8 +6,8 @@
 //! | work | needs | may take |
 //! |---|---|---|
 //! | [`kdf::derive`], [`kdf::calibrate`], [`strength::estimate`] | the password | half a second |
-//! | [`Kek::with_device`](kdf::Kek::with_device), [`Vault::unwrap`], [`Vault::read`], [`Vault::info`], [`Vault::page`], [`Draft`], [`Check`], [`Sealer`], [`Opener`] | [`Keys`] | microseconds |
-//! | [`Vault::commit`], [`Vault::settle`], [`Vault::store_throttle`], [`Vault::store_panic`], [`Vault::backup`] | ciphertext only | a disk's time |
+//! | [`Kek::with_device`](kdf::Kek::with_device), [`Vault::unwrap`], [`Vault::read`], [`Vault::info`], [`Vault::page`], [`Draft`], [`Check`], [`Examination`], [`Sealer`], [`Opener`] | [`Keys`] | microseconds |
+//! | [`Vault::commit`], [`Vault::settle`], [`Vault::store_throttle`], [`Vault::store_panic`], [`Vault::backup`], [`Vault::examine`] | ciphertext only | a disk's time |
 //!
 //! The format is written down in `docs/vault-format.md`.
 #![forbid(unsafe_code)]
@@ -24,6 +24,7 @@ mod draft;
 mod edit;
 mod entry;
 mod error;
+mod examine;
 mod free_pages;
 mod half_made;
 mod header;
@@ -31,6 +32,7 @@ mod info;
 pub mod kdf;
 mod keys;
 mod last_backup;
+mod last_test;
 mod locks;
 mod look;
 mod mark;
@@ -66,10 +68,12 @@ pub use draft::{Change, Draft};
 pub use edit::{Edit, Expect, Expires};
 pub use entry::EntryId;
 pub use error::{Damage, Error};
+pub use examine::{Examination, Examined, Fault, FaultKind};
 pub use half_made::sweep;
 pub use header::{FORMAT_VERSION, VaultId};
 pub use info::{FieldInfo, Info, KEPT_VERSIONS, VersionInfo, VersionKind};
 pub use keys::Keys;
+pub use last_test::LastTest;
 pub use look::Look;
 pub use mark::Mark;
 pub use name::{MAX_FIELD_NAME, MAX_NAME};

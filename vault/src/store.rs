@@ -2,6 +2,7 @@
 //! change, and no panic of redb's past this room (a damaged file can make it panic).
 
 mod former;
+mod moment;
 mod open;
 mod other;
 mod unchanged;
@@ -10,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
@@ -24,6 +25,7 @@ use crate::checked::Checked;
 use crate::overlay::Overlay;
 use crate::slot::MAX_SLOTS;
 use crate::{Damage, Error};
+pub(crate) use moment::Moment;
 use open::{Open, begin, fill};
 pub(crate) use other::Other;
 pub(crate) use unchanged::Unchanged;
@@ -107,6 +109,8 @@ pub struct Stats {
     pub file_bytes: u64,
     /// Secrets that can be read: removed ones have no value.
     pub entries: u64,
+    /// Former versions that are kept.
+    pub former: u64,
 }
 
 /// An open store.
@@ -118,6 +122,8 @@ pub(crate) struct Store {
     newest: Mutex<Option<Arc<Reader>>>,
     /// Whether no change is taken: another file is about to be in the place.
     resting: AtomicBool,
+    /// As [`Store::opened_again`] says.
+    again: AtomicU64,
 }
 
 impl Store {
@@ -134,6 +140,7 @@ impl Store {
             open: RwLock::new(Some(Open::new(path)?)),
             newest: Mutex::new(None),
             resting: AtomicBool::new(false),
+            again: AtomicU64::new(0),
         })
     }
 
@@ -150,11 +157,26 @@ impl Store {
         })
     }
 
+    /// How often the file was opened again since the store was opened: what held a snapshot of before that holds its
+    /// pages no more.
+    pub fn opened_again(&self) -> u64 {
+        self.again.load(Ordering::SeqCst)
+    }
+
     /// The newest snapshot.
     pub fn reader(&self) -> Result<Arc<Reader>, Error> {
         let mut newest = self.newest();
-        if let Some(reader) = &*newest {
-            return Ok(Arc::clone(reader));
+        match &*newest {
+            Some(reader) if !reader.has_failed() => return Ok(Arc::clone(reader)),
+            Some(_) => {
+                // One page that is not one, and redb reads no other any more. Opened again, it does.
+                *newest = None;
+                let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(Ok(mut redo)) = open.map(Open::close) {
+                    redo.reset();
+                }
+            }
+            None => {}
         }
         let reader = Arc::new(self.with_open(Open::read)?);
         *newest = Some(Arc::clone(&reader));
@@ -211,7 +233,8 @@ impl Store {
     /// How big the store is.
     pub fn stats(&self) -> Result<Stats, Error> {
         let file_bytes = std::fs::metadata(&self.path).map_err(Error::Storage)?.len();
-        Ok(Stats { file_bytes, entries: self.reader()?.count(Table::Values)? })
+        let reader = self.reader()?;
+        Ok(Stats { file_bytes, entries: reader.count(Table::Values)?, former: reader.count(Table::History)? })
     }
 
     fn with_open<T>(&self, run: impl FnOnce(&Open) -> Result<T, Error>) -> Result<T, Error> {
@@ -221,6 +244,7 @@ impl Store {
             let mut closed = self.open.write().unwrap_or_else(PoisonError::into_inner);
             if closed.is_none() {
                 *closed = Some(Open::new(&self.path)?);
+                self.again.fetch_add(1, Ordering::SeqCst);
             }
             drop(closed);
             open = self.open.read().unwrap_or_else(PoisonError::into_inner);
@@ -252,8 +276,8 @@ pub(crate) struct Reader {
     /// The slots, since they are overwritten in the file while older snapshots are read; `None` where there are more
     /// than a vault has, which is found where they are used.
     slots: Option<Vec<(Vec<u8>, Vec<u8>)>>,
-    /// Of the open file, which counts them.
-    _counted: Option<Arc<()>>,
+    /// Of the open file, which counts them: whether what was read of it was no page.
+    counted: Option<Arc<AtomicBool>>,
 }
 
 impl Reader {
@@ -264,7 +288,7 @@ impl Reader {
             .map(|table| transaction.open_table(table.definition()).map_err(opening_table))
             .collect();
         let tables = tables?.try_into().unwrap_or_else(|_| unreachable!("one for each table"));
-        let mut reader = Self { tables, slots: None, _counted: None };
+        let mut reader = Self { tables, slots: None, counted: None };
         let (mut slots, mut all) = (Vec::new(), true);
         reader.each(Table::Slots, None, |key, row| {
             all = slots.len() < MAX_SLOTS && row.len() <= SLOT_ROW;
@@ -283,7 +307,7 @@ impl Reader {
             let found = slots.iter().find(|(id, _)| id == key);
             return Ok(found.map(|(_, row)| Row::Copied(row.clone())));
         }
-        guarded(|| {
+        self.noting(|| {
             let row = self.table(table).get(key).map_err(storage)?;
             // A leaf that redb wrote itself is not looked at again, and another program may have edited it since:
             // where a row lies in it is then found to be wrong here, not where the row is used.
@@ -311,7 +335,7 @@ impl Reader {
             }
             return Ok(());
         }
-        guarded(|| {
+        self.noting(|| {
             let start = after.map_or(Unbounded, Excluded);
             let mut last = after.map(<[u8]>::to_vec);
             for pair in self.table(table).range::<&[u8]>((start, Unbounded)).map_err(storage)? {
@@ -333,6 +357,20 @@ impl Reader {
     /// How many rows a table has.
     pub fn count(&self, table: Table) -> Result<u64, Error> {
         guarded(|| self.table(table).len().map_err(storage))
+    }
+
+    /// Runs redb, and notes for all snapshots of the file if it failed.
+    fn noting<T>(&self, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let read = guarded(run);
+        if let (Err(Error::Corrupt(Damage::Store) | Error::Storage(_)), Some(failed)) = (&read, &self.counted)
+        {
+            failed.store(true, Ordering::SeqCst);
+        }
+        read
+    }
+
+    fn has_failed(&self) -> bool {
+        self.counted.as_ref().is_some_and(|failed| failed.load(Ordering::SeqCst))
     }
 
     fn table(&self, table: Table) -> &ReadOnlyTable<&'static [u8], &'static [u8]> {

@@ -5,7 +5,8 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -13,17 +14,19 @@ use crate::aad::Place;
 use crate::backup::Backup;
 use crate::check::Check;
 use crate::draft::{Change, Draft};
+use crate::examine::Examination;
 use crate::header::{self, Header, VaultId};
 use crate::info::Info;
 use crate::kdf::{KdfInput, KdfParams, Kek};
 use crate::keys::Keys;
+use crate::last_test::{self, LastTest};
 use crate::mark::Mark;
 use crate::page::{self, Page};
 use crate::panic;
 use crate::record::Opened;
 use crate::slot::{self, Slot, SlotInfo, SlotKind};
 use crate::state::State;
-use crate::store::{Reader, Stats, Store, Table};
+use crate::store::{Moment, Reader, Stats, Store, Table};
 use crate::throttle::{self, Throttle};
 use crate::{Damage, EntryId, Error, contexts, create, last_backup, name, setting};
 
@@ -40,7 +43,7 @@ pub enum Found {
 /// An open vault file. Locked and unlocked alike: only [`Keys`] make the difference.
 pub struct Vault {
     store: Store,
-    header: Header,
+    header: Box<Header>,
     /// The state that the last change left, of those that were committed here.
     committed: Box<Mutex<Option<Mark>>>,
 }
@@ -63,7 +66,7 @@ impl Vault {
             read_header(reader)?;
             slot::inputs(reader).map(drop)
         })?;
-        let header = read_header(&*store.reader()?)?;
+        let header = Box::new(read_header(&*store.reader()?)?);
         Ok(Found::Present(Self { store, header, committed: Box::default() }))
     }
 
@@ -261,6 +264,23 @@ impl Vault {
         self.store.put(vec![(Table::Plain, last_backup::KEY.to_vec(), Some(last_backup::to_row(at)))])
     }
 
+    /// When the vault was last tested, and what came of it; `None`: it never was.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be read.
+    pub fn last_test(&self) -> Result<Option<LastTest>, Error> {
+        let row = self.store.reader()?.get(Table::Plain, last_test::KEY)?;
+        row.map(|row| LastTest::from_row(row.value())).transpose()
+    }
+
+    /// Stores it. On the disk when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn store_last_test(&self, test: LastTest) -> Result<(), Error> {
+        self.store.put(vec![(Table::Plain, last_test::KEY.to_vec(), Some(test.to_row()))])
+    }
+
     /// A draft of changes on top of the newest state.
     ///
     /// # Errors
@@ -338,6 +358,25 @@ impl Vault {
     /// [`Error::Corrupt`] if settings or key slots are not what the last change left.
     pub fn check(&self, keys: &Keys) -> Result<Check, Error> {
         Check::new(&self.header.id, keys, self.store.reader()?)
+    }
+
+    /// Begins an examination of all of the vault, from its file, which is read as a whole first: `read` counts the bytes.
+    /// Nothing may be committed until this returns. Needs no key.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the disk is full, read-only or broken, [`Error::Corrupt`] if the store cannot be read at
+    /// all.
+    pub fn examine(&self, read: Arc<AtomicU64>) -> Result<Examination, Error> {
+        self.store.settle()?;
+        let held = self.store.reader()?;
+        Examination::begin(self.header.id, Moment::now(self.store.path(), read)?, held)
+    }
+
+    /// How often the file was opened again since [`Vault::open`]. An [`Examination`] that was begun before the last time
+    /// may take for damage what was written since.
+    #[must_use]
+    pub fn opened_again(&self) -> u64 {
+        self.store.opened_again()
     }
 
     /// Calls `each` with table, key and row of every row, as they lie in the file: sealed. Needs no key.

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// One task of `total` steps.
+/// One task of `total` steps, or of several stages with their own.
 pub(crate) struct Progress {
     total: usize,
+    what: &'static str,
     started: Instant,
     watched: bool,
     shown: bool,
@@ -15,15 +16,21 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(total: usize) -> Self {
-        Self { total, started: Instant::now(), watched: stderr().is_terminal(), shown: false }
+        Self { total, what: "", started: Instant::now(), watched: stderr().is_terminal(), shown: false }
     }
 
     /// `done` steps are behind us.
     pub(crate) fn at(&mut self, done: usize) {
         if self.watched && self.started.elapsed() >= PATIENCE {
             self.shown = true;
-            write!(stderr(), "\r{}", line(done, self.total)).ok();
+            // What a longer line left is taken away (ECMA-48, EL).
+            write!(stderr(), "\r{}{}\x1b[K", line(done, self.total), self.what).ok();
         }
+    }
+
+    /// It is at another stage, of `total` steps.
+    pub(crate) fn stage(&mut self, what: &'static str, total: usize) {
+        (self.what, self.total) = (what, total);
     }
 }
 

@@ -483,19 +483,14 @@ impl Synced {
 }
 
 #[cfg(test)]
-mod tests;
-
-#[cfg(test)]
 mod aside_tests;
-
 #[cfg(test)]
 mod honest_tests;
-
 #[cfg(test)]
 mod keep_tests;
-
 #[cfg(test)]
 mod planted_tests;
-
+#[cfg(test)]
+mod tests;
 #[cfg(test)]
 mod whole_tests;

@@ -12,6 +12,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use glassdome_audit::Hex;
@@ -45,18 +46,32 @@ pub struct Whole {
     head: Head,
     accepted: Option<u64>,
     sound: Sound,
+    read: Arc<AtomicU64>,
 }
 
 /// What was found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     log: Hex<16>,
     /// What was done to the log, if anything was.
     pub wrong: Option<Wrong>,
+    /// Where, as far as that can be told.
+    pub at: Option<Spot>,
     /// Records that were read.
     pub records: u64,
     foreign: Vec<PathBuf>,
     sound: Sound,
+}
+
+/// A place in the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spot {
+    /// In which file.
+    pub file: Option<PathBuf>,
+    /// In which line of it, from 1.
+    pub line: Option<u64>,
+    /// The record that stands there, or that should.
+    pub record: Option<u64>,
 }
 
 /// The oldest full files, as they were when a reading that came to a good end had read them.
@@ -90,6 +105,7 @@ impl Journal {
             head: log.head,
             accepted: Some(self.accepted.get()).filter(|seq| *seq > 0),
             sound: self.sound.borrow().clone(),
+            read: Arc::default(),
         })
     }
 
@@ -125,6 +141,19 @@ impl Journal {
 }
 
 impl Whole {
+    /// As if none of it had been read in this run; `read` counts the bytes.
+    #[must_use]
+    pub fn afresh(self, read: Arc<AtomicU64>) -> Self {
+        Self { sound: Sound::default(), read, ..self }
+    }
+
+    /// How many bytes it has, as far as the system says.
+    pub fn bytes(&self) -> u64 {
+        let full = self.full().map_or_else(|_| Vec::new(), |(own, _)| own);
+        let sizes = full.iter().filter_map(|file| fs::symlink_metadata(&file.path).ok());
+        sizes.map(|there| there.len()).sum::<u64>() + self.len
+    }
+
     /// Reads it, in bounded memory, and lets everybody else go first. `now`: by the wall clock.
     ///
     /// # Errors
@@ -136,11 +165,12 @@ impl Whole {
         let full = own[skipped..].iter().map(|file| {
             let opened = FullFile::open(file).map(|(open, place)| {
                 seen.borrow_mut().push(place);
-                Box::new(open) as Box<dyn Read>
+                Box::new(Counted { from: open, read: self.read.clone() }) as Box<dyn Read>
             });
             (file.path.clone(), opened)
         });
         let active = Written { file: self.active.clone(), at: 0, end: self.len };
+        let active = Counted { from: active, read: self.read.clone() };
         let active = std::iter::once_with(|| (self.path.clone(), Ok(Box::new(active) as Box<dyn Read>)));
         let checks = Checks {
             anchors: vec![verify::Anchor { log: self.log, head: self.head }],
@@ -148,11 +178,14 @@ impl Whole {
             behind,
             ..Checks::default()
         };
-        let (wrong, records) = match verify(full.chain(active), &checks) {
-            Ok(report) => (wrong(&report), report.records),
+        let (wrong, at, records) = match verify(full.chain(active), &checks) {
+            Ok(report) => {
+                let (wrong, at) = wrong(&report).unzip();
+                (wrong, at, report.records)
+            }
             Err(VerifyError::Read { source, .. }) if !open::is_gone(&source) => return Err(source),
-            Err(VerifyError::Read { .. }) => (Some(Wrong::Removed), 0),
-            Err(VerifyError::Format(_) | VerifyError::Unchained) => (Some(Wrong::Foreign), 0),
+            Err(VerifyError::Read { .. }) => (Some(Wrong::Removed), None, 0),
+            Err(VerifyError::Format(_) | VerifyError::Unchained) => (Some(Wrong::Foreign), None, 0),
         };
         let settled = |place: &Place| {
             let changed = u64::try_from(place.changed.0).ok().map(Duration::from_secs);
@@ -163,7 +196,7 @@ impl Whole {
             (settled(&place) && Place::at(file).is_ok_and(|there| there == place)).then_some(place)
         };
         let sound = Sound(seen.into_inner().into_iter().zip(&own).map_while(unchanged).collect());
-        Ok(Found { log: self.log, wrong, records, foreign, sound })
+        Ok(Found { log: self.log, wrong, at, records, foreign, sound })
     }
 
     /// The full files by then that can be of the log; and those that are called so and are not, by their first line.
@@ -206,9 +239,10 @@ pub fn yield_to_all() {
     }
 }
 
-fn wrong(report: &Report) -> Option<Wrong> {
+fn wrong(report: &Report) -> Option<(Wrong, Spot)> {
     // Places at which seals begin anew come first; what does not fit at all is behind them.
-    report.faults.last().map(|fault| match fault.kind {
+    let fault = report.faults.last()?;
+    let wrong = match fault.kind {
         Kind::Edited => Wrong::Edited,
         Kind::Removed => Wrong::Removed,
         Kind::Reordered => Wrong::Reordered,
@@ -216,7 +250,24 @@ fn wrong(report: &Report) -> Option<Wrong> {
         Kind::Truncated => Wrong::Truncated,
         Kind::Replaced => Wrong::Replaced,
         Kind::Unlinked | Kind::Untied | Kind::Unsealed => Wrong::Unlinked,
-    })
+    };
+    let file = fault.place.file.as_deref().cloned();
+    let line = file.as_ref().map(|_| fault.place.line);
+    Some((wrong, Spot { file, line, record: fault.seq }))
+}
+
+/// What counts the bytes that are read.
+struct Counted<R> {
+    from: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(into)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
 }
 
 impl Place {

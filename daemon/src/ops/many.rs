@@ -64,7 +64,7 @@ pub fn get_many(
     }
     let Some(permit) = permit else { return Err(refuse::usage("no name was given")) };
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
-    let found = open_all(&vault, &permit, &judged);
+    let found = open_all(asking, &vault, &permit, &judged);
     // A log that fails must be able to end the session.
     drop(permit);
     match found {
@@ -84,6 +84,7 @@ pub fn get_many(
 
 /// Opens what fits; the place of the first that is missing or damaged, and its refusal.
 fn open_all(
+    asking: &Asking,
     vault: &Arc<Vault>,
     permit: &Permit<'_>,
     judged: &[Judged<'_>],
@@ -92,7 +93,7 @@ fn open_all(
     let mut infos = Vec::with_capacity(judged.len());
     for (at, Judged { name, field, .. }) in judged.iter().enumerate() {
         let info = vault.info(keys, name).and_then(still_there);
-        let info = info.map_err(|error| (at, refuse::secret(&error, name)))?;
+        let info = info.map_err(|error| (at, read::refused(asking, &error, name)))?;
         let size = size(&info, field.as_deref());
         infos.push((size.ok_or_else(|| (at, read::without(name, field.as_deref())))?, info));
     }
@@ -104,7 +105,8 @@ fn open_all(
             values.push(None);
             continue;
         }
-        let value = read::open(vault, keys, name, field.as_deref()).map_err(|refusal| (at, refusal))?;
+        let value =
+            read::open(asking, vault, keys, name, field.as_deref()).map_err(|refusal| (at, refusal))?;
         work -= whole;
         // It may have changed since its size was looked up.
         let value = Some(value).filter(|value| value.bytes().len() <= room);

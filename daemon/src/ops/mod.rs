@@ -20,6 +20,7 @@ mod doctor;
 mod edit;
 mod explain;
 mod export;
+mod find_out;
 mod handle;
 pub(crate) mod keyring;
 mod leftovers;
@@ -40,6 +41,7 @@ mod rotation;
 mod settings;
 mod status;
 mod storage;
+mod storage_test;
 mod turn;
 mod typed_rule;
 mod unlock;
@@ -68,6 +70,7 @@ use crate::policy::{Action, Asked, Clearance};
 use crate::rotations;
 use crate::standing::{self, Stand};
 use crate::state::State;
+use crate::storage_tests;
 use crate::watch::leftovers::Held;
 
 pub use arriving::{Arriving, arrived};
@@ -108,6 +111,8 @@ pub struct Asking {
     pub editing: Rc<RefCell<Editing>>,
     /// The backup that it has begun.
     pub backup: backups::Place,
+    /// The test that it waits for.
+    pub tested: storage_tests::Place,
     /// The stream that it has begun.
     pub stream: Rc<RefCell<Option<Stream>>>,
     /// The rotation that it has begun.
@@ -146,58 +151,6 @@ impl Asking {
     /// The refusal to send.
     pub async fn find_out_again(&self) -> Result<(), Refusal<'static>> {
         standing::find_out(&self.state, &self.peer, &self.stand).await
-    }
-
-    /// Finds out what speaks for the peer, where `body` is a request that the policy judges.
-    ///
-    /// # Errors
-    /// The refusal to send.
-    pub async fn find_out(&self, body: &Body<'_>) -> Result<(), Refusal<'static>> {
-        use wire_policy::Request;
-        match body {
-            // Whoever guesses is to stand in the log, if it can be seen; a try that cannot be is one all the same.
-            Body::Session(session::Request::Prove { proof: Proof::Pin(_) }) => {
-                // What failed was recorded.
-                let _ = standing::find_out(&self.state, &self.peer, &self.stand).await;
-                Ok(())
-            }
-            Body::Secrets(secrets::Request::Export { .. })
-            | Body::Session(_)
-            | Body::More(_)
-            | Body::Storage(_)
-            | Body::Rotation(_)
-            | Body::Settings(
-                wire::Request::Set { .. }
-                | wire::Request::SetAuditor { .. }
-                | wire::Request::AcceptLog { .. }
-                | wire::Request::Slots
-                | wire::Request::SetRecovery { .. },
-            ) => Ok(()),
-            // The password speaks for it, and nothing that hangs may keep it from being heard.
-            Body::Policy(
-                Request::Draft(_)
-                | Request::Allow { .. }
-                | Request::RemoveRule { .. }
-                | Request::WhoAmI { proof: Some(_), .. }
-                | Request::Rules { proof: Some(_), .. }
-                | Request::Grants { proof: Some(_) }
-                | Request::Test { proof: Some(_), .. }
-                | Request::Handles { proof: Some(_), .. }
-                | Request::Answers { proof: Some(_), .. }
-                | Request::Questions { proof: Some(_), .. }
-                | Request::Approve { proof: Some(_), .. }
-                | Request::Refuse { proof: Some(_), .. }
-                | Request::Revoke { proof: Some(_), .. }
-                | Request::Explain { proof: Some(_), .. }
-                | Request::Edit { proof: Some(_), .. }
-                | Request::Edits { .. }
-                | Request::SealEdits { .. },
-            ) => Ok(()),
-            // With each chunk it is seen whether that still holds.
-            Body::Secrets(_) | Body::Settings(_) | Body::Policy(_) | Body::Crypto(_) => {
-                standing::find_out(&self.state, &self.peer, &self.stand).await
-            }
-        }
     }
 }
 

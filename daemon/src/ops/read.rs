@@ -41,7 +41,7 @@ impl Value {
 /// One value, or one field of it.
 pub fn get(asking: &Asking, name: &Name<'_>, field: Option<&str>) -> Result<Value, Refusal<'static>> {
     let permit = admit(asking, Event::Get, Action::Get, name)?;
-    let value = open(&*vault_of(asking)?, permit.keys(), name, field);
+    let value = open(asking, &*vault_of(asking)?, permit.keys(), name, field);
     record(asking, permit, Event::Get, Some(name), value)
 }
 
@@ -50,12 +50,13 @@ pub fn get(asking: &Asking, name: &Name<'_>, field: Option<&str>) -> Result<Valu
 /// # Errors
 /// The refusal to send: it is not there, or damaged.
 pub fn open(
+    asking: &Asking,
     vault: &Vault,
     keys: &Keys,
     name: &Name<'_>,
     field: Option<&str>,
 ) -> Result<Value, Refusal<'static>> {
-    let opened = vault.read(keys, name).map_err(|error| refuse::secret(&error, name))?;
+    let opened = vault.read(keys, name).map_err(|error| refused(asking, &error, name))?;
     let wanted = match field {
         Some(field) => opened.field(field),
         None => opened.value(),
@@ -63,6 +64,14 @@ pub fn open(
     match wanted {
         Some(_) => Ok(Value { opened, field: field.map(str::to_owned) }),
         None => Err(without(name, field)),
+    }
+}
+
+/// What the vault said about a secret. That there is none is not said where it may only not be found.
+pub fn refused(asking: &Asking, error: &vault::Error, name: &str) -> Refusal<'static> {
+    match error {
+        vault::Error::NotFound if asking.state.hides_secrets() => refuse::hidden(name),
+        error => refuse::secret(error, name),
     }
 }
 
@@ -87,7 +96,7 @@ pub fn list(
     let by = permit.by().clone();
     let page = vault_of(asking)?
         .page(permit.keys(), after.map(EntryId::from_bytes), limits::PAGE)
-        .map_err(|error| refuse::vault(&error));
+        .map_err(|error| refuse::listing(&error));
     let page = if goes_on { page? } else { record(asking, permit, Event::List, None, page)? };
     let entries = page
         .secrets
@@ -152,7 +161,7 @@ fn known(
     let info = vault_of(asking)?
         .info(permit.keys(), name)
         .and_then(|info| if wanted(&info) { Ok(info) } else { Err(vault::Error::NotFound) })
-        .map_err(|error| refuse::secret(&error, name));
+        .map_err(|error| refused(asking, &error, name));
     record(asking, permit, Event::Info, Some(name), info)
 }
 

@@ -4,10 +4,11 @@
 use std::time::Instant;
 
 use glassdome_audit::{Event, Outcome};
+use glassdome_proto::session::VaultState;
 use glassdome_proto::storage::{self as wire, Request};
 use glassdome_proto::{Answer, Bytes, Code, Refusal, Text, limits};
 
-use super::{Asking, Done, Turn, Work, device, later, now, password};
+use super::{Asking, Done, Turn, Work, device, later, now, password, storage_test};
 use crate::backups::{Begun, Stage, UNDER_WAY};
 use crate::{clock, refuse};
 
@@ -44,6 +45,11 @@ pub fn start(asking: &Asking, request: Request<'_>) -> Result<Work, Refusal<'sta
             Ok(later(device::migrate(asking.clone(), password, migration)))
         }
         Request::Tidy { password } => Ok(later(device::tidy(asking.clone(), password::lock_in(password)?))),
+        Request::Test { proof } => {
+            let proof = proof.map(password::lock_in).transpose()?;
+            Ok(later(storage_test::begin(asking.clone(), proof)))
+        }
+        Request::TestOn => Ok(later(storage_test::go_on(asking.clone()))),
     }
 }
 
@@ -51,12 +57,23 @@ fn status(asking: &Asking) -> Result<Answer<'static>, Refusal<'static>> {
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     let failed = |error| refuse::vault(&error);
     let stats = vault.stats().map_err(failed)?;
+    let tested = match asking.state.storage_tests().last() {
+        None => vault.last_test().map_err(failed)?,
+        last => last,
+    };
     Ok(Answer::Storage(wire::Answer::Status {
         path: Text::cut(asking.state.vault_path().to_string_lossy().into_owned()),
         bytes: stats.file_bytes,
         secrets: stats.entries,
         created: vault.created(),
         backup: vault.last_backup().map_err(failed)?,
+        former: stats.former,
+        tested: tested.map(|test| wire::LastTest {
+            at: test.at,
+            faults: test.faults,
+            log_sound: test.log_sound,
+        }),
+        damaged: asking.state.vault_state() == VaultState::Damaged,
     }))
 }
 

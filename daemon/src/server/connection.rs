@@ -160,6 +160,7 @@ impl Connection {
             listing_cleared: Rc::default(),
             editing: Rc::default(),
             backup: Rc::default(),
+            tested: Rc::default(),
             stream: Rc::default(),
             rotation: Rc::default(),
         };

@@ -3,7 +3,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
 
 use glassdome_audit::{self as audit, Event, Hex, Outcome};
 use glassdome_proto::Refusal;
@@ -16,7 +17,7 @@ use crate::anchor::Bytes;
 use crate::clock::{self, Now};
 use crate::journal::anchor::{self, Anchor};
 use crate::journal::scan::{self, Wrong};
-use crate::journal::whole::yield_to_all;
+use crate::journal::whole::{Found, yield_to_all};
 use crate::journal::{Entry, Journal, Prepared, Recorded, Synced, Unwritable, Who, keep, open};
 use crate::refuse;
 use crate::session::Input;
@@ -309,6 +310,37 @@ impl State {
         if let Err(error) = self.journal.read(found.ok(), clock::now()) {
             self.unlogged(&error);
         }
+    }
+
+    /// As [`State::read_log`], of all files, whether or not they were read in this run; behind whoever reads it already.
+    /// `begins` is told how many bytes there are, and gives what counts those that were read.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn test_log(&self, begins: impl FnOnce(u64) -> Arc<AtomicU64>) -> io::Result<Found> {
+        const AGAIN: Duration = Duration::from_millis(20);
+        let whole = loop {
+            let whole = {
+                let _alone = self.settling.lock().await;
+                self.journal.whole()
+            };
+            match whole {
+                Some(whole) => break whole,
+                None => tokio::time::sleep(AGAIN).await,
+            }
+        };
+        let bytes = whole.bytes();
+        let whole = whole.afresh(begins(bytes));
+        let reading = move || {
+            yield_to_all();
+            whole.check(SystemTime::now())
+        };
+        let found = worker::once("log", reading).await.unwrap_or_else(|lost| Err(io::Error::other(lost)));
+        let _alone = self.settling.lock().await;
+        if let Err(error) = self.journal.read(found.as_ref().ok().cloned(), clock::now()) {
+            self.unlogged(&error);
+        }
+        found
     }
 
     /// What `job` came to, done where waiting for a disk holds nobody up.

@@ -79,7 +79,8 @@ async fn sound(state: &Rc<State>) -> Result<bool, Error> {
 
 fn report(state: &State, by: &str) {
     tracing::error!("the vault is damaged: rows were put back, changed or taken away");
-    state.mark_damaged();
+    // Which rows they are is not known.
+    state.mark_damaged(true);
     let entry = Entry {
         event: Event::VaultDamaged,
         outcome: Outcome::Failed,

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Every kind of reply.
-pub const REPLIES: [&str; 65] = [
+pub const REPLIES: [&str; 67] = [
     "status",
     "doctor",
     "unlocked",
@@ -84,6 +84,8 @@ pub const REPLIES: [&str; 65] = [
     "rotation-done",
     "rotation-finished",
     "exported",
+    "storage-testing",
+    "storage-tested",
 ];
 
 pub fn reply_name(outcome: &Outcome) -> &'static str {
@@ -140,6 +142,8 @@ pub fn reply_name(outcome: &Outcome) -> &'static str {
         Answer::Rotation(glassdome_proto::rotation::Answer::Begun { .. }) => "rotation-begun",
         Answer::Rotation(glassdome_proto::rotation::Answer::Done(_)) => "rotation-done",
         Answer::Rotation(glassdome_proto::rotation::Answer::Finished { .. }) => "rotation-finished",
+        Answer::Storage(storage::Answer::Testing { .. }) => "storage-testing",
+        Answer::Storage(storage::Answer::Tested(_)) => "storage-tested",
         Answer::More(_) => "more",
         Answer::Policy(Policy::Picture(_)) => "picture",
         Answer::Policy(Policy::Rules { .. }) => "rules",
@@ -249,6 +253,7 @@ pub fn replies() -> Vec<(&'static str, Outcome<'static>)> {
     all.extend(crypto::replies().map(|answer| ("", Outcome::Ok(answer))));
     all.extend(moving::replies().map(|answer| ("", Outcome::Ok(answer))));
     all.extend(rotation::replies().map(|answer| ("", Outcome::Ok(answer))));
+    all.extend(vault::tested().map(|answer| ("", Outcome::Ok(answer))));
     all
 }
 

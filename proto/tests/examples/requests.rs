@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Every kind of request.
-pub const REQUESTS: [&str; 70] = [
+pub const REQUESTS: [&str; 72] = [
     "status",
     "doctor",
     "create",
@@ -85,6 +85,8 @@ pub const REQUESTS: [&str; 70] = [
     "finish-rotation",
     "set-wholes",
     "export",
+    "test-storage",
+    "test-storage-on",
 ];
 
 pub fn request_name(body: &Body) -> &'static str {
@@ -143,6 +145,8 @@ pub fn request_name(body: &Body) -> &'static str {
         Body::Rotation(glassdome_proto::rotation::Request::Begin { .. }) => "begin-rotation",
         Body::Rotation(glassdome_proto::rotation::Request::Step) => "step",
         Body::Rotation(glassdome_proto::rotation::Request::Finish) => "finish-rotation",
+        Body::Storage(storage::Request::Test { .. }) => "test-storage",
+        Body::Storage(storage::Request::TestOn) => "test-storage-on",
         Body::More(_) => "more",
         Body::Policy(Policy::WhoAmI { .. }) => "whoami",
         Body::Policy(Policy::Rules { .. }) => "rules",
@@ -294,6 +298,7 @@ pub fn requests() -> Vec<(&'static str, Body<'static>)> {
     all.extend(crypto::requests());
     all.extend(moving::requests());
     all.extend(rotation::requests());
+    all.extend(vault::test_requests());
     all
 }
 

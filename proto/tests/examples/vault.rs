@@ -51,6 +51,9 @@ pub fn replies() -> [Answer<'static>; 10] {
             secrets: 302,
             created: THEN,
             backup: Some(THEN + 60),
+            former: 300,
+            tested: Some(storage::LastTest { at: THEN + 90, faults: 2, log_sound: true }),
+            damaged: true,
         }),
         Answer::Storage(storage::Answer::Backup { data: bytes(b"GLDMBAK1"), more: true }),
         Answer::Storage(storage::Answer::Kept),
@@ -63,4 +66,30 @@ pub fn replies() -> [Answer<'static>; 10] {
         Answer::Storage(storage::Answer::Migrated { changed: true, left: false }),
         Answer::Storage(storage::Answer::Tidied { removed: 1, left: 2 }),
     ]
+}
+
+/// The test of it: the requests, with what is special about each.
+pub fn test_requests() -> [(&'static str, Body<'static>); 2] {
+    let test = storage::Request::Test { proof: Some(bytes(PASSWORD)) };
+    [("with the password", Body::Storage(test)), ("", Body::Storage(storage::Request::TestOn))]
+}
+
+/// How far it is, and what came of it.
+pub fn tested() -> [Answer<'static>; 2] {
+    let fault = storage::Fault {
+        table: Some(text("values")),
+        name: Some(text("db")),
+        version: Some(2),
+        kind: storage::FaultKind::Sealed,
+    };
+    let log = storage::LogFault {
+        word: text("edited"),
+        file: Some(text("/home/ann/.local/state/glassdome/audit.jsonl")),
+        line: Some(300),
+        record: Some(301),
+    };
+    let told = list(vec![fault]);
+    let tested = storage::Tested { rows: 302, faults: 1, told, records: 300, log: Some(log) };
+    let testing = storage::Answer::Testing { stage: storage::TestStage::Rows, done: 300, total: 302 };
+    [Answer::Storage(testing), Answer::Storage(storage::Answer::Tested(tested))]
 }

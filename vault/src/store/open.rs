@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
@@ -23,8 +24,8 @@ pub(super) struct Open {
     file: File,
     redo: Mutex<Redo>,
     settled: Mutex<Settled>,
-    /// Each snapshot has one.
-    readers: Arc<()>,
+    /// Each snapshot has one: whether redb could not read a page. It reads no other from then on.
+    readers: Arc<AtomicBool>,
 }
 
 /// What the file held when all was last brought into it. While somebody sees that, redb gives back the pages of
@@ -59,7 +60,7 @@ impl Open {
 
     /// A snapshot.
     pub fn read(&self) -> Result<Reader, Error> {
-        Ok(Reader { _counted: Some(Arc::clone(&self.readers)), ..Reader::new(&self.database)? })
+        Ok(Reader { counted: Some(Arc::clone(&self.readers)), ..Reader::new(&self.database)? })
     }
 
     /// The file once more, with the same lock.

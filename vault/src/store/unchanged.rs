@@ -34,15 +34,23 @@ impl Unchanged {
         if !file.metadata().map_err(Error::Storage)?.is_file() {
             return Err(Error::NotAFile);
         }
+        let overlay = Overlay::over(ReadOnly(file)).map_err(opening)?;
+        Self::over(overlay, |database| replay(database, &mut Redo::of(path))).map(Some)
+    }
+
+    /// Opens it by way of `overlay`, and brings into memory what `first` does.
+    pub(super) fn over<F: StorageBackend>(
+        overlay: Overlay<F>,
+        first: impl FnOnce(&Database) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let mut opened = Self { reader: None, database: None };
         guarded(|| {
-            let overlay = Overlay::over(ReadOnly(file)).map_err(opening)?;
             let database = opened.database.insert(open_checked(overlay)?);
-            replay(database, &mut Redo::of(path))?;
+            first(database)?;
             opened.reader = Some(Reader::new(database)?);
             Ok(())
         })?;
-        Ok(Some(opened))
+        Ok(opened)
     }
 
     /// All of it.

@@ -1,0 +1,237 @@
+//! `ctl storage test` says what is wrong where, and exits with 10; of a vault in which nothing is, it says so. What the
+//! page on recovery says about a damaged file is done as it stands there.
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use glassdome_tests::{PASSWORD, World, wait_until};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn test(world: &World) -> (i32, Value) {
+    let out = world.ctl(&["storage", "test", "--json"]).output();
+    (out.code, serde_json::from_slice(&out.stdout).unwrap())
+}
+
+fn storage(world: &World) -> Value {
+    serde_json::from_slice(&world.ctl(&["storage", "status", "--json"]).ok()).unwrap()
+}
+
+fn stop(world: &World) {
+    world.ctl(&["stop"]).ok();
+    assert!(wait_until(|| world.daemon().is_none(), SOON));
+}
+
+/// The rows of a table of the vault that nobody has open, in the order of their keys.
+fn rows(world: &World, table: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let database = Database::open(world.vault()).unwrap();
+    let table: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(table);
+    let rows = database.begin_read().unwrap().open_table(table).unwrap();
+    let rows = rows.iter().unwrap().map(|row| {
+        let (key, row) = row.unwrap();
+        (key.value().to_vec(), row.value().to_vec())
+    });
+    rows.collect()
+}
+
+/// Flips one bit of the last byte of each copy of this in the vault's file.
+fn flip(world: &World, what: &[u8]) {
+    let mut file = fs::read(world.vault()).unwrap();
+    let at: Vec<usize> = (0..=file.len() - what.len()).filter(|at| file[*at..].starts_with(what)).collect();
+    assert!(!at.is_empty());
+    for at in at {
+        file[at + what.len() - 1] ^= 1;
+    }
+    fs::write(world.vault(), file).unwrap();
+}
+
+#[test]
+fn a_sound_vault_is_sound_and_a_locked_one_is_not_read() {
+    let world = World::unlocked();
+    for number in 0..12 {
+        world.set(&format!("n/{number}"), vec![7; 300]);
+    }
+    world.set("n/0", "again");
+    assert_eq!(storage(&world)["last_test"], Value::Null);
+    let text = String::from_utf8(world.ctl(&["storage"]).ok()).unwrap();
+    assert!(text.contains("last test    never: ctl storage test\n"), "{text}");
+    assert!(text.contains("holds        12 secrets, 1 former version, in "), "{text}");
+    assert!(text.contains("iB\n"), "{text}");
+
+    let (code, found) = test(&world);
+    assert_eq!((code, &found["sound"]), (0, &true.into()), "{found}");
+    assert!(found["rows"].as_u64().unwrap() > 37 && found["log_records"].as_u64().unwrap() > 13, "{found}");
+    let said = world.ctl(&["storage", "test"]).output();
+    assert!(said.stderr.contains("every row opens"), "{}", said.stderr);
+    let last = storage(&world);
+    assert_eq!((&last["last_test"]["faults"], &last["damaged"]), (&0.into(), &false.into()), "{last}");
+    let text = String::from_utf8(world.ctl(&["storage"]).ok()).unwrap();
+    assert!(text.contains("(just now): sound\n"), "{text}");
+
+    world.ctl(&["lock"]).ok();
+    // Whoever unlocks would wait behind it.
+    let said = world.ctl(&["storage", "test"]).output();
+    assert_eq!(said.code, 3, "{}", said.stderr);
+    let records = world.audit();
+    let of = records.iter().filter(|record| record["event"] == "storage-test");
+    let outcomes: Vec<_> = of.map(|record| (record["outcome"].clone(), record["by"].clone())).collect();
+    assert_eq!(outcomes.len(), 3, "{outcomes:?}");
+    assert_eq!(outcomes[2], ("denied".into(), "locked".into()));
+    // It is remembered in the vault.
+    stop(&world);
+    world.start(PASSWORD);
+    assert_eq!(storage(&world)["last_test"], last["last_test"]);
+}
+
+#[test]
+fn the_page_for_a_damaged_file_is_followed() {
+    const PAGE: &str = include_str!("../../docs/recovery.md");
+    let (_, section) = PAGE.split_once("## The vault's file is damaged or gone").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let lines: Vec<&str> = section
+        .split("```sh\n")
+        .skip(1)
+        .flat_map(|block| block.split("```").next().unwrap().lines())
+        .collect();
+    let [test_it, recover, start] = lines[..] else { panic!("{lines:?}") };
+
+    let world = World::unlocked();
+    let values: Vec<(String, Vec<u8>)> =
+        (0..20_usize).map(|number| (format!("n/{number}"), vec![number as u8; 20 + 15 * number])).collect();
+    for (name, value) in &values {
+        world.set(name, value.clone());
+    }
+    world.set("long", vec![b'x'; 1500]);
+    let get = |name: &str| world.ctl(&["get", name]).output();
+    assert_eq!(get("none").code, 5, "the control");
+    world.ctl(&["storage", "backup", world.home("vault.backup").to_str().unwrap()]).ok();
+
+    // A bit of a sealed value, and one of a key of the index: whose, only the vault's key can tell.
+    stop(&world);
+    let (_, longest) = rows(&world, "values").into_iter().max_by_key(|(_, row)| row.len()).unwrap();
+    let (index, _) = rows(&world, "names").swap_remove(4);
+    flip(&world, &longest);
+    flip(&world, &index);
+    world.start(PASSWORD);
+    let damaged = || String::from_utf8_lossy(&world.ctl(&["status"]).output().stdout).contains("damaged");
+    assert!(wait_until(damaged, SOON), "the look behind the unlock");
+
+    // What is not there is not told from what is not found, until a test has said what is.
+    let said = get("none");
+    assert_eq!(said.code, 10, "{}", said.stderr);
+    assert!(said.stderr.contains("none is not found, and may be there"), "{}", said.stderr);
+    let said = get("long");
+    assert_eq!(said.code, 10, "{}", said.stderr);
+    assert!(
+        said.stderr.contains("long is damaged: ") && said.stderr.contains("storage recover"),
+        "{}",
+        said.stderr
+    );
+    let unread: Vec<&str> = values
+        .iter()
+        .filter(|(name, value)| {
+            let got = get(name);
+            assert!(got.code == 10 || (got.code == 0 && got.stdout == *value), "{name}: {}", got.stderr);
+            got.code == 10
+        })
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let [unfound] = unread[..] else { panic!("{unread:?}") };
+
+    let (code, found) = test(&world);
+    assert_eq!(code, 10, "{found}");
+    let told = found["told"].as_array().unwrap();
+    for fault in [
+        json!({"table": "values", "name": "long", "version": 1, "kind": "sealed"}),
+        json!({"table": "names", "name": unfound, "version": null, "kind": "missing"}),
+        json!({"table": "names", "name": null, "version": null, "kind": "astray"}),
+    ] {
+        assert!(told.contains(&fault), "{fault} is not in {found}");
+    }
+    assert!(
+        told.iter()
+            .all(|fault| fault["name"].is_null() || fault["name"] == "long" || fault["name"] == unfound)
+    );
+    assert_eq!(storage(&world)["last_test"]["faults"], found["faults"]);
+    assert!(
+        world.audit().iter().any(|record| record["event"] == "storage-test" && record["outcome"] == "failed")
+    );
+
+    // As the page says.
+    let mut terminal = world.terminal(&format!("ctl unlock && {test_it}"));
+    terminal.expect("Master password, to grant this terminal: ");
+    terminal.send_line(PASSWORD);
+    terminal.expect("values long version 1: does not open");
+    terminal.expect("ctl storage recover FILE");
+    let mut terminal = world.terminal(recover);
+    terminal.expect("Master password of the backup, or its recovery code: ");
+    terminal.send_line(PASSWORD);
+    terminal.expect("✓");
+    let mut terminal = world.terminal(start);
+    terminal.expect("Master password: ");
+    terminal.send_line(PASSWORD);
+    terminal.expect("✓");
+    // That terminal is granted, and this test is none.
+    world.unlock(PASSWORD, &[]).ok();
+    for (name, value) in &values {
+        assert_eq!(get(name).stdout, *value, "{name}");
+    }
+    assert_eq!(get("long").stdout, vec![b'x'; 1500]);
+    assert_eq!(get("none").code, 5);
+    assert_eq!(storage(&world)["last_test"], Value::Null, "of the vault that was there");
+    assert_eq!(test(&world).0, 0);
+}
+
+#[test]
+fn a_vault_that_gets_another_master_key_meanwhile_is_sound() {
+    let world = World::unlocked();
+    let lines: String = (0..800).map(|number| format!("N{number}={number}\n")).collect();
+    world.file("many.env", lines);
+    world.ctl(&["import", "many.env", "--prefix", "many"]).ok();
+    let over = AtomicBool::new(false);
+    let tested = thread::scope(|scope| {
+        let testing = scope.spawn(|| {
+            let mut tested = 0;
+            while !over.load(Ordering::SeqCst) {
+                let (code, found) = test(&world);
+                assert_eq!((code, &found["sound"]), (0, &true.into()), "{found}");
+                tested += 1;
+            }
+            tested
+        });
+        let rotated = [(); 2]
+            .map(|()| world.ctl(&["rotate", "--password-stdin"]).stdin(format!("{PASSWORD}\n")).output());
+        over.store(true, Ordering::SeqCst);
+        for rotate in rotated {
+            assert_eq!(rotate.code, 0, "{}", rotate.stderr);
+        }
+        testing.join().unwrap()
+    });
+    assert!(tested > 1, "{tested}");
+    assert_eq!(storage(&world)["damaged"], false);
+}
+
+#[test]
+fn what_is_wrong_with_the_log_is_told_with_its_place() {
+    let world = World::unlocked();
+    world.set("a", "1");
+    assert_eq!(test(&world).0, 0, "the control");
+    let path = world.state().join("glassdome/audit.jsonl");
+    let log = fs::read_to_string(&path).unwrap();
+    let (at, _) = log.match_indices("\"allowed\"").next().unwrap();
+    let line = 1 + log[..at].matches('\n').count();
+    // In its place, as somebody would who hopes that nobody looks.
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"\"ALLOWED\"", at as u64).unwrap();
+    let (code, found) = test(&world);
+    assert_eq!((code, &found["faults"]), (10, &0.into()), "{found}");
+    assert_eq!((&found["log"]["kind"], &found["log"]["line"]), (&"edited".into(), &line.into()), "{found}");
+    assert!(found["log"]["file"].as_str().unwrap().ends_with("audit.jsonl"), "{found}");
+    let last = storage(&world);
+    assert_eq!((&last["last_test"]["log_sound"], &last["damaged"]), (&false.into(), &false.into()), "{last}");
+}
