@@ -127,7 +127,7 @@ fn the_page_for_a_forgotten_password_is_followed_at_a_terminal() {
     const PAGE: &str = include_str!("../../docs/recovery.md");
     let world = World::unlocked();
     world.set("a/b", "1");
-    // Of a machine that was somebody else's: in `rotate.rs`.
+    // Of a machine that was somebody else's: in `rotate/page.rs`.
     let (page, _) = PAGE.split_once("## The machine was not yours").unwrap();
     let blocks: Vec<Vec<&str>> = page
         .split("```sh\n")

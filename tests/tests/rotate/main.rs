@@ -14,6 +14,7 @@ mod tools;
 mod disk;
 mod ended;
 mod kept;
+mod page;
 mod stopped;
 
 use std::fmt::Write;
