@@ -12,11 +12,11 @@ mod place;
 
 use std::convert::Infallible;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
-use glassdome_vault::{self as vault, Cleared, Damage, Keys, Recovered, Vault, kdf};
+use glassdome_vault::{self as vault, Damage, Keys, Recovered, Vault, kdf};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
@@ -69,21 +69,12 @@ pub fn recover(recovery: &Recovery, config: &Config) -> Result<(), Error> {
     }
     // What others left that were killed; this one is held.
     vault::sweep(&config.vault).map_err(Error::Vault)?;
-    let aside = clear_up(&config.vault)?;
+    // The next start takes nothing for a rotation of the vault that is put in the place.
+    let aside = vault::make_way(&config.vault).map_err(Error::Vault)?;
     let put = put_in_place(recovered, keys, config, &keyring)?;
     say("recovered")?;
     let aside = aside.map(|path| format!("aside {}", path.display()));
     put.into_iter().chain(aside).try_for_each(|line| say(&line))
-}
-
-/// Leaves nothing that the next start would take for a rotation of the vault that is put in the place: what was not
-/// known to be needless has another name then, which is given.
-fn clear_up(place: &Path) -> Result<Option<PathBuf>, Error> {
-    match vault::clear_up(place) {
-        Ok(Cleared::Whole) => Ok(None),
-        Ok(Cleared::Aside(path)) => Ok(Some(path)),
-        Ok(Cleared::Kept(_)) | Err(_) => vault::set_aside(place).map_err(Error::Vault),
-    }
 }
 
 /// What is damaged before it is in its place is the backup, and not the vault that is there.

@@ -83,7 +83,7 @@ pub use record::{MAX_FIELDS, MAX_SECRET, Opened};
 pub use recover::{Recovered, open_backup};
 pub use rotation::{
     Carried, Cleared, Former, MovedIn, Pass, Plan, Rotation, Unfinished, clear_up, discard_unfinished,
-    set_aside, unfinished_since,
+    make_way, unfinished_since,
 };
 pub use setting::{MAX_SETTING, MAX_SETTINGS};
 pub use slot::{SlotInfo, SlotKind};

@@ -29,16 +29,17 @@ use glassdome_lockmem::{LockedBytes, scrub_stack};
 
 use crate::Error;
 use crate::draft::Change;
-use crate::header::{self, Header, VaultId};
+use crate::header::{self, Header};
 use crate::kdf::{KdfInput, Kek};
 use crate::keys::{KEY, Keys};
+use crate::mark::Mark;
 use crate::seal::derive;
 use crate::slot::{self, Slot};
 use crate::state::{self, State};
 use crate::store::{NewRow, Store, Table};
 use crate::vault::{Found, Vault};
 
-pub use clear::{Cleared, clear_up, discard_unfinished, set_aside, unfinished_since};
+pub use clear::{Cleared, clear_up, discard_unfinished, make_way, unfinished_since};
 pub use pass::{Carried, Pass};
 use place::Directory;
 pub use swap::{Former, MovedIn};
@@ -97,7 +98,7 @@ impl Unfinished {
 
 /// A rotation that is to begin: what its files will hold, all of it sealed.
 pub struct Plan {
-    vault: VaultId,
+    vault: Mark,
     rows: Vec<NewRow>,
     key: Vec<u8>,
 }
@@ -120,7 +121,7 @@ impl Plan {
         }
         rows.push((Table::Sealed, state::KEY.to_vec(), state.to_row(&header.id, &keys)?));
         let key = slot::wrap(&header.id, &keys, input, &both(kek, old)?)?;
-        Ok((Self { vault: header.id, rows, key }, keys))
+        Ok((Self { vault: vault.mark(old)?, rows, key }, keys))
     }
 
     /// Makes the files beside the vault at `vault`. What was there of another rotation is gone; what others put there is

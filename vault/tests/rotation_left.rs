@@ -9,10 +9,11 @@ use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 
 use glassdome_vault::{
-    Carried, Cleared, Former, Keys, Plan, Rotation, Vault, clear_up, discard_unfinished, unfinished_since,
+    Carried, Cleared, Former, Keys, Plan, Rotation, Vault, clear_up, discard_unfinished, make_way,
+    unfinished_since,
 };
 
-use support::{Fresh, fresh, kek};
+use support::{Fresh, fresh, kek, present};
 
 fn begin(it: &Fresh) -> (Rotation, Keys) {
     let (input, kek) = kek();
@@ -23,12 +24,39 @@ fn begin(it: &Fresh) -> (Rotation, Keys) {
 /// To its end, but for the former file.
 fn rotate(it: &Fresh) -> Former {
     let (rotation, new) = begin(it);
-    let mut pass = rotation.pass(&it.vault, &it.keys).unwrap();
-    while pass.carry(&rotation, &it.keys, &new, 100).unwrap() != Carried::All {}
-    rotation.vault().commit(rotation.change(&mut pass, &new).unwrap()).unwrap();
-    rotation.vault().commit(rotation.finish(&pass, &it.vault, &it.keys, &new).unwrap()).unwrap();
-    drop(pass);
+    fill(it, &rotation, &new);
     it.vault.take_up(it.vault.move_in(rotation).unwrap())
+}
+
+fn fill(it: &Fresh, rotation: &Rotation, new: &Keys) {
+    let mut pass = rotation.pass(&it.vault, &it.keys).unwrap();
+    while pass.carry(rotation, &it.keys, new, 100).unwrap() != Carried::All {}
+    rotation.vault().commit(rotation.change(&mut pass, new).unwrap()).unwrap();
+    rotation.vault().commit(rotation.finish(&pass, &it.vault, &it.keys, new).unwrap()).unwrap();
+}
+
+#[test]
+fn a_file_that_took_the_new_ones_name_does_not_take_the_vaults_place() {
+    let it = fresh();
+    it.set("a", b"1");
+    let (rotation, new) = begin(&it);
+    let named = directory(&it).join("new");
+    // As it was when it had nothing yet: it opens under the new keys.
+    let early = fs::read(&named).unwrap();
+    fill(&it, &rotation, &new);
+    let planted = it.path.with_file_name("planted");
+    fs::write(&planted, early).unwrap();
+    fs::rename(planted, named).unwrap();
+    assert!(matches!(it.vault.move_in(rotation), Err(glassdome_vault::Error::HalfRotated)));
+    // The former one goes on, also from its file.
+    it.set("b", b"2");
+    assert_eq!(clear_up(&it.path).unwrap(), Cleared::Whole);
+    let Fresh { vault, path, keys, directory: _home } = it;
+    vault.close().unwrap();
+    let vault = present(&path);
+    for name in ["a", "b"] {
+        vault.read(&keys, name).unwrap();
+    }
 }
 
 fn directory(it: &Fresh) -> PathBuf {
@@ -129,9 +157,12 @@ fn a_link_to_a_former_file_overwrites_nothing() {
 fn a_former_file_is_kept_that_nothing_is_known_to_have_replaced() {
     let it = fresh();
     it.set("a", b"1");
+    it.vault.settle().unwrap();
+    let there = fs::read(&it.path).unwrap();
+    it.set("b", b"2");
     let Fresh { vault, path, keys: _, directory: _home } = it;
     vault.close().unwrap();
-    let there = fs::read(&path).unwrap();
+    let newer = fs::read(&path).unwrap();
     let left = path.with_file_name("vault.rotation");
     let former = left.join("former");
     let other = fresh();
@@ -142,6 +173,7 @@ fn a_former_file_is_kept_that_nothing_is_known_to_have_replaced() {
         ("a damaged one", Some(vec![7; there.len()])),
         ("an empty one", Some(Vec::new())),
         ("another vault", Some(others)),
+        ("a copy of it", Some(there.clone())),
     ] {
         fs::create_dir_all(&left).unwrap();
         fs::write(&former, &there).unwrap();
@@ -152,8 +184,11 @@ fn a_former_file_is_kept_that_nothing_is_known_to_have_replaced() {
         assert_eq!(clear_up(&path).unwrap(), Cleared::Kept(former.clone()), "{what}");
         assert_eq!(fs::read(&former).unwrap(), there, "{what}");
     }
-    // Control: what is of the same vault has replaced it.
-    fs::write(&path, &there).unwrap();
+    // Where another file is to come, nothing is known of that.
+    fs::write(&path, &newer).unwrap();
+    assert_eq!(make_way(&path).unwrap(), Some(path.with_file_name("vault.rotation.aside-1")));
+    fs::rename(path.with_file_name("vault.rotation.aside-1"), &left).unwrap();
+    // Control: what is of the same vault, and ahead of it, has replaced it.
     let held = File::open(&former).unwrap();
     assert_eq!(clear_up(&path).unwrap(), Cleared::Whole);
     assert!(!left.exists());

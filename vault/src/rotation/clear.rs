@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-use super::place::{Directory, gone, id_of, is_replaced_by};
+use super::place::{Directory, gone, is_replaced_by, mark_of};
 
 /// What became of what was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,12 +48,21 @@ pub fn clear_up(vault: &Path) -> Result<Cleared, Error> {
     directory.erase_former(None).map(told)
 }
 
-/// Gives what lies in the place of a rotation another name, and returns that, if anything does.
+/// As [`clear_up`], for whoever is about to put another file in the vault's place: no former file is overwritten, since
+/// it may be newer than that. What is not known to be needless has another name then, which is given.
 ///
 /// # Errors
 /// [`Error::Storage`].
-pub fn set_aside(vault: &Path) -> Result<Option<PathBuf>, Error> {
-    Directory::beside(vault).set_aside()
+pub fn make_way(vault: &Path) -> Result<Option<PathBuf>, Error> {
+    let directory = Directory::beside(vault);
+    if directory.has_former() && !directory.former_is_needless() {
+        return directory.set_aside();
+    }
+    match clear_up(vault) {
+        Ok(Cleared::Whole) => Ok(None),
+        Ok(Cleared::Aside(path)) => Ok(Some(path)),
+        Ok(Cleared::Kept(_)) | Err(_) => directory.set_aside(),
+    }
 }
 
 /// Gives the disk the room of an unfinished rotation back, which nobody has open.
@@ -82,5 +91,5 @@ pub fn unfinished_since(vault: &Path) -> Result<Option<u64>, Error> {
 
 /// Whether the file at `vault` can be read, and has replaced `former`.
 fn has_replaced(vault: &Path, former: &Path) -> bool {
-    matches!(id_of(vault), Ok(Some(id)) if is_replaced_by(&id, former))
+    matches!(mark_of(vault), Ok(Some(vault)) if is_replaced_by(&vault, former))
 }

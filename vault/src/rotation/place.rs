@@ -19,11 +19,11 @@ use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::create::sync_directory_of;
-use crate::header::VaultId;
+use crate::mark::Mark;
 use crate::redo::Redo;
-use crate::store::Unchanged;
+use crate::store::{Table, Unchanged};
 use crate::vault::read_header;
-use crate::{Error, slot};
+use crate::{Damage, Error, slot, state};
 
 /// The longest slot, in bytes.
 const SLOT: u64 = 1024;
@@ -73,12 +73,12 @@ impl Directory {
         self.is_directory() && self.vault().symlink_metadata().is_ok_and(|about| about.is_file())
     }
 
-    /// Makes it, empty and for its owner only. Of what lies there a former file of the vault `id` that is still to be
-    /// overwritten is overwritten first; one that is of another is set aside.
-    pub fn make(&self, id: &VaultId) -> Result<(), Error> {
+    /// Makes it, empty and for its owner only, for a vault in that state. Of what lies there a former file of it that is
+    /// still to be overwritten is overwritten first; one that is of another, or newer, is set aside.
+    pub fn make(&self, vault: &Mark) -> Result<(), Error> {
         if self.is_unfinished() {
             self.remove_or_set_aside()?;
-        } else if self.has_former() && !is_replaced_by(id, &self.former()) {
+        } else if self.has_former() && !is_replaced_by(vault, &self.former()) {
             self.set_aside()?;
         } else {
             self.erase_former(None)?;
@@ -189,21 +189,23 @@ impl Directory {
     }
 }
 
-/// Whether the vault `id`, which is open, has replaced what lies at `former`: that is a vault of the same id, or none any
-/// more, as when its overwriting was begun.
-pub(super) fn is_replaced_by(id: &VaultId, former: &Path) -> bool {
-    match id_of(former) {
-        Ok(Some(found)) => found == *id,
+/// Whether a vault in that state has replaced what lies at `former`: that is the same vault of before, or none any more,
+/// as when its overwriting was begun. A rotation counts as a change, so what has replaced it is ahead of it.
+pub(super) fn is_replaced_by(vault: &Mark, former: &Path) -> bool {
+    match mark_of(former) {
+        Ok(Some(found)) => found.vault == vault.vault && found.generation < vault.generation,
         Ok(None) => false,
         Err(error) => matches!(error, Error::Corrupt(_)),
     }
 }
 
-/// Whose file it is; `None` if none is there.
-pub(super) fn id_of(path: &Path) -> Result<Option<VaultId>, Error> {
+/// Which state of which vault a file says that it is, which nobody can prove without its keys; `None` if none is there.
+pub(super) fn mark_of(path: &Path) -> Result<Option<Mark>, Error> {
     let Some(file) = Unchanged::open(path)? else { return Ok(None) };
     slot::inputs(file.reader())?;
-    Ok(Some(read_header(file.reader())?.id))
+    let id = read_header(file.reader())?.id;
+    let row = file.reader().get(Table::Sealed, state::KEY)?.ok_or(Damage::Control)?;
+    Mark::of(id, row.value()).ok_or(Damage::Control.into()).map(Some)
 }
 
 /// Overwrites a file that has no other name, and gives which it is.

@@ -3,13 +3,14 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::Error;
 use crate::create::sync_directory_of;
 use crate::mark::Mark;
 use crate::redo::Redo;
-use crate::store::{Op, Other, Table};
+use crate::store::{Op, Other, Store, Table};
 use crate::vault::Vault;
 
 use super::Rotation;
@@ -36,7 +37,8 @@ impl Vault {
     /// one takes no change, until [`Vault::take_up`].
     ///
     /// # Errors
-    /// [`Error::Storage`]: the vault goes on as before. [`Error::InPlace`]: which of the two the disk has is not known;
+    /// [`Error::Storage`], and [`Error::HalfRotated`] if another file had taken the new one's name: the vault goes on as
+    /// before. [`Error::InPlace`]: which of the two the disk has is not known;
     /// this one takes no change any more.
     pub fn move_in(&self, rotation: Rotation) -> Result<MovedIn, Error> {
         let Rotation { to, directory } = rotation;
@@ -45,14 +47,11 @@ impl Vault {
         store.rest()?;
         let ready = self.memory().and_then(|rows| {
             to.store().put(rows)?;
-            close(to, &directory)?;
-            second_name(store.path(), &directory)
+            let file = close(to, &directory)?;
+            second_name(store.path(), &directory).map(|()| file)
         });
-        if let Err(error) = ready {
-            store.go_on();
-            return Err(error);
-        }
-        match move_to(&directory, store.path()).and_then(|()| store.other()) {
+        let file = ready.inspect_err(|_| store.go_on())?;
+        match move_to(&directory, store.path()).and_then(|()| other(store, &file)) {
             Ok(new) => Ok(MovedIn { new, mark, directory }),
             Err(Error::InPlace(error)) => Err(Error::InPlace(error)),
             Err(error) => {
@@ -102,14 +101,27 @@ impl Former {
     }
 }
 
-/// Closes the new file, so that all of it is on the disk, and nothing beside it.
-fn close(to: Vault, directory: &Directory) -> Result<(), Error> {
+/// Closes the new file, so that all of it is on the disk, and nothing beside it; gives which it is.
+fn close(to: Vault, directory: &Directory) -> Result<File, Error> {
+    let file = to.store().file()?;
     to.close()?;
     match fs::remove_file(Redo::path_beside(&directory.vault())) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::Storage(error)),
         _ => {}
     }
-    File::open(directory.vault()).and_then(|file| file.sync_all()).map_err(Error::Storage)
+    // Who opens it next is to have the lock.
+    file.sync_all().and_then(|()| file.unlock()).map_err(Error::Storage)?;
+    Ok(file)
+}
+
+/// Opens what is in the vault's place now. Between its closing and here the new file was a name only, which others could
+/// give to another one: an older copy of it would open under the same keys.
+fn other(store: &Store, file: &File) -> Result<Other, Error> {
+    let other = store.other()?;
+    let identity =
+        |file: &File| file.metadata().map(|about| (about.dev(), about.ino())).map_err(Error::Storage);
+    let opened = other.file()?.as_ref().map(identity).transpose()?;
+    if opened == Some(identity(file)?) { Ok(other) } else { Err(Error::HalfRotated) }
 }
 
 /// Gives the old file a second name, by which it is found to be overwritten.

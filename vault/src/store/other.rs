@@ -18,6 +18,11 @@ impl Store {
         &self.path
     }
 
+    /// The file itself, once more, with the same lock.
+    pub fn file(&self) -> Result<File, Error> {
+        self.with_open(Open::file)
+    }
+
     /// Brings everything into the file, and takes no change from here on: [`Error::Conflict`].
     pub fn rest(&self) -> Result<(), Error> {
         self.resting.store(true, Ordering::SeqCst);
