@@ -5,6 +5,7 @@ mod kept;
 pub mod log;
 mod panic;
 mod pause;
+mod rooms;
 pub mod sealed;
 
 use std::cell::{Cell, Ref, RefCell};
@@ -332,86 +333,6 @@ impl State {
         self.rules.borrow().iter().any(|own| Arc::ptr_eq(own, rule) || own == rule)
     }
 
-    /// What rules have allowed in this session, of those that may only so often.
-    pub fn rates(&self) -> &Rates {
-        &self.rates
-    }
-
-    /// The granted terminals.
-    pub fn grants(&self) -> &Grants {
-        &self.grants
-    }
-
-    /// What speaks for whoever they cover.
-    pub fn granted(&self) -> &Granted {
-        &self.granted
-    }
-
-    /// The handles.
-    pub fn handles(&self) -> &Handles {
-        &self.handles
-    }
-
-    /// What waits for a person.
-    pub fn questions(&self) -> &Questions {
-        &self.questions
-    }
-
-    /// What a person said and wants remembered.
-    pub fn answers(&self) -> &Answers {
-        &self.answers
-    }
-
-    /// How often each program was refused.
-    pub fn refusals(&self) -> &Refusals {
-        &self.refusals
-    }
-
-    /// What tells the person that there is something to look at.
-    pub fn notifier(&self) -> &Notifier {
-        &self.notifier
-    }
-
-    /// The OS keyring, as far as it is seen.
-    pub fn keyring(&self) -> &Keyring {
-        &self.keyring
-    }
-
-    /// What prompts read, if the owner wants it.
-    pub fn state_file(&self) -> Option<&StateFile> {
-        self.state_file.as_ref()
-    }
-
-    /// logind, as far as it is listened to.
-    pub fn logind(&self) -> &Logind {
-        &self.logind
-    }
-
-    /// The owner's screens, as far as they are seen.
-    pub fn screens(&self) -> &Screens {
-        &self.screens
-    }
-
-    /// The approval PIN, of an open session.
-    pub fn pins(&self) -> &Pins {
-        &self.pins
-    }
-
-    /// The backups that are under way.
-    pub fn backups(&self) -> &Backups {
-        &self.backups
-    }
-
-    /// The rotation that is under way.
-    pub fn rotations(&self) -> &Rotations {
-        &self.rotations
-    }
-
-    /// The test of vault and log that is under way.
-    pub fn storage_tests(&self) -> &StorageTests {
-        &self.storage_tests
-    }
-
     /// The secrets that are bait, of an open session.
     pub fn canaries(&self) -> Ref<'_, Canaries> {
         self.canaries.borrow()
@@ -438,21 +359,6 @@ impl State {
         *self.rules.borrow_mut() = self.sealed.borrow().iter().cloned().chain(answers).collect();
         self.granted.clear();
         self.generation.send_modify(|count| *count += 1);
-    }
-
-    /// Looks at whoever asks, to judge it.
-    pub fn looks(&self) -> &Looks {
-        &self.looks
-    }
-
-    /// Looks that anybody may ask for: pictures and drafts. They take nothing from the others.
-    pub fn looks_on_request(&self) -> &Looks {
-        &self.looks_on_request
-    }
-
-    /// Looks for whoever has given the master password: nobody else can keep these from them.
-    pub fn looks_proven(&self) -> &Looks {
-        &self.looks_proven
     }
 
     // The vault.
