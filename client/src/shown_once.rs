@@ -7,11 +7,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use glassdome_proto::Code;
+use glassdome_sys::HeldSignals;
+use rustix::process::Signal;
 use zeroize::Zeroizing;
 
 use crate::descriptor::write_all;
 use crate::error::Error;
 use crate::text::notice;
+
+/// What would end this program while nobody but it has what is in force.
+const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
 
 /// What is said about one.
 pub(crate) struct Words {
@@ -19,7 +24,7 @@ pub(crate) struct Words {
     pub(crate) what: &'static str,
     /// The option that names a file for it.
     pub(crate) option: &'static str,
-    /// What they may try, if nobody said whether it is in force.
+    /// What they are to do, if nobody said whether it is in force.
     pub(crate) check: &'static str,
 }
 
@@ -49,7 +54,7 @@ impl<'a> Place<'a> {
     }
 
     /// Keeps `text` in the file, then calls `put_in_force`. What is nobody's is removed again; what may be in force is
-    /// kept, or shown.
+    /// kept, or shown. What is given is to be kept until it is shown.
     ///
     /// # Errors
     /// [`Error::WriteFile`] if something is there already; those of `put_in_force`.
@@ -57,17 +62,17 @@ impl<'a> Place<'a> {
         self,
         words: &Words,
         text: &Zeroizing<Vec<u8>>,
-        put_in_force: impl FnOnce(&mut Fate) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        put_in_force: impl FnOnce(&mut Sending) -> Result<(), Error>,
+    ) -> Result<Sending, Error> {
         if let Self::File(path) = self {
             keep(path, text)?;
         }
-        let mut fate = Fate::Unused;
-        let set = put_in_force(&mut fate);
+        let mut sending = Sending::new();
+        let set = put_in_force(&mut sending);
         if set.is_err() {
-            self.settle(fate, words, text)?;
+            self.settle(sending.fate, words, text)?;
         }
-        set
+        set.map(|()| sending)
     }
 
     fn settle(self, fate: Fate, words: &Words, text: &Zeroizing<Vec<u8>>) -> Result<(), Error> {
@@ -76,20 +81,54 @@ impl<'a> Place<'a> {
             // What is told is why it was not taken.
             (Fate::Unused, Self::File(path)) => drop(remove_file(path)),
             (Fate::Unsure, Self::File(path)) => notice::remind(&format!(
-                "{} may be in force, and stays in {}: see `{}`",
+                "{} may be in force, and stays in {}. {}",
                 words.what,
                 path.display(),
                 words.check
             )),
             (Fate::Unsure, Self::Terminal) => {
                 notice::remind(&format!(
-                    "{} may be in force. It is shown this once and kept nowhere:",
-                    words.what
+                    "{} may be in force. {}. It is shown this once and kept nowhere:",
+                    words.what, words.check
                 ));
                 put(text)?;
             }
         }
         Ok(())
+    }
+}
+
+/// The request that puts it in force, which is told of it. From then on no signal ends this program, until this is
+/// dropped: behind the showing.
+#[must_use]
+pub(crate) struct Sending {
+    fate: Fate,
+    held: Option<HeldSignals>,
+}
+
+impl Sending {
+    pub(crate) fn new() -> Self {
+        Self { fate: Fate::Unused, held: None }
+    }
+
+    /// Sends it; `judge` says what became of what was made.
+    ///
+    /// # Errors
+    /// [`Error::Terminal`], before it is sent: signals cannot be held. Those of `send`.
+    pub(crate) fn send<T>(
+        &mut self,
+        judge: impl FnOnce(Result<(), &Error>) -> Fate,
+        send: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        // Where another try is sent, those of before may have their way first.
+        self.held = None;
+        self.held = Some(HeldSignals::hold(&ENDING).map_err(Error::Terminal)?);
+        let sent = send();
+        self.fate = judge(sent.as_ref().map(drop));
+        if sent.is_err() && self.fate == Fate::Unused {
+            self.held = None;
+        }
+        sent
     }
 }
 
@@ -103,8 +142,18 @@ pub(crate) enum Fate {
 }
 
 impl Fate {
+    /// After a request whose refusals come behind all that it could change, and say that it has not; but for the one that
+    /// says that nobody knows.
+    pub(crate) fn after_a_step_of_its_own(set: Result<(), &Error>) -> Self {
+        match set {
+            Err(Error::Refused { code: Code::Error, .. }) => Self::Unsure,
+            Err(Error::Refused { .. }) => Self::Unused,
+            _ => Self::Unsure,
+        }
+    }
+
     /// After a request that a lock does not cut off: who is told of one knows that it came before.
-    pub(crate) fn after_its_end(set: &Result<(), Error>) -> Self {
+    pub(crate) fn after_its_end(set: Result<(), &Error>) -> Self {
         match set {
             Err(Error::Refused { code: Code::Locked, .. }) => Self::Unused,
             set => Self::after(set),
@@ -112,7 +161,7 @@ impl Fate {
     }
 
     /// After the daemon was told.
-    pub(crate) fn after(set: &Result<(), Error>) -> Self {
+    pub(crate) fn after(set: Result<(), &Error>) -> Self {
         match set {
             // What the disk or the daemon failed at may have come behind the change; and a lock ends the waiting for
             // an answer, not what is on its way to the disk.
@@ -144,14 +193,14 @@ mod tests {
 
     use super::*;
 
-    const WORDS: Words = Words { what: "the key", option: "--key-file", check: "ctl audit verify" };
+    const WORDS: Words = Words { what: "the key", option: "--key-file", check: "See: ctl audit verify" };
 
     #[test]
     fn it_is_kept_for_its_owner_and_over_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         let place = Place::File(&path);
-        place.through(&WORDS, &Zeroizing::new(b"one".to_vec()), |_| Ok(())).unwrap();
+        drop(place.through(&WORDS, &Zeroizing::new(b"one".to_vec()), |_| Ok(())).unwrap());
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let again =
             place.through(&WORDS, &Zeroizing::new(b"two".to_vec()), |_| panic!("it is kept nowhere yet"));
@@ -165,9 +214,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let stays = |set: Result<(), Error>| {
             let path = dir.path().join("key");
-            let set = Place::File(&path).through(&WORDS, &Zeroizing::new(b"one".to_vec()), |fate| {
-                *fate = Fate::after(&set);
-                set
+            let set = Place::File(&path).through(&WORDS, &Zeroizing::new(b"one".to_vec()), |sending| {
+                sending.send(Fate::after, || set)
             });
             let stays = path.exists();
             remove_file(&path).ok();
@@ -181,11 +229,45 @@ mod tests {
             assert!(stays(refused(code)), "{code:?}: the change may be in force");
         }
         // Where a lock is answered behind all that could come into force, it tells that nothing did.
-        assert_eq!(Fate::after_its_end(&refused(Code::Locked)), Fate::Unused);
-        assert_eq!(Fate::after_its_end(&refused(Code::Storage)), Fate::Unsure);
-        assert_eq!(Fate::after_its_end(&Err(Error::Closed)), Fate::Unsure);
+        let refused = |code| Error::Refused { code, message: String::new(), retry_after: None };
+        assert_eq!(Fate::after_its_end(Err(&refused(Code::Locked))), Fate::Unused);
+        assert_eq!(Fate::after_its_end(Err(&refused(Code::Storage))), Fate::Unsure);
+        assert_eq!(Fate::after_its_end(Err(&Error::Closed)), Fate::Unsure);
+        // And where the disk is, too, only what is not known is.
+        for code in [Code::Locked, Code::Storage, Code::Corrupt, Code::Conflict] {
+            assert_eq!(Fate::after_a_step_of_its_own(Err(&refused(code))), Fate::Unused, "{code:?}");
+        }
+        for error in [refused(Code::Error), Error::Closed, Error::TimedOut] {
+            assert_eq!(Fate::after_a_step_of_its_own(Err(&error)), Fate::Unsure, "{error}");
+        }
         for lost in [Error::Closed, Error::TimedOut, Error::Unexpected] {
             assert!(stays(Err(lost)));
         }
+    }
+
+    #[test]
+    fn no_signal_ends_this_program_until_it_is_shown() {
+        let is_held = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+            let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+            ENDING.map(|signal| mask >> (signal.as_raw() - 1) & 1 == 1)
+        };
+        let refused = |code| Error::Refused { code, message: String::new(), retry_after: None };
+        assert_eq!(is_held(), [false; 4], "control");
+        let mut sending = Sending::new();
+        sending
+            .send(Fate::after, || {
+                assert_eq!(is_held(), [true; 4], "while its answer is waited for");
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(is_held(), [true; 4], "and behind that");
+        assert!(sending.send(Fate::after, || Err::<(), _>(refused(Code::WrongPassword))).is_err());
+        assert_eq!(is_held(), [false; 4], "another password is asked for");
+        assert!(sending.send(Fate::after, || Err::<(), _>(Error::TimedOut)).is_err());
+        assert_eq!(is_held(), [true; 4], "it may be in force, and is still to be shown");
+        drop(sending);
+        assert_eq!(is_held(), [false; 4]);
     }
 }

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::password::{PasswordArgs, Source};
 use crate::proof::with_password;
-use crate::shown_once::{Fate, Place, put};
+use crate::shown_once::{Fate, Place, Sending, put};
 use crate::text::notice;
 use crate::text::progress::Progress;
 
@@ -49,18 +49,19 @@ impl Command for Rotate {
         };
         let mut source = Source::open(&self.password)?;
         let Some(place) = place else {
-            let erased = rotate(&mut connection, &mut source, None, &mut Fate::Unused)?;
+            let erased = rotate(&mut connection, &mut source, None, &mut Sending::new())?;
             tell(&mut connection, erased, "");
             return Ok(Exit::Ok);
         };
         let code = new_code()?;
         let text = grouped(&code);
         let mut erased = false;
-        place.through(&WORDS, &text, |fate| {
-            erased = rotate(&mut connection, &mut source, Some(&code), fate)?;
+        let sending = place.through(&WORDS, &text, |sending| {
+            erased = rotate(&mut connection, &mut source, Some(&code), sending)?;
             Ok(())
         })?;
         show(place, &text)?;
+        drop(sending);
         tell(&mut connection, erased, "; the recovery code before opens nothing");
         Ok(Exit::Ok)
     }
@@ -80,7 +81,7 @@ fn rotate(
     connection: &mut Connection,
     source: &mut Source,
     code: Option<&Zeroizing<[u8; recovery::LEN]>>,
-    fate: &mut Fate,
+    sending: &mut Sending,
 ) -> Result<bool, Error> {
     let before = with_password(source, |password| {
         let code =
@@ -98,10 +99,7 @@ fn rotate(
             ));
         }
     })?;
-    let mut erased = false;
-    let finished = connection.finish_rotation().map(|told| erased = told);
-    *fate = Fate::after_its_end(&finished);
-    finished.map(|()| erased)
+    sending.send(Fate::after_a_step_of_its_own, || connection.finish_rotation())
 }
 
 /// Has all rows carried.

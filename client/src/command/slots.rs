@@ -22,8 +22,11 @@ use crate::text::notice;
 use crate::text::style::Style;
 use crate::text::table::columns;
 
-pub(crate) const WORDS: Words =
-    Words { what: "the recovery code", option: "--code-file", check: "ctl slots" };
+pub(crate) const WORDS: Words = Words {
+    what: "the recovery code",
+    option: "--code-file",
+    check: "Keep one from before, too, until this one has opened the vault: ctl unlock --renew",
+};
 
 /// What can be typed behind `ctl slots`.
 #[derive(clap::Args)]
@@ -155,12 +158,11 @@ fn make(shown: &Shown, made: Made) -> Result<Exit, Error> {
     let mut source = Source::open(&shown.password)?;
     let code = new_code()?;
     let text = grouped(&code);
-    place.through(&WORDS, &text, |fate| {
+    let sending = place.through(&WORDS, &text, |sending| {
         with_password(&mut source, |password| {
             let code = RecoveryCode::new(code.as_slice()).ok_or(Error::Unexpected)?;
-            let set = set(&mut connection, Request::SetRecovery { password, change: made.change(code) });
-            *fate = Fate::after_its_end(&set);
-            set
+            let request = Request::SetRecovery { password, change: made.change(code) };
+            sending.send(Fate::after_its_end, || set(&mut connection, request))
         })
     })?;
     let done = made.done();
@@ -178,6 +180,7 @@ fn make(shown: &Shown, made: Made) -> Result<Exit, Error> {
             );
         }
     }
+    drop(sending);
     Ok(Exit::Ok)
 }
 

@@ -7,12 +7,7 @@ use std::time::Duration;
 use glassdome_tests::{PASSWORD, World, text, wait_until};
 use serde_json::{Value, json};
 
-use super::{code, directory, rotate, script, told, when_allowed};
-
-/// Without what parts its groups.
-fn letters(code: &str) -> String {
-    code.chars().filter(|letter| letter.is_ascii_alphanumeric()).collect()
-}
+use super::{code, directory, letters, rotate, script, told, when_allowed};
 
 #[test]
 fn a_lock_in_its_last_moment_leaves_nobody_without_the_recovery_code_that_is_in_force() {

@@ -121,6 +121,11 @@ fn code(world: &World, args: &[&str], name: &str) -> String {
     fs::read_to_string(&file).unwrap().trim_end().to_owned()
 }
 
+/// Without what parts its groups.
+fn letters(code: &str) -> String {
+    code.chars().filter(|letter| letter.is_ascii_alphanumeric()).collect()
+}
+
 #[test]
 fn all_is_as_it_was_and_what_opened_it_before_opens_what_was_there_then() {
     let world = World::unlocked();

@@ -19,8 +19,11 @@ use crate::random_value::fill;
 use crate::shown_once::{Fate, Place, Words, put};
 use crate::text::notice;
 
-const WORDS: Words =
-    Words { what: "the auditor's secret key", option: "--key-file", check: "ctl audit verify --key-file" };
+const WORDS: Words = Words {
+    what: "the auditor's secret key",
+    option: "--key-file",
+    check: "See: ctl audit verify --key-file",
+};
 
 /// What can be typed behind `ctl audit new-key`.
 #[derive(clap::Args)]
@@ -42,14 +45,12 @@ impl NewKey {
         let auditor = make()?;
         // Kept before the log is sealed to it: what is sealed to a key that nobody has, nobody checks.
         let text = auditor.text();
-        place.through(&WORDS, &text, |fate| {
+        let sending = place.through(&WORDS, &text, |sending| {
             with_password(&mut source, |password| {
                 let origin = seal::origin(auditor.expose());
                 let origin = Bytes::new(origin.as_slice()).ok_or(Error::Unexpected)?;
                 let request = Request::SetAuditor { password, public: auditor.public(), origin };
-                let set = seal_to(&mut connection, request);
-                *fate = Fate::after(&set);
-                set
+                sending.send(Fate::after, || seal_to(&mut connection, request))
             })
         })?;
         match place {
@@ -65,6 +66,7 @@ impl NewKey {
                 notice::done("whoever has it checks the seals: ctl audit verify. Keep it off this machine");
             }
         }
+        drop(sending);
         Ok(Exit::Ok)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::rotation as wire;
-use glassdome_proto::{Answer, Refusal};
+use glassdome_proto::{Answer, Code, Refusal};
 use glassdome_vault::{self as vault, Carried, Error, Former};
 
 use super::{Stopped, carry, give_up, no_room, openers_changed, with, write};
@@ -26,7 +26,7 @@ const LOOKS: u32 = 50;
 /// Puts the new key in force.
 ///
 /// # Errors
-/// The refusal to send: the vault is as it was.
+/// The refusal to send: the vault is as it was, or, with [`Code::Error`], nobody knows.
 pub async fn finish(asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
     // In a task of its own: a lock or a lost connection leaves it to come to its end.
     let task = tokio::task::spawn_local(async move {
@@ -103,24 +103,27 @@ async fn put_in_force(asking: &Asking) -> Result<Former, Stopped> {
         }
         Ok(Err(error)) => {
             asking.rotation.replace(None);
-            if matches!(error, Error::InPlace(_)) {
-                unknown(state, &error);
-            }
-            asking.record(Event::Rotate, Outcome::Failed, None, "done").map_err(Stopped::Refused)?;
-            Err(Stopped::Refused(refuse::vault(&error)))
+            let recorded = asking.record(Event::Rotate, Outcome::Failed, None, "done");
+            let refusal = match error {
+                Error::InPlace(_) => unknown(state, &error),
+                error => recorded.err().unwrap_or_else(|| refuse::vault(&error)),
+            };
+            Err(Stopped::Refused(refusal))
         }
         Err(lost) => {
             asking.rotation.replace(None);
-            unknown(state, &lost);
-            Err(Stopped::Refused(refuse::lost(lost)))
+            Err(Stopped::Refused(unknown(state, &lost)))
         }
     }
 }
 
 /// Which file is the vault's is not known: whoever starts next looks.
-fn unknown(state: &State, why: &dyn std::fmt::Display) {
+fn unknown(state: &State, why: &dyn std::fmt::Display) -> Refusal<'static> {
     tracing::error!("which file is the vault's is not known: {why}");
     state.stop();
+    let message = "whether the new key is in force is not known, and the daemon ends: see its log. Then start it anew: \
+                   glassdome_start";
+    Refusal::new(Code::Error, message)
 }
 
 /// Carries what was changed since it was ready.
