@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use zbus::ObjectPath;
+use zeroize::Zeroizing;
 
 use crate::keyring::Sight;
 use crate::state::State;
@@ -29,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub type Bytes = [u8; Mark::KEPT];
 
 /// What the keyring has to say of the vault.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub enum Kept {
     /// Nobody could be asked, or what is there cannot be read now.
     #[default]
@@ -37,7 +38,7 @@ pub enum Kept {
     /// It keeps nothing of it.
     Nothing,
     /// It keeps these, of which anybody may have put some there.
-    Items(Vec<Vec<u8>>),
+    Items(Vec<Zeroizing<Bytes>>),
 }
 
 /// How a vault differs from what is known of it elsewhere.
@@ -55,7 +56,7 @@ impl Kept {
     /// Compares the vault with the newest that is kept of it, which its keys vouch for.
     pub fn compare(&self, mark: &Mark, keys: &Keys) -> Option<Differs> {
         let Self::Items(items) = self else { return None };
-        let read = |item: &Vec<u8>| Mark::of_kept(item, mark.vault, keys);
+        let read = |item: &Zeroizing<Bytes>| Mark::of_kept(&item[..], mark.vault, keys);
         let newest = items.iter().filter_map(read).max_by_key(|kept| kept.generation);
         match newest {
             None => Some(Differs::Foreign),
@@ -84,8 +85,15 @@ impl Looking {
     }
 
     /// What was seen.
-    pub async fn kept(self) -> Kept {
-        self.0.await.unwrap_or_default()
+    pub async fn kept(mut self) -> Kept {
+        (&mut self.0).await.unwrap_or_default()
+    }
+}
+
+impl Drop for Looking {
+    /// Nobody looks for a password that was refused.
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -104,16 +112,15 @@ async fn look_at(state: &State) -> Kept {
 /// [`Unanswered`].
 pub async fn look(reach: &Reach, vault: VaultId) -> Result<Kept, Unanswered> {
     let service = reach.service();
-    let found = items::find(&service, &item(vault)).await?;
+    let what = item(vault);
+    let found = items::find(&service, &what).await?;
     let mut held = Vec::new();
-    let gather = |item: zeroize::Zeroizing<Vec<u8>>| {
+    let gather = |item: Zeroizing<Vec<u8>>| {
         // Nothing else can be one, whatever it says.
-        if item.len() == Mark::KEPT {
-            held.push(item.to_vec());
-        }
+        held.extend(Bytes::try_from(&item[..]).ok().map(Zeroizing::new));
         ControlFlow::<()>::Continue(())
     };
-    items::look_through(&service, &found, gather).await?;
+    items::look_through(&service, &found, &what, gather).await?;
     Ok(match (held.is_empty(), found.locked.is_empty()) {
         (false, _) => Kept::Items(held),
         (true, true) => Kept::Nothing,
@@ -212,8 +219,16 @@ impl Anchoring {
         self.left.take()
     }
 
-    /// The keyring was given this to keep, or did not take it.
+    /// Whether something was, or could not be given to a keyring that is locked or gone.
+    pub fn has_left(&self) -> bool {
+        self.left.borrow().is_some()
+    }
+
+    /// The keyring was given this to keep, or did not take it. If it will when it is open, it is left until then.
     pub fn gave(&self, bytes: Bytes, given: Result<(), Unkept>) {
+        if let Err(Unkept::Locked | Unkept::Nowhere) = given {
+            self.left.borrow_mut().get_or_insert(bytes);
+        }
         self.kept.set(given.is_ok().then_some(bytes));
         let why_not = given.err().map(|error| error.to_string());
         // Tried again and again, and told once.

@@ -18,10 +18,10 @@ fn the_newest_that_the_keys_vouch_for_counts_and_nothing_else_hides_it() {
     let dir = tempfile::tempdir().unwrap();
     let ((vault, own), (_, others)) = (keys(&dir, "own"), keys(&dir, "other"));
     let mark = |generation, state| Mark { vault: vault.id(), generation, state: [state; 16] };
-    let kept = |generation, state| mark(generation, state).to_kept(&own).to_vec();
-    let foreign = mark(900, 9).to_kept(&others).to_vec();
-    let junk = vec![1; 300];
-    for (items, differs) in [
+    let kept = |generation, state| Zeroizing::new(mark(generation, state).to_kept(&own));
+    let foreign = Zeroizing::new(mark(900, 9).to_kept(&others));
+    let junk = Zeroizing::new([1; Mark::KEPT]);
+    for (number, (items, differs)) in [
         (Kept::Unknown, None),
         (Kept::Nothing, None),
         (Kept::Items(vec![kept(5, 5)]), None),
@@ -32,9 +32,12 @@ fn the_newest_that_the_keys_vouch_for_counts_and_nothing_else_hides_it() {
         (Kept::Items(vec![junk.clone(), kept(3, 3), kept(8, 8), foreign.clone()]), Some(Differs::Older(3))),
         (Kept::Items(vec![junk.clone(), kept(5, 5), foreign.clone()]), None),
         (Kept::Items(vec![foreign]), Some(Differs::Foreign)),
-        (Kept::Items(vec![junk, Vec::new()]), Some(Differs::Foreign)),
-    ] {
-        assert_eq!(items.compare(&mark(5, 5), &own), differs, "{items:?}");
+        (Kept::Items(vec![junk.clone(), junk]), Some(Differs::Foreign)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(items.compare(&mark(5, 5), &own), differs, "the one with number {number}");
     }
 }
 
@@ -47,8 +50,15 @@ fn what_was_left_is_taken_once_and_a_reason_goes_with_the_next_that_is_kept() {
     assert_eq!((anchoring.take(), anchoring.take()), (Some(bytes), None));
     anchoring.gave(bytes, Err(Unkept::Locked));
     assert_eq!((anchoring.kept(), anchoring.why_not().as_deref()), (None, Some("the keyring is locked")));
+    // It is given once more when the keyring is open; what is newer goes before it.
+    assert_eq!((anchoring.has_left(), anchoring.take()), (true, Some(bytes)));
+    anchoring.leave([4; Mark::KEPT]);
+    anchoring.gave(bytes, Err(Unkept::Nowhere));
+    assert_eq!(anchoring.take(), Some([4; Mark::KEPT]));
+    anchoring.gave(bytes, Err(Unkept::Unmoved(Unmoved::Asks)));
+    assert!(!anchoring.has_left(), "a keyring that would ask is not asked again and again");
     anchoring.gave(bytes, Ok(()));
-    assert_eq!((anchoring.kept(), anchoring.why_not()), (Some(bytes), None));
+    assert_eq!((anchoring.kept(), anchoring.why_not(), anchoring.has_left()), (Some(bytes), None, false));
     anchoring.leave(bytes);
     anchoring.forgotten();
     assert_eq!((anchoring.kept(), anchoring.take()), (None, None));

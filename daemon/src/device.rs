@@ -150,13 +150,14 @@ pub async fn place(service: &Service<'_>, vault: VaultId, key: DeviceKeyId) -> R
 /// # Errors
 /// [`Lacking`].
 pub async fn read(service: &Service<'_>, vault: VaultId, key: DeviceKeyId) -> Result<DeviceKey, Lacking> {
-    let found = items::find(service, &item(vault, key)).await?;
+    let what = item(vault, key);
+    let found = items::find(service, &what).await?;
     let is_it = |held: Zeroizing<Vec<u8>>| match DeviceKey::read(&held, key) {
         Ok(device) => ControlFlow::Break(Ok(device)),
         Err(Error::Memory(_)) => ControlFlow::Break(Err(Lacking::Memory)),
         Err(_) => ControlFlow::Continue(()),
     };
-    match items::look_through(service, &found, is_it).await? {
+    match items::look_through(service, &found, &what, is_it).await? {
         Some(read) => read,
         // One that is locked may be the right one.
         None if !found.locked.is_empty() => Err(Lacking::Locked),

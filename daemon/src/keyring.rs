@@ -133,6 +133,16 @@ impl Keyring {
         self.asked.notified().await;
     }
 
+    /// Waits until it is seen open, at a look from here on.
+    pub async fn opened(&self) {
+        loop {
+            self.seen.notified().await;
+            if self.sight().open().is_some() {
+                return;
+            }
+        }
+    }
+
     /// Waits for the first look of all.
     pub async fn looked(&self) {
         while *self.sight() == Sight::Unwatched {

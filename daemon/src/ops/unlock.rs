@@ -14,7 +14,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::keyring::Before;
 use super::password::{self, Verified};
 use super::{Asking, panic, rollback};
-use crate::anchor::Looking;
+use crate::anchor::{Kept, Looking};
 use crate::attest::lineage::Member;
 use crate::grants::Grantable;
 use crate::settings::Settings;
@@ -111,6 +111,10 @@ pub async fn unlock(
         rollback::refuse_older(&asking, &vault, &keys, &kept).await?;
     }
     rollback::miss(&asking, &vault, &keys, &kept)?;
+    if let Kept::Nothing = kept {
+        // Whatever was given to it: it is given again.
+        asking.state.anchoring().forgotten();
+    }
     asking.state.look_at_log().await;
     keys.still(&asking.state)?;
     if mode != Mode::Renew && asking.state.is_open(clock::now()) {

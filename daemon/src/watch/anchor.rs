@@ -1,5 +1,6 @@
 //! Has the OS keyring keep the newest state of a vault that is bound to it: when a session begins, at most once a minute
-//! while it changes, and when it has ended. Nobody waits for it, and nothing is refused because it fails.
+//! while it changes, and when it has ended; where the keyring is locked then, when it is open again. Nobody waits for it,
+//! and nothing is refused because it fails.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub async fn watch(state: Rc<State>) {
             () = state.anchoring().asked() => {}
             // The sender lives as long as the state.
             _ = opens.changed() => {}
+            () = state.keyring().opened(), if state.anchoring().has_left() => {}
             () = sleep(APART), if is_open => {}
         }
     }

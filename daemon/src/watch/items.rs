@@ -108,8 +108,8 @@ pub async fn attributes(
     service.property(item, ITEM_INTERFACE, "Attributes").await
 }
 
-/// Whether the keyring says of an item that it is that. To be asked before it is changed: a keyring may answer a search
-/// with more than was looked for.
+/// Whether the keyring says of an item that it is that. To be asked before it is read or changed: a keyring may answer a
+/// search with more than was looked for.
 ///
 /// # Errors
 /// [`Unanswered`].
@@ -129,14 +129,15 @@ pub async fn read(service: &Service<'_>, item: &OwnedObjectPath) -> Result<Zeroi
     held
 }
 
-/// What the items hold that can be read, one by one, until `look` has seen enough or [`MOST`] were read. What that
-/// was, if it was enough.
+/// What the items hold that are `what` and can be read, one by one, until `look` has seen enough or [`MOST`] were read.
+/// What that was, if it was enough.
 ///
 /// # Errors
 /// [`Unanswered`].
 pub async fn look_through<T>(
     service: &Service<'_>,
     found: &Found,
+    what: &What,
     mut look: impl FnMut(Zeroizing<Vec<u8>>) -> ControlFlow<T>,
 ) -> Result<Option<T>, Unanswered> {
     if found.open.is_empty() {
@@ -145,7 +146,12 @@ pub async fn look_through<T>(
     let session = Session::open(service).await?;
     let mut seen = Ok(None);
     for item in found.open.iter().take(MOST) {
-        match session.read(service, item).await {
+        let held = match is(service, item, what).await {
+            Ok(true) => session.read(service, item).await,
+            Ok(false) => continue,
+            Err(unanswered) => Err(unanswered),
+        };
+        match held {
             Ok(held) => {
                 if let ControlFlow::Break(enough) = look(held) {
                     seen = Ok(Some(enough));
