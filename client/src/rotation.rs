@@ -1,6 +1,6 @@
 //! A new master key for the vault, step by step.
 
-use glassdome_proto::rotation::{Answer as RotationAnswer, Progress, Request};
+use glassdome_proto::rotation::{Answer as RotationAnswer, Former, Progress, Request};
 use glassdome_proto::session::Password;
 use glassdome_proto::settings::RecoveryCode;
 use glassdome_proto::{Answer, Body};
@@ -55,13 +55,13 @@ impl Connection {
         }
     }
 
-    /// Has the new key in force, and says whether the former file is overwritten already.
+    /// Has the new key in force, and says what became of the former file.
     ///
     /// # Errors
     /// As [`Connection::call`].
-    pub(crate) fn finish_rotation(&mut self) -> Result<bool, Error> {
+    pub(crate) fn finish_rotation(&mut self) -> Result<Former, Error> {
         match self.rotate(Request::Finish)? {
-            RotationAnswer::Finished { erased } => Ok(erased),
+            RotationAnswer::Finished { former } => Ok(former),
             _ => Err(Error::Unexpected),
         }
     }

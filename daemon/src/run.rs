@@ -208,6 +208,9 @@ fn run(options: &Options, stamp: Option<Stamp>) -> Result<(), Error> {
         Ok(Cleared::Aside(path)) => {
             tracing::warn!("what no rotation leaves lay in its place, and is {} now", path.display());
         }
+        Ok(Cleared::Linked(names)) => {
+            tracing::warn!("the former vault's file was not overwritten: it has {names} other names");
+        }
         Ok(Cleared::Kept(path)) => tracing::warn!(
             "{} is kept: what is in the vault's place is not known to have replaced it",
             path.display()

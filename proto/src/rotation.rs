@@ -45,9 +45,20 @@ pub enum Answer {
     Done(Progress),
     /// To [`Request::Finish`]: the new key is in force, on the disk.
     Finished {
-        /// Whether the old file is overwritten already; otherwise as soon as nobody reads it any more.
-        erased: bool,
+        /// What became of the old file.
+        former: Former,
     },
+}
+
+/// What became of the old file, when a new one has taken its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Former {
+    /// It is being overwritten, or will be: when nobody reads it any more, or at the daemon's next start.
+    Later,
+    /// It is overwritten and gone.
+    Overwritten,
+    /// It is not overwritten, since it has so many names elsewhere: it is somebody's copy.
+    Linked(u64),
 }
 
 /// How far a rotation is, in rows of the vault.

@@ -70,6 +70,11 @@ impl KdfParams {
         self.t
     }
 
+    /// What it takes in all: KiB that are gone over, in all passes.
+    pub(crate) fn work(self) -> u64 {
+        u64::from(self.m_kib) * u64::from(self.t)
+    }
+
     /// Lanes, computed in parallel.
     #[must_use]
     pub const fn p(self) -> u32 {

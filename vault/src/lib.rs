@@ -82,8 +82,8 @@ pub use pin::PinVerifier;
 pub use record::{MAX_FIELDS, MAX_SECRET, Opened};
 pub use recover::{Recovered, open_backup};
 pub use rotation::{
-    Carried, Cleared, Former, MovedIn, Pass, Plan, Rotation, Unfinished, clear_up, discard_unfinished,
-    make_way, unfinished_since,
+    Carried, Cleared, Erased, Former, MovedIn, Pass, Plan, Rotation, Unfinished, clear_up,
+    discard_unfinished, make_way, unfinished_since,
 };
 pub use setting::{MAX_SETTING, MAX_SETTINGS};
 pub use slot::{SlotInfo, SlotKind};

@@ -22,6 +22,7 @@ mod swap;
 
 use std::fmt;
 use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -30,7 +31,7 @@ use glassdome_lockmem::{LockedBytes, scrub_stack};
 use crate::Error;
 use crate::draft::Change;
 use crate::header::{self, Header};
-use crate::kdf::{KdfInput, Kek};
+use crate::kdf::{KdfInput, KdfParams, Kek};
 use crate::keys::{KEY, Keys};
 use crate::mark::Mark;
 use crate::seal::derive;
@@ -42,10 +43,14 @@ use crate::vault::{Found, Vault};
 pub use clear::{Cleared, clear_up, discard_unfinished, make_way, unfinished_since};
 pub use pass::{Carried, Pass};
 use place::Directory;
+pub use place::Erased;
 pub use swap::{Former, MovedIn};
 
 /// BLAKE3 context of the key that the slot of an unfinished rotation is sealed under.
 const CONTEXT: &str = "glassdome v1 rotation";
+/// So many times the work of the vault's own slot is not asked for: they are calibrated at two times, of which one may
+/// have been busy.
+const DEARER: u64 = 8;
 
 /// The key under which the new master key lies beside the new file: it takes both.
 fn both(kek: &Kek, old: &Keys) -> Result<Kek, Error> {
@@ -73,6 +78,13 @@ impl Unfinished {
         let Ok(slot) = Slot::from_row(&[0], &row) else { return Ok(None) };
         let input = slot.input.clone();
         Ok(Some(Self { input, row }))
+    }
+
+    /// Whether its key costs what one of that vault may, whose own costs `own`. What says otherwise was written by
+    /// nobody who keeps the vault: it would hold up whoever derives it.
+    #[must_use]
+    pub fn is_affordable(&self, own: KdfParams) -> bool {
+        self.input.params().work() <= own.work().saturating_mul(DEARER)
     }
 
     /// What to derive its key from.
@@ -169,11 +181,11 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// The one that was begun beside the vault at `vault`; `None` if its file is missing or not a vault, or if something
-    /// else lies where the former file is to go.
+    /// The one that was begun beside the vault at `vault`; `None` if its file is missing or not a vault, if somebody
+    /// else has it open or has taken its mode away, or if something else lies where the former file is to go.
     ///
     /// # Errors
-    /// [`Error::InUse`], [`Error::Storage`].
+    /// [`Error::Storage`].
     pub fn open(vault: &Path) -> Result<Option<Self>, Error> {
         let directory = Directory::beside(vault);
         if !directory.former_is_needless() {
@@ -181,7 +193,9 @@ impl Rotation {
         }
         match Vault::open(&directory.vault()) {
             Ok(Found::Present(to)) => Ok(Some(Self { to, directory })),
-            Err(error @ (Error::InUse | Error::Storage(_))) => Err(error),
+            Err(Error::Storage(error)) if error.kind() != io::ErrorKind::PermissionDenied => {
+                Err(Error::Storage(error))
+            }
             Ok(Found::Missing) | Err(_) => Ok(None),
         }
     }

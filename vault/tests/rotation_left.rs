@@ -9,8 +9,8 @@ use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 
 use glassdome_vault::{
-    Carried, Cleared, Former, Keys, Plan, Rotation, Vault, clear_up, discard_unfinished, make_way,
-    unfinished_since,
+    Carried, Cleared, Former, Keys, Plan, Rotation, Unfinished, Vault, clear_up, discard_unfinished,
+    make_way, unfinished_since,
 };
 
 use support::{Fresh, fresh, kek, present};
@@ -218,6 +218,55 @@ fn a_former_file_that_was_not_overwritten_is_before_the_next_rotation_begins() {
     };
     assert_zeros(&held, usize::try_from(length).unwrap());
     again.discard().unwrap();
+}
+
+#[test]
+fn a_former_file_that_has_another_name_is_not_overwritten_and_that_is_told() {
+    let it = fresh();
+    it.set("a", b"1");
+    it.vault.settle().unwrap();
+    let copy = it.path.with_file_name("copy");
+    fs::hard_link(&it.path, &copy).unwrap();
+    assert_eq!(rotate(&it).erase().unwrap().other_names, 1);
+    assert!(!directory(&it).exists());
+    let there = fs::read(&copy).unwrap();
+    assert!(there.starts_with(b"redb"), "it is a vault still");
+    // Also where it was left to the next start.
+    fs::create_dir(directory(&it)).unwrap();
+    let former = directory(&it).join("former");
+    fs::hard_link(&copy, &former).unwrap();
+    let Fresh { vault, path, keys: _, directory: _home } = it;
+    vault.close().unwrap();
+    assert_eq!(clear_up(&path).unwrap(), Cleared::Linked(1));
+    assert!(fs::read(&copy).unwrap() == there && !former.exists());
+}
+
+#[test]
+fn a_new_file_that_somebody_else_has_open_is_begun_anew() {
+    let it = fresh();
+    drop(begin(&it).0);
+    assert!(Rotation::open(&it.path).unwrap().is_some(), "control");
+    let held = File::open(directory(&it).join("new")).unwrap();
+    held.lock().unwrap();
+    assert!(Rotation::open(&it.path).unwrap().is_none());
+    begin(&it).0.discard().unwrap();
+}
+
+#[test]
+fn a_key_that_is_dearer_than_the_vaults_own_is_not_derived() {
+    let it = fresh();
+    drop(begin(&it).0);
+    let own = kek().0.params();
+    assert!(Unfinished::find(&it.path).unwrap().unwrap().is_affordable(own), "control");
+    let name = directory(&it).join("key");
+    let mut row = fs::read(&name).unwrap();
+    let memory = own.m_kib().to_le_bytes();
+    let at = row.windows(4).position(|bytes| bytes == memory).unwrap();
+    row[at..at + 4].copy_from_slice(&(16 * own.m_kib()).to_le_bytes());
+    fs::write(&name, row).unwrap();
+    let found = Unfinished::find(&it.path).unwrap().unwrap();
+    assert_eq!(found.input().params().m_kib(), 16 * own.m_kib());
+    assert!(!found.is_affordable(own));
 }
 
 #[test]

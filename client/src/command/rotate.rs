@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use glassdome_proto::recovery;
-use glassdome_proto::rotation::Progress as Done;
+use glassdome_proto::rotation::{Former, Progress as Done};
 use glassdome_proto::settings::{Answer as SettingsAnswer, RecoveryCode, Request, SlotKind};
 use glassdome_proto::{Answer, Body, Code};
 use zeroize::Zeroizing;
@@ -49,20 +49,20 @@ impl Command for Rotate {
         };
         let mut source = Source::open(&self.password)?;
         let Some(place) = place else {
-            let erased = rotate(&mut connection, &mut source, None, &mut Sending::new())?;
-            tell(&mut connection, erased, "");
+            let former = rotate(&mut connection, &mut source, None, &mut Sending::new())?;
+            tell(&mut connection, former, "");
             return Ok(Exit::Ok);
         };
         let code = new_code()?;
         let text = grouped(&code);
-        let mut erased = false;
+        let mut former = Former::Later;
         let sending = place.through(&WORDS, &text, |sending| {
-            erased = rotate(&mut connection, &mut source, Some(&code), sending)?;
+            former = rotate(&mut connection, &mut source, Some(&code), sending)?;
             Ok(())
         })?;
         show(place, &text)?;
         drop(sending);
-        tell(&mut connection, erased, "; the recovery code before opens nothing");
+        tell(&mut connection, former, "; the recovery code before opens nothing");
         Ok(Exit::Ok)
     }
 }
@@ -76,13 +76,13 @@ fn has_code(connection: &mut Connection) -> Result<bool, Error> {
     }
 }
 
-/// From the password to the new key in force; whether the former file is overwritten.
+/// From the password to the new key in force; what became of the former file.
 fn rotate(
     connection: &mut Connection,
     source: &mut Source,
     code: Option<&Zeroizing<[u8; recovery::LEN]>>,
     sending: &mut Sending,
-) -> Result<bool, Error> {
+) -> Result<Former, Error> {
     let before = with_password(source, |password| {
         let code =
             code.map(|code| RecoveryCode::new(code.as_slice()).ok_or(Error::Unexpected)).transpose()?;
@@ -137,7 +137,7 @@ fn show(place: Place<'_>, text: &Zeroizing<Vec<u8>>) -> Result<(), Error> {
     }
 }
 
-fn tell(connection: &mut Connection, erased: bool, code: &str) {
+fn tell(connection: &mut Connection, former: Former, code: &str) {
     // A lock may have come meanwhile, and has not undone it.
     let session = if connection.require_session().is_ok() {
         "the session goes on"
@@ -145,10 +145,15 @@ fn tell(connection: &mut Connection, erased: bool, code: &str) {
         "it is locked. Unlock: glassdome_start"
     };
     notice::done(&format!("the vault has another master key{code}; {session}"));
-    if !erased {
-        notice::remind(
+    match former {
+        Former::Overwritten => {}
+        Former::Later => notice::remind(
             "the former file is overwritten when nobody reads it any more, or at the daemon's next start",
-        );
+        ),
+        Former::Linked(names) => notice::remind(&format!(
+            "the former file was not overwritten: it has {names} other names (hard links). It is somebody's copy, and opens \
+             with what opened it then"
+        )),
     }
     notice::remind(
         "backups and copies from before open with what opened them then, to what they held then. Make a new one: \

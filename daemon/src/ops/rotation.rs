@@ -84,10 +84,12 @@ async fn begin(
         return Err(openers_changed());
     }
     let (path, device) = (state.vault_path(), device::bound(&asking, &vault).await?);
+    let own = vault.kdf_input(SlotKind::Password).map_err(|error| refuse::vault(&error))?;
     let found = worker::once("kdf", move || {
         let found = Unfinished::find(&path)?;
         // One that was bound to another device key, or to none, is none to go on with.
         let found = found.filter(|found| found.input().device() == device.as_ref().map(DeviceKey::id));
+        let found = found.filter(|found| own.is_some_and(|own| found.is_affordable(own.params())));
         let derived = found.as_ref().map(|found| {
             let kek = kdf::derive(found.input(), &again)?;
             match &device {

@@ -1,6 +1,6 @@
 //! What is said about another master key.
 
-use glassdome_proto::rotation::{Answer as Told, Progress, Request};
+use glassdome_proto::rotation::{Answer as Told, Former, Progress, Request};
 use glassdome_proto::{Answer, Body};
 
 use super::{PASSWORD, RECOVERY_CODE, THEN, bytes};
@@ -25,6 +25,6 @@ pub fn replies() -> [Answer<'static>; 5] {
         Answer::Rotation(Told::State { since: Some(THEN), under_way: Some(progress) }),
         Answer::Rotation(Told::Begun { done_before: 300 }),
         Answer::Rotation(Told::Done(progress)),
-        Answer::Rotation(Told::Finished { erased: true }),
+        Answer::Rotation(Told::Finished { former: Former::Overwritten }),
     ]
 }

@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-use super::place::{Directory, gone, is_replaced_by, mark_of};
+use super::place::{Directory, Erased, gone, is_replaced_by, mark_of};
 
 /// What became of what was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cleared {
     /// There is nothing, or a rotation to be gone on with.
     Whole,
+    /// The former file was not overwritten, since it has other names: so many. What lay beside it is gone, or aside.
+    Linked(u64),
     /// Something lay there that no rotation leaves: all of it has this name now.
     Aside(PathBuf),
     /// A former file is there, and what is in the vault's place is not known to have replaced it: both are as they were.
@@ -45,7 +47,10 @@ pub fn clear_up(vault: &Path) -> Result<Cleared, Error> {
     if directory.has_former() && !has_replaced(vault, &former) {
         return Ok(Cleared::Kept(former));
     }
-    directory.erase_former(None).map(told)
+    match directory.erase_former(None)? {
+        Erased { other_names: 0, aside } => Ok(told(aside)),
+        Erased { other_names, .. } => Ok(Cleared::Linked(other_names)),
+    }
 }
 
 /// As [`clear_up`], for whoever is about to put another file in the vault's place: no former file is overwritten, since
@@ -59,7 +64,7 @@ pub fn make_way(vault: &Path) -> Result<Option<PathBuf>, Error> {
         return directory.set_aside();
     }
     match clear_up(vault) {
-        Ok(Cleared::Whole) => Ok(None),
+        Ok(Cleared::Whole | Cleared::Linked(_)) => Ok(None),
         Ok(Cleared::Aside(path)) => Ok(Some(path)),
         Ok(Cleared::Kept(_)) | Err(_) => directory.set_aside(),
     }

@@ -30,6 +30,15 @@ const SLOT: u64 = 1024;
 /// So much is overwritten in one go, in bytes.
 const PART: usize = 1024 * 1024;
 
+/// What became of a former file, and of what lay beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    /// The names that it has elsewhere: then it was not overwritten. 0 if it was, or there was none.
+    pub other_names: u64,
+    /// Where what was nothing of ours is now, if anything was.
+    pub aside: Option<PathBuf>,
+}
+
 /// The directory of the rotation of one vault.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -165,16 +174,17 @@ impl Directory {
 
     /// Overwrites the former file and takes all away, once the new file is the vault: `former`, if whoever calls has it
     /// open, and else what has that name. A file that has yet another name is somebody's copy, and stays as it is under
-    /// that. What is nothing of ours is set aside; gives where it is then.
-    pub fn erase_former(&self, former: Option<File>) -> Result<Option<PathBuf>, Error> {
+    /// that. What is nothing of ours is set aside.
+    pub fn erase_former(&self, former: Option<File>) -> Result<Erased, Error> {
         let is_directory = self.is_directory();
         let former = match former {
             None if is_directory => open(&self.former(), File::options().write(true))?,
             known => known,
         };
         let about = former.as_ref().map(erase).transpose()?;
+        let other_names = about.as_ref().map_or(0, |about| about.nlink().saturating_sub(1));
         if !is_directory {
-            return self.set_aside();
+            return self.set_aside().map(|aside| Erased { other_names, aside });
         }
         if let Some(key) = open(&self.key(), File::options().write(true))? {
             erase(&key)?;
@@ -185,7 +195,7 @@ impl Directory {
         {
             fs::remove_file(self.former()).map_err(Error::Storage)?;
         }
-        self.remove_or_set_aside()
+        self.remove_or_set_aside().map(|aside| Erased { other_names, aside })
     }
 }
 
@@ -223,9 +233,12 @@ fn open(path: &Path, options: &mut fs::OpenOptions) -> Result<Option<File>, Erro
     match options.custom_flags(flags).open(path) {
         Ok(file) if file.metadata().map_err(Error::Storage)?.is_file() => Ok(Some(file)),
         Ok(_) => Ok(None),
-        // open(2): a symbolic link; a socket; a directory that is to be written; none that leads there.
+        // open(2): a symbolic link; a socket; a directory that is to be written; none that leads there; a mode that no
+        // rotation gives its files.
         Err(error) => match Errno::from_io_error(&error) {
-            Some(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR | Errno::NOTDIR) => Ok(None),
+            Some(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR | Errno::NOTDIR | Errno::ACCESS) => {
+                Ok(None)
+            }
             _ => Err(Error::Storage(error)),
         },
     }

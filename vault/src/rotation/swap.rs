@@ -14,7 +14,7 @@ use crate::store::{Op, Other, Store, Table};
 use crate::vault::Vault;
 
 use super::Rotation;
-use super::place::Directory;
+use super::place::{Directory, Erased};
 
 /// The new file is in the vault's place, on the disk, and was opened. The old one is served until
 /// [`Vault::take_up`].
@@ -92,12 +92,12 @@ impl Former {
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub fn erase(self) -> Result<(), Error> {
+    pub fn erase(self) -> Result<Erased, Error> {
         let Self { old, directory } = self;
         // What is overwritten is this file, whatever has its name by now.
         let file = old.file()?;
         drop(old);
-        directory.erase_former(file).map(drop)
+        directory.erase_former(file)
     }
 }
 

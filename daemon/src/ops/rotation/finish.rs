@@ -8,7 +8,7 @@ use std::time::Duration;
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::rotation as wire;
 use glassdome_proto::{Answer, Code, Refusal};
-use glassdome_vault::{self as vault, Carried, Error, Former};
+use glassdome_vault::{self as vault, Carried, Erased, Error, Former};
 
 use super::{Stopped, carry, give_up, no_room, openers_changed, with, write};
 use crate::ops::{Asking, Turn};
@@ -22,6 +22,8 @@ use crate::worker::{self, Lost};
 const READ: Duration = Duration::from_millis(20);
 /// For so many looks whoever asked waits.
 const LOOKS: u32 = 50;
+/// So long they wait for its overwriting.
+const OVERWRITTEN: Duration = Duration::from_secs(10);
 
 /// Puts the new key in force.
 ///
@@ -30,9 +32,9 @@ const LOOKS: u32 = 50;
 pub async fn finish(asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
     // In a task of its own: a lock or a lost connection leaves it to come to its end.
     let task = tokio::task::spawn_local(async move {
+        let turn = Turn::take(&asking).await;
         // A lock takes the new keys, and leaves the room taken.
         let room = asking.rotation.borrow().as_ref().map(Rotating::room);
-        let turn = Turn::take(&asking).await;
         match put_in_force(&asking).await {
             Ok(former) => {
                 drop(turn);
@@ -42,8 +44,8 @@ pub async fn finish(asking: Asking) -> Result<Answer<'static>, Refusal<'static>>
             Err(Stopped::By(error)) => Err(give_up(&asking, error).await),
         }
     });
-    let erased = task.await.unwrap_or_else(|_| Err(refuse::lost(Lost)))?;
-    Ok(Answer::Rotation(wire::Answer::Finished { erased }))
+    let former = task.await.unwrap_or_else(|_| Err(refuse::lost(Lost)))?;
+    Ok(Answer::Rotation(wire::Answer::Finished { former }))
 }
 
 /// Carries what was changed since, and has the new file take the vault's place; nobody changes anything meanwhile.
@@ -69,15 +71,14 @@ async fn put_in_force(asking: &Asking) -> Result<Former, Stopped> {
         return Err(Stopped::Refused(openers_changed()));
     };
     let vault = state.vault().ok_or_else(|| Stopped::Refused(refuse::no_vault()))?;
-    // Before it is recorded that it is done: what takes the place is nobody else's.
+    // What takes the place is nobody else's.
     if !with(asking, |_, _, rotating| Ok(rotating.is_at_rest()))? {
         return Err(Stopped::Refused(refuse::usage(
             "a step of the rotation is under way: wait for its answer",
         )));
     }
-    asking.record(Event::Rotate, Outcome::Allowed, None, "done").map_err(Stopped::Refused)?;
     let taken = asking.rotation.borrow_mut().as_mut().and_then(Rotating::take).and_then(Arc::into_inner);
-    // A log that cannot be written locks, which takes it.
+    // A lock may have come, which takes it.
     let rotation = taken.ok_or_else(|| Stopped::Refused(state.locked()))?;
     let (serving, path) = (vault.clone(), state.vault_path());
     let moved = state.store.run(move || {
@@ -98,6 +99,14 @@ async fn put_in_force(asking: &Asking) -> Result<Former, Stopped> {
             let former = vault.take_up(moved);
             state.rekey(asking.rotation.replace(None).map(Rotating::into_keys));
             state.note_change();
+            // That it was begun was recorded before; that it is done is so only now, and stays so if nobody can write it:
+            // then the session ends.
+            if let Err(refusal) = asking.record(Event::Rotate, Outcome::Allowed, None, "done") {
+                tracing::error!(
+                    "the vault has another master key, which is not in the audit log: {}",
+                    refusal.message
+                );
+            }
             tokio::task::spawn_local(integrity::check(state.clone()));
             Ok(former)
         }
@@ -159,32 +168,44 @@ async fn catch_up(asking: &Asking) -> Result<(), Stopped> {
 
 /// Has the former file overwritten: now, if nobody reads it; else when that has ended, or at the next start. Until then
 /// there is no room for another rotation.
-async fn erase(former: Former, room: Option<Room>) -> bool {
+async fn erase(former: Former, room: Option<Room>) -> wire::Former {
     if let Some(room) = &room {
         room.is_ending();
     }
-    for _ in 0..LOOKS {
-        if former.is_free() {
-            return erase_now(former).await;
-        }
+    let mut looks = 0;
+    while !former.is_free() && looks < LOOKS {
         tokio::time::sleep(READ).await;
+        looks += 1;
     }
-    tokio::task::spawn_local(async move {
+    let is_free = former.is_free();
+    let erasing = tokio::task::spawn_local(async move {
         while !former.is_free() {
             tokio::time::sleep(READ * LOOKS).await;
         }
-        erase_now(former).await;
+        let told = erase_now(former).await;
         drop(room);
+        told
     });
-    false
+    if !is_free {
+        return wire::Former::Later;
+    }
+    // A large one is overwritten behind the answer: the new key is in force.
+    match tokio::time::timeout(OVERWRITTEN, erasing).await {
+        Ok(Ok(told)) => told,
+        Ok(Err(_)) | Err(_) => wire::Former::Later,
+    }
 }
 
 /// On a thread of its own: whoever writes does not wait for it.
-async fn erase_now(former: Former) -> bool {
+async fn erase_now(former: Former) -> wire::Former {
     match worker::once("erase", move || former.erase()).await {
-        Ok(Ok(())) => return true,
+        Ok(Ok(Erased { other_names: 0, .. })) => return wire::Former::Overwritten,
+        Ok(Ok(Erased { other_names, .. })) => {
+            tracing::warn!("the former vault's file was not overwritten: it has {other_names} other names");
+            return wire::Former::Linked(other_names);
+        }
         Ok(Err(error)) => tracing::error!("the former vault's file could not be overwritten: {error}"),
         Err(lost) => tracing::error!("the former vault's file could not be overwritten: {lost}"),
     }
-    false
+    wire::Former::Later
 }
