@@ -158,6 +158,15 @@ pub enum Error {
         /// What.
         path: PathBuf,
     },
+    /// The backup that is there may be the last from which all can be recovered.
+    #[error(
+        "the vault is damaged, and its backup would be: {} was left. Keep it; see what is: ctl storage test",
+        path.display()
+    )]
+    BackupOfDamaged {
+        /// Where the one from before is.
+        path: PathBuf,
+    },
     /// A password or a value is needed, and there is nothing to take it from.
     #[error("{0}")]
     NoInput(&'static str),

@@ -128,6 +128,7 @@ impl From<&Error> for Exit {
             | Error::Unexpected => Self::Protocol,
             Error::WriteFile { .. } => Self::Storage,
             Error::FileExists { .. } => Self::Conflict,
+            Error::BackupOfDamaged { .. } => Self::Corrupt,
             Error::NoInput(_) | Error::Interrupted { .. } => Self::NoInput,
             Error::Run { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Self::NoProgram,
             Error::Run { .. } => Self::CannotRun,

@@ -176,6 +176,19 @@ pub fn hidden(name: &str) -> Refusal<'static> {
     Refusal::new(Code::Corrupt, message)
 }
 
+/// What was read of a vault that is damaged does not count as the last backup.
+pub fn damaged_backup() -> Refusal<'static> {
+    let message = "the vault is damaged: this backup of it does not count as one. Keep those from before";
+    Refusal::new(Code::Corrupt, message)
+}
+
+/// A test of the vault had what it read opened anew too often to tell what is wrong.
+pub fn untested() -> Refusal<'static> {
+    let message = "the vault was opened anew again and again while it was tested: nothing is known of it. Try again \
+                   while nothing that is damaged is asked for";
+    Refusal::new(Code::Conflict, message)
+}
+
 /// What the vault said when names were to be listed: those that can be got cannot all be told.
 pub fn listing(error: &Error) -> Refusal<'static> {
     match error {

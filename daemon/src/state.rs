@@ -69,6 +69,8 @@ pub struct State {
     damaged: Cell<bool>,
     /// Whether a secret may be there that is not found.
     hides: Cell<bool>,
+    /// How often it was found damaged.
+    damages: Cell<u64>,
     panic: Cell<Option<Panic>>,
     journal: Journal,
     /// What the vault is to remember of the session that has ended, and the keyring of the vault then.
@@ -129,6 +131,7 @@ impl State {
             vault_path: found.vault_path,
             damaged: Cell::new(false),
             hides: Cell::new(false),
+            damages: Cell::new(0),
             panic: Cell::new(found.panic.map(|since| Panic { since, on_disk: true })),
             journal: found.journal,
             parting: RefCell::default(),
@@ -392,6 +395,21 @@ impl State {
     pub fn mark_damaged(&self, hides: bool) {
         self.damaged.set(true);
         self.hides.set(hides);
+        self.damages.set(self.damages.get() + 1);
+    }
+
+    /// How often the vault was found damaged.
+    pub fn damages(&self) -> u64 {
+        self.damages.get()
+    }
+
+    /// A test found the vault sound that began when it had been found damaged `damages` times: what was found since is
+    /// not taken back.
+    pub fn mark_sound(&self, damages: u64) {
+        if self.damages.get() == damages {
+            self.damaged.set(false);
+            self.hides.set(false);
+        }
     }
 
     /// Whether a secret may be there that is not found by its name.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use std::fs;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -142,6 +143,38 @@ fn the_page_for_a_damaged_file_is_followed() {
         .map(|(name, _)| name.as_str())
         .collect();
     let [unfound] = unread[..] else { panic!("{unread:?}") };
+    // Nor is a second one made of that name, or any where one may be.
+    world.file("two.json", json!({unfound: "2"}).to_string());
+    for refused in [
+        &["set", unfound, "--stdin"][..],
+        &["set", "none", "--stdin"],
+        &["import", "two.json"],
+        &["mv", unfound, "other"],
+        &["mv", "long", "none"],
+        &["rm", unfound],
+        &["restore", &format!("{unfound}@1")],
+    ] {
+        let said = world.ctl(refused).stdin("2").output();
+        assert_eq!(said.code, 10, "{refused:?}: {}", said.stderr);
+    }
+    let (found, _) = values.iter().find(|(name, _)| name != unfound).unwrap();
+    world.set(found, "another");
+    world.ctl(&["restore", &format!("{found}@1")]).ok();
+
+    // The backup that is whole is not replaced by one that is not.
+    let backup = world.home("vault.backup");
+    let (whole, kept) = (fs::read(&backup).unwrap(), storage(&world)["last_backup"].clone());
+    let said = world.ctl(&["storage", "backup", "--replace", backup.to_str().unwrap()]).output();
+    assert_eq!(said.code, 10, "{}", said.stderr);
+    assert!(said.stderr.contains("vault.backup was left"), "{}", said.stderr);
+    assert_eq!(fs::read(&backup).unwrap(), whole);
+    let other = world.home("other.backup");
+    let said = world.ctl(&["storage", "backup", other.to_str().unwrap()]).output();
+    assert_eq!(said.code, 10, "{}", said.stderr);
+    assert!(said.stderr.contains("does not count as a backup"), "{}", said.stderr);
+    assert_eq!(storage(&world)["last_backup"], kept);
+    let check = ["storage", "recover", "--password-stdin", "--check", other.to_str().unwrap()];
+    assert_eq!(world.ctl(&check).stdin(format!("{PASSWORD}\n")).output().code, 10);
 
     let (code, found) = test(&world);
     assert_eq!(code, 10, "{found}");
@@ -188,6 +221,49 @@ fn the_page_for_a_damaged_file_is_followed() {
 }
 
 #[test]
+fn a_damaged_value_hides_no_name_and_a_sound_test_takes_that_back() {
+    let world = World::unlocked();
+    world.set("short", "1");
+    world.set("long", vec![b'x'; 1500]);
+    stop(&world);
+    let (_, longest) = rows(&world, "values").into_iter().max_by_key(|(_, row)| row.len()).unwrap();
+    flip(&world, &longest);
+    world.start(PASSWORD);
+    let damaged = || String::from_utf8_lossy(&world.ctl(&["status"]).output().stdout).contains("damaged");
+    assert!(wait_until(damaged, SOON), "the look behind the unlock");
+    let get = |name: &str| world.ctl(&["get", name]).output().code;
+    assert_eq!(get("none"), 10, "what is damaged is not known yet");
+
+    let state = world.state().join("glassdome");
+    // What is known of the vault does not depend on the log: its directory cannot be listed.
+    let mode = |mode| fs::set_permissions(&state, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o300);
+    let (code, found) = test(&world);
+    mode(0o700);
+    assert_eq!((code, &found["log"]["kind"]), (10, &"unreadable".into()), "{found}");
+    let last = storage(&world)["last_test"].clone();
+    assert_eq!((&last["faults"], &last["log_sound"]), (&found["faults"], &false.into()), "{last}");
+    assert_eq!(["none", "short", "long"].map(get), [5, 0, 10]);
+    world.file("new.env", "NEW=1\n");
+    world.ctl(&["import", "new.env", "--dry-run"]).ok();
+
+    // The disk gives again what was written.
+    let mut flipped = longest.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let now = fs::read(world.vault()).unwrap();
+    let file = fs::File::options().write(true).open(world.vault()).unwrap();
+    let there: Vec<usize> = (0..now.len()).filter(|at| now[*at..].starts_with(&flipped)).collect();
+    assert!(!there.is_empty());
+    for at in there {
+        file.write_all_at(&longest, at as u64).unwrap();
+    }
+    let (code, found) = test(&world);
+    assert_eq!((code, &found["sound"]), (0, &true.into()), "{found}");
+    let is = storage(&world);
+    assert_eq!((&is["damaged"], &is["last_test"]["log_sound"]), (&false.into(), &true.into()), "{is}");
+}
+
+#[test]
 fn a_vault_that_gets_another_master_key_meanwhile_is_sound() {
     let world = World::unlocked();
     let lines: String = (0..800).map(|number| format!("N{number}={number}\n")).collect();
@@ -227,7 +303,7 @@ fn what_is_wrong_with_the_log_is_told_with_its_place() {
     let line = 1 + log[..at].matches('\n').count();
     // In its place, as somebody would who hopes that nobody looks.
     let file = fs::File::options().write(true).open(&path).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, b"\"ALLOWED\"", at as u64).unwrap();
+    file.write_all_at(b"\"ALLOWED\"", at as u64).unwrap();
     let (code, found) = test(&world);
     assert_eq!((code, &found["faults"]), (10, &0.into()), "{found}");
     assert_eq!((&found["log"]["kind"], &found["log"]["line"]), (&"edited".into(), &line.into()), "{found}");

@@ -212,6 +212,14 @@ impl<'k> Draft<'k> {
         }
     }
 
+    /// Whether an entry of that name is found, removed or not.
+    ///
+    /// # Errors
+    /// [`Error::Name`], [`Error::Corrupt`].
+    pub fn knows(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.find(name)?.is_some())
+    }
+
     /// Seals the whole. A draft without edits makes a change that does nothing.
     ///
     /// # Errors

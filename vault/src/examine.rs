@@ -69,18 +69,20 @@ pub struct Examined {
     pub told: Vec<Fault>,
     /// How many there are.
     pub faults: u64,
+    /// Whether what leads from a name to its secret was not read as a whole, or is not what it was.
+    hides: bool,
 }
 
 impl Examined {
     /// Whether a secret may be there that is not found by its name, or not listed.
     #[must_use]
     pub fn hides(&self) -> bool {
-        let hides = |fault: &Fault| fault.table.is_none_or(|table| ["meta", "names"].contains(&table));
-        self.faults > self.told.len() as u64 || self.told.iter().any(hides)
+        self.hides
     }
 
     fn add(&mut self, table: Option<Table>, name: Option<&str>, version: Option<u64>, kind: FaultKind) {
         self.faults += 1;
+        self.hides |= matches!(table, Some(Table::Meta | Table::Names)) || kind == FaultKind::Sum;
         if self.told.len() < TOLD {
             let (table, name) = (table.map(Table::name), name.map(str::to_owned));
             self.told.push(Fault { table, name, version, kind });
@@ -107,7 +109,8 @@ impl Examination {
     pub(crate) fn begin(vault: VaultId, moment: Moment, held: Arc<Reader>) -> Result<Self, Error> {
         let mut found = Examined::default();
         match moment.verify() {
-            // Its rows may be read all the same, as far as the leaves go.
+            // Its rows may be read all the same, as far as the leaves go. If those that names lead through are read, and
+            // each leads to the next, it hides no secret.
             Err(Error::Corrupt(_)) => found.add(None, None, None, FaultKind::Page),
             verified => verified?,
         }
@@ -144,7 +147,13 @@ impl Examination {
         let Self { vault, file, lookups, sums, place, after, found, .. } = self;
         let mut left = rows;
         while let Some(&table) = Table::ALL.get(*place) {
-            let Some(open) = file else { return Ok(Some(std::mem::take(found))) };
+            let Some(open) = file else {
+                if found.faults == 0 {
+                    found.add(None, None, None, FaultKind::Page);
+                }
+                found.hides = true;
+                return Ok(Some(std::mem::take(found)));
+            };
             let (reader, from) = (open.reader(), after.take());
             let mut look = Look { vault, reader, lookups: &mut *lookups, keys };
             let read = reader.each(table, from.as_deref(), |key, row| {
@@ -177,7 +186,9 @@ impl Examination {
             }
             *place += 1;
         }
-        if let (0, Some(file)) = (found.faults, file) {
+        // What is wrong with a row has the sum differ, too.
+        let of_no_row = found.told.iter().all(|fault| fault.table.is_none());
+        if let (true, Some(file)) = (of_no_row, file) {
             let sealed =
                 State::read(vault, keys, file.reader()).map(|(state, _)| (state.control, state.entries));
             if !sealed.is_ok_and(|sealed| sealed == (sums.control, sums.entries)) {

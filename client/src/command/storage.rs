@@ -5,6 +5,7 @@ mod test;
 use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 
+use glassdome_proto::session::VaultState;
 use glassdome_proto::settings::{Answer as SettingsAnswer, Request, SlotKind};
 use glassdome_proto::storage::{Answer as StorageAnswer, LastTest};
 use glassdome_proto::{Answer, Body, session};
@@ -222,7 +223,7 @@ fn result(test: LastTest, now: u64) -> String {
         1 => "1 fault in the vault".to_owned(),
         faults => format!("{faults} faults in the vault"),
     };
-    let log = if test.log_sound { "" } else { "the audit log is not as it was written" };
+    let log = if test.log_sound { "" } else { "the audit log is not as it was written, or was not read" };
     let found = [vault.as_str(), log].into_iter().filter(|found| !found.is_empty()).collect::<Vec<_>>();
     let found = if found.is_empty() { "sound".to_owned() } else { found.join(", ") };
     format!("{}: {found}", dated(test.at, now))
@@ -235,17 +236,32 @@ fn back_up(file: &Path, replace: bool) -> Result<Exit, Error> {
             return Err(Error::Usage("a backup is not for a terminal: name a file".into()));
         }
         connection.back_up(|part| write_all(stdout(), part).map_err(Error::Output))?;
+        if is_damaged(&mut connection)? {
+            return Ok(not_counted("what was written", "FILE"));
+        }
         connection.backup_kept()?;
         return Ok(Exit::Ok);
     }
-    if !replace && file.symlink_metadata().is_ok() {
-        return Err(Error::FileExists { path: file.to_owned() });
+    let path = || file.to_owned();
+    let there = file.symlink_metadata().is_ok();
+    if there && !replace {
+        return Err(Error::FileExists { path: path() });
     }
-    let size = write_private_by(file, |out| {
-        connection.back_up(|part| {
-            write_all(out, part).map_err(|source| Error::WriteFile { path: file.to_owned(), source })
-        })
+    if there && is_damaged(&mut connection)? {
+        return Err(Error::BackupOfDamaged { path: path() });
+    }
+    let (size, damaged) = write_private_by(file, |out| {
+        let size = connection.back_up(|part| {
+            write_all(out, part).map_err(|source| Error::WriteFile { path: path(), source })
+        })?;
+        // It may have been found meanwhile.
+        let damaged = is_damaged(&mut connection)?;
+        if there && damaged { Err(Error::BackupOfDamaged { path: path() }) } else { Ok((size, damaged)) }
     })?;
+    if damaged {
+        let file = file.display().to_string();
+        return Ok(not_counted(&file, &file));
+    }
     // On the disk, under its name: only now is it one.
     connection.backup_kept()?;
     notice::done(&format!(
@@ -255,6 +271,19 @@ fn back_up(file: &Path, replace: bool) -> Result<Exit, Error> {
         file.display()
     ));
     Ok(Exit::Ok)
+}
+
+fn is_damaged(connection: &mut Connection) -> Result<bool, Error> {
+    Ok(connection.status()?.vault == VaultState::Damaged)
+}
+
+/// Whoever takes it for a backup could not recover from it.
+fn not_counted(what: &str, file: &str) -> Exit {
+    notice::remind(&format!(
+        "the vault is damaged, and so is {what}: it is recovered from as a whole or not at all, and does not count as a \
+         backup. Keep those from before. Try it: ctl storage recover --check {file}"
+    ));
+    Exit::Corrupt
 }
 
 fn recover(file: &Path, check: bool, password: &PasswordArgs) -> Result<Exit, Error> {
@@ -370,7 +399,10 @@ mod tests {
         };
         assert_eq!(result(0, true), "sound");
         assert_eq!(result(1, true), "1 fault in the vault");
-        assert_eq!(result(2, false), "2 faults in the vault, the audit log is not as it was written");
-        assert_eq!(result(0, false), "the audit log is not as it was written");
+        assert_eq!(
+            result(2, false),
+            "2 faults in the vault, the audit log is not as it was written, or was not read"
+        );
+        assert_eq!(result(0, false), "the audit log is not as it was written, or was not read");
     }
 }

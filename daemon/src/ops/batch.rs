@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::change::question;
 use super::parts::Parts;
-use super::{Asking, Turn};
+use super::{Asking, Turn, hidden};
 use crate::gate::{self, Permit};
 use crate::policy::Action;
 use crate::{clock, refuse};
@@ -91,7 +91,7 @@ impl Batch {
         let by = permit.by().word();
         let drafted =
             vault.draft(permit.keys()).map_err(|error| refuse::vault(&error)).and_then(|mut draft| {
-                let stored = edit_many(&mut draft, &items, overwrite)?;
+                let stored = edit_many(&asking, &mut draft, &items, overwrite)?;
                 Ok((stored, draft.finish().map_err(|error| refuse::vault(&error))?))
             });
         drop(permit);
@@ -154,6 +154,7 @@ fn admit_all<'s>(asking: &'s Asking, items: &[One<'_>]) -> Result<Permit<'s>, Re
 }
 
 fn edit_many(
+    asking: &Asking,
     draft: &mut Draft<'_>,
     items: &[One<'_>],
     overwrite: bool,
@@ -170,7 +171,10 @@ fn edit_many(
             Err(error) => return Err(refused(error)),
         };
         let outcome = match &there {
-            None => Stored::Created,
+            None => {
+                hidden::may_make(asking, draft, name)?;
+                Stored::Created
+            }
             // Another length is another value: nothing need be opened to tell.
             Some(info) if info.size.map(|size| size as usize) != item.value.map(<[u8]>::len) => {
                 left_or_replaced(overwrite)

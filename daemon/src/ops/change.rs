@@ -9,7 +9,7 @@ use glassdome_proto::{Answer, Field, Name, Refusal, limits};
 use glassdome_vault::{self as vault, Draft, Edit, Error, Expires, Keys, Vault};
 
 use super::parts::Parts;
-use super::{Asking, Turn};
+use super::{Asking, Turn, hidden};
 use crate::canaries::{Canaries, Effect, TooMany};
 use crate::gate;
 use crate::policy::{Action, Question};
@@ -60,23 +60,24 @@ impl Store {
     /// The refusal to send.
     pub async fn run(self, asking: Asking) -> Result<Answer<'static>, Refusal<'static>> {
         let effect = if self.canary { Effect::Set(&self.name) } else { Effect::None };
-        let version = change(&asking, (Event::Set, Action::Set), &self.name, effect, |draft| {
-            let mut edit = Edit { expect: expect(self.expect), ..Edit::default() };
-            let fields: Vec<(&str, Option<&[u8]>)> =
-                self.field.iter().map(|field| (&**field, Some(self.value.bytes()))).collect();
-            edit.fields = &fields;
-            edit.expires = match self.expires {
-                Some(time) => Expires::At(time),
-                // The old date belonged to the old value.
-                None if self.field.is_none() => Expires::Never,
-                None => Expires::Keep,
-            };
-            if self.field.is_none() {
-                edit.value = Some(self.value.bytes());
-            }
-            draft.set(&self.name, edit, clock::now().wall.as_secs())
-        })
-        .await?;
+        let version =
+            change(&asking, (Event::Set, Action::Set), &self.name, Some(&self.name), effect, |draft| {
+                let mut edit = Edit { expect: expect(self.expect), ..Edit::default() };
+                let fields: Vec<(&str, Option<&[u8]>)> =
+                    self.field.iter().map(|field| (&**field, Some(self.value.bytes()))).collect();
+                edit.fields = &fields;
+                edit.expires = match self.expires {
+                    Some(time) => Expires::At(time),
+                    // The old date belonged to the old value.
+                    None if self.field.is_none() => Expires::Never,
+                    None => Expires::Keep,
+                };
+                if self.field.is_none() {
+                    edit.value = Some(self.value.bytes());
+                }
+                draft.set(&self.name, edit, clock::now().wall.as_secs())
+            })
+            .await?;
         Ok(Answer::Secrets(secrets::Answer::Stored { version }))
     }
 }
@@ -95,7 +96,7 @@ pub async fn remove(
     name: Name<'static>,
     purge: bool,
 ) -> Result<Answer<'static>, Refusal<'static>> {
-    change(&asking, (Event::Remove, Action::Remove), &name, Effect::Removed(&name), |draft| {
+    change(&asking, (Event::Remove, Action::Remove), &name, None, Effect::Removed(&name), |draft| {
         draft.remove(&name, purge, clock::now().wall.as_secs())
     })
     .await?;
@@ -110,7 +111,7 @@ pub async fn rename(
 ) -> Result<Answer<'static>, Refusal<'static>> {
     // Both names are asked about: a right to one is no right to the other.
     drop(gate::admit(&asking, Event::Move, question(Action::Set, &to))?);
-    change(&asking, (Event::Move, Action::Set), &from, Effect::Moved(&from, &to), |draft| {
+    change(&asking, (Event::Move, Action::Set), &from, Some(&to), Effect::Moved(&from, &to), |draft| {
         draft.rename(&from, &to, clock::now().wall.as_secs())
     })
     .await
@@ -127,18 +128,20 @@ pub async fn restore(
     name: Name<'static>,
     version: u64,
 ) -> Result<Answer<'static>, Refusal<'static>> {
-    let version = change(&asking, (Event::Restore, Action::Set), &name, Effect::None, |draft| {
+    let version = change(&asking, (Event::Restore, Action::Set), &name, None, Effect::None, |draft| {
         draft.restore(&name, version, clock::now().wall.as_secs())
     })
     .await?;
     Ok(Answer::Secrets(secrets::Answer::Stored { version }))
 }
 
-/// One change of one secret: judged, drafted, recorded, committed.
+/// One change of one secret: judged, drafted, recorded, committed. `made`: a name of which it makes a secret, if there
+/// is none.
 async fn change<T>(
     asking: &Asking,
     (event, action): (Event, Action),
     name: &Name<'static>,
+    made: Option<&str>,
     effect: Effect<'_>,
     edit: impl FnOnce(&mut Draft<'_>) -> Result<T, Error>,
 ) -> Result<T, Refusal<'static>> {
@@ -149,13 +152,12 @@ async fn change<T>(
     let permit = gate::admit(asking, event, question(action, name))?;
     let by = permit.by().word();
     let drafted = canaries_after(asking, &vault, permit.keys(), effect).and_then(|canaries| {
-        let drafted = vault.draft(permit.keys()).and_then(|mut draft| {
-            let result = edit(&mut draft)?;
-            canaries.iter().try_for_each(|canaries| canaries.seal(&mut draft))?;
-            Ok((result, draft.finish()?))
-        });
-        let (result, change) = drafted.map_err(|error| refuse::secret(&error, name))?;
-        Ok((result, change, canaries))
+        let refused = |error: Error| hidden::refused(asking, &error, name);
+        let mut draft = vault.draft(permit.keys()).map_err(refused)?;
+        made.map_or(Ok(()), |made| hidden::may_make(asking, &draft, made))?;
+        let result = edit(&mut draft).map_err(refused)?;
+        canaries.iter().try_for_each(|canaries| canaries.seal(&mut draft)).map_err(refused)?;
+        Ok((result, draft.finish().map_err(refused)?, canaries))
     });
     drop(permit);
     let outcome = if drafted.is_ok() { Outcome::Allowed } else { Outcome::Failed };

@@ -9,6 +9,7 @@ use glassdome_proto::{Answer, Bytes, Field, List, Name, Refusal, limits};
 use glassdome_vault::{Error, Info, Vault};
 
 use super::Asking;
+use super::hidden;
 use super::read::{self, Value};
 use crate::gate::{self, Permit};
 use crate::policy::{Action, Question};
@@ -93,7 +94,7 @@ fn open_all(
     let mut infos = Vec::with_capacity(judged.len());
     for (at, Judged { name, field, .. }) in judged.iter().enumerate() {
         let info = vault.info(keys, name).and_then(still_there);
-        let info = info.map_err(|error| (at, read::refused(asking, &error, name)))?;
+        let info = info.map_err(|error| (at, hidden::refused(asking, &error, name)))?;
         let size = size(&info, field.as_deref());
         infos.push((size.ok_or_else(|| (at, read::without(name, field.as_deref())))?, info));
     }

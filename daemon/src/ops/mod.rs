@@ -22,6 +22,7 @@ mod explain;
 mod export;
 mod find_out;
 mod handle;
+mod hidden;
 pub(crate) mod keyring;
 mod leftovers;
 mod many;

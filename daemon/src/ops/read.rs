@@ -7,6 +7,7 @@ use glassdome_proto::{Answer, Code, Field, Glob, List, Name, Refusal, limits};
 use glassdome_vault::{self as vault, EntryId, Keys, Opened, Vault, VersionKind};
 
 use super::Asking;
+use super::hidden::refused;
 use crate::gate::{self, Permit};
 use crate::policy::{Action, Question};
 use crate::refuse;
@@ -64,14 +65,6 @@ pub fn open(
     match wanted {
         Some(_) => Ok(Value { opened, field: field.map(str::to_owned) }),
         None => Err(without(name, field)),
-    }
-}
-
-/// What the vault said about a secret. That there is none is not said where it may only not be found.
-pub fn refused(asking: &Asking, error: &vault::Error, name: &str) -> Refusal<'static> {
-    match error {
-        vault::Error::NotFound if asking.state.hides_secrets() => refuse::hidden(name),
-        error => refuse::secret(error, name),
     }
 }
 

@@ -124,6 +124,9 @@ fn kept(asking: &Asking) -> Result<Work, Refusal<'static>> {
     Ok(Work::Later(Box::pin(async move {
         // What is written while the file is replaced would be lost.
         let _turn = Turn::take(&asking).await;
+        if asking.state.vault_state() == VaultState::Damaged {
+            return Err(refuse::damaged_backup());
+        }
         let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
         let stored = asking.state.store.run(move || vault.store_last_backup(of)).await;
         stored.map_err(refuse::lost)?.map_err(|error| refuse::vault(&error))?;

@@ -83,34 +83,42 @@ async fn test(
 ) -> Result<Tested<'static>, Refusal<'static>> {
     let state = &asking.state;
     let vault = state.vault().ok_or_else(refuse::no_vault)?;
-    let mut found = Examined::default();
+    let damages = state.damages();
     let mut times = 0;
-    while times < TIMES {
+    let found = loop {
+        if times == TIMES {
+            return Err(refuse::untested());
+        }
         let opened = vault.opened_again();
         let (of, examination) = pages(asking, running, &vault).await?;
         // Of a former file otherwise, whose keys are gone.
         let Some(read) = rows(asking, running, examination, own.as_ref(), of).await? else { continue };
-        found = read;
         // What was written since may have been taken for damage.
-        if found.faults == 0 || opened == vault.opened_again() {
-            break;
+        if read.faults == 0 || opened == vault.opened_again() {
+            break read;
         }
         times += 1;
-    }
+    };
     drop(own);
+    let came_to = |log_sound| LastTest { at: clock::now().wall.as_secs(), faults: found.faults, log_sound };
+    let failed = || asking.record(Event::StorageTest, Outcome::Failed, None, "faults");
     if found.faults > 0 {
+        // Whatever becomes of the log, or of the session while that is read.
         state.mark_damaged(found.hides());
+        remember(asking, came_to(false)).await;
+        failed()?;
+    } else {
+        state.mark_sound(damages);
     }
     let log = log(asking, running).await?;
-    let log_sound = log.wrong.is_none();
-    if found.faults > 0 || !log_sound {
-        asking.record(Event::StorageTest, Outcome::Failed, None, "faults")?;
+    let log_sound = log.as_ref().is_some_and(|log| log.wrong.is_none());
+    if found.faults == 0 && !log_sound {
+        failed()?;
     }
-    remember(asking, &vault, LastTest { at: clock::now().wall.as_secs(), faults: found.faults, log_sound })
-        .await;
+    remember(asking, came_to(log_sound)).await;
     let told = List::new(found.told.iter().map(fault).collect()).expect("no more are told one by one");
-    let (rows, faults, records) = (found.rows, found.faults, log.records);
-    Ok(Tested { rows, faults, told, records, log: log_fault(log) })
+    let records = log.as_ref().map_or(0, |log| log.records);
+    Ok(Tested { rows: found.rows, faults: found.faults, told, records, log: log_fault(log) })
 }
 
 /// Reads the pages, while nobody changes them, and says how often the vault had got another master key by then. It goes on, and keeps the turn, even if the test is given up meanwhile.
@@ -160,32 +168,45 @@ async fn rows(
     }
 }
 
-/// Reads the log. It goes on even if the test is given up meanwhile: nobody else could read it afterwards.
-async fn log(asking: &Asking, running: &Rc<Running>) -> Result<Found, Refusal<'static>> {
+/// Reads the log; `None` if it cannot be read. It goes on even if the test is given up meanwhile: nobody else could read
+/// it afterwards.
+async fn log(asking: &Asking, running: &Rc<Running>) -> Result<Option<Found>, Refusal<'static>> {
     let (state, own_running) = (asking.state.clone(), running.clone());
     let reading = spawn_local(async move {
         let begins = |bytes| -> Arc<AtomicU64> { own_running.at(TestStage::Log, bytes) };
         state.test_log(begins).await
     });
     let read = reading.await.map_err(|_| refuse::lost(Lost))?;
-    read.map_err(|error| refuse::vault(&glassdome_vault::Error::Storage(error)))
+    Ok(read.inspect_err(|error| tracing::warn!("the audit log could not be read: {error}")).ok())
 }
 
-/// Remembers when that was, for as long as it can: a vault that is damaged may take nothing more.
-async fn remember(asking: &Asking, vault: &Arc<Vault>, test: LastTest) {
+/// Remembers what it came to, for as long as it can: a vault that is damaged may take nothing more. It goes on, and keeps
+/// the turn, even if the test is given up meanwhile.
+async fn remember(asking: &Asking, test: LastTest) {
     asking.state.storage_tests().ended(test);
-    let vault = Arc::clone(vault);
-    match asking.state.store.run(move || vault.store_last_test(test)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!("the vault does not remember its test: {error}"),
-        Err(lost) => tracing::warn!("the vault does not remember its test: {lost}"),
+    let asking = asking.clone();
+    let remembering = spawn_local(async move {
+        // What is written while the file is replaced would be lost.
+        let _turn = Turn::take(&asking).await;
+        let Some(vault) = asking.state.vault() else { return };
+        match asking.state.store.run(move || vault.store_last_test(test)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("the vault does not remember its test: {error}"),
+            Err(lost) => tracing::warn!("the vault does not remember its test: {lost}"),
+        }
+    });
+    if remembering.await.is_err() {
+        tracing::warn!("the vault does not remember its test");
     }
 }
 
-fn log_fault(found: Found) -> Option<wire::LogFault<'static>> {
+fn log_fault(found: Option<Found>) -> Option<wire::LogFault<'static>> {
+    let word = |wrong: &'static str| Text::cut(wrong.to_owned());
+    let Some(found) = found else {
+        return Some(wire::LogFault { word: word("unreadable"), file: None, line: None, record: None });
+    };
     let at = found.at.unwrap_or_default();
     let file = at.file.map(|file| Text::cut(file.to_string_lossy().into_owned()));
-    let word = |wrong: &'static str| Text::cut(wrong.to_owned());
     found.wrong.map(|wrong| wire::LogFault {
         word: word(wrong.word()),
         file,

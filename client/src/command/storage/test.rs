@@ -10,6 +10,9 @@ use crate::text::escape::escaped;
 use crate::text::notice;
 use crate::text::progress::Progress;
 
+/// The kind of a log that could not be read.
+const UNREADABLE: &str = "unreadable";
+
 /// What came of it, for programs.
 #[derive(serde::Serialize)]
 struct Document {
@@ -58,11 +61,30 @@ pub(super) fn test(json: bool, proof: &ProofArgs) -> Result<Exit, Error> {
     if document.sound {
         notice::done("the vault and the audit log are sound: every row opens");
     } else if document.faults > 0 {
-        notice::remind("what is not named is served. Mend it from a backup: ctl storage recover FILE");
+        notice::remind(of_vault(&document));
     } else {
-        notice::remind("the audit log is not as it was written: ctl audit verify");
+        notice::remind(of_log(&document));
     }
     Ok(exit)
+}
+
+/// What is to be done about the vault.
+fn of_vault(document: &Document) -> &'static str {
+    if document.faults > document.told.len() as u64 {
+        "mend it from a backup: ctl storage recover FILE"
+    } else {
+        "what is not named is served. Mend it from a backup: ctl storage recover FILE"
+    }
+}
+
+/// What is to be done about the log.
+fn of_log(document: &Document) -> &'static str {
+    match &document.log {
+        Some(log) if log.kind == UNREADABLE => {
+            "the audit log could not be read, and may be sound: see why in the daemon's log, then test it again"
+        }
+        _ => "the audit log is not as it was written: ctl audit verify",
+    }
 }
 
 fn document(tested: &Tested<'_>) -> Document {
@@ -181,5 +203,8 @@ mod tests {
              vault: a page of the file is not what was written\n\
              and 1 more\naudit log: edited, record 5, line 3 of /a/audit.jsonl\n"
         );
+        // Of what is not told nobody knows whether it is served.
+        assert!(of_vault(&document).starts_with("mend it"));
+        assert!(of_vault(&Document { faults: 3, ..document }).starts_with("what is not named is served"));
     }
 }
