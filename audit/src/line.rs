@@ -93,7 +93,7 @@ mod tests {
             log: Some(Log { format: 1, id: Hex([1; 16]), auditor: None, after: None }),
             key: None,
             cut: Some(3),
-            vault: Some(Vault { id: Hex([2; 16]), changes: 8, state: Hex([4; 16]) }),
+            vault: Some(Vault { id: Hex([2; 16]), changes: 8, state: Hex([4; 16]), key: Some(Hex([5; 16])) }),
             peer: Some(Peer {
                 kernel: Kernel {
                     pid: Some(1),

@@ -47,6 +47,9 @@ pub struct Vault {
     pub changes: u64,
     /// The first bytes of BLAKE3 of the row that seals that state.
     pub state: Hex<16>,
+    /// Which master key that is sealed under, by the id of its contexts key. An earlier version told none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Hex<16>>,
 }
 
 /// A key of the seals.

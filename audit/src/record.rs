@@ -45,7 +45,8 @@ pub struct Record<'a> {
     /// Bytes of a torn last line that were cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<u64>,
-    /// The state of the vault by then, where no record before has told it; and in the first line of every file.
+    /// The state of the vault by then, where no record of this file has told it: the first line does. Or that which the
+    /// files before have told of another vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<Vault>,
     /// Who asked, if somebody did.

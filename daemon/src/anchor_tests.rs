@@ -17,7 +17,7 @@ fn keys(dir: &tempfile::TempDir, name: &str) -> (Vault, Keys) {
 fn the_newest_that_the_keys_vouch_for_counts_and_nothing_else_hides_it() {
     let dir = tempfile::tempdir().unwrap();
     let ((vault, own), (_, others)) = (keys(&dir, "own"), keys(&dir, "other"));
-    let mark = |generation, state| Mark { vault: vault.id(), generation, state: [state; 16] };
+    let mark = |generation, state| Mark { vault: vault.id(), generation, state: [state; 16], key: None };
     let kept = |generation, state| Zeroizing::new(mark(generation, state).to_kept(&own));
     let foreign = Zeroizing::new(mark(900, 9).to_kept(&others));
     let junk = Zeroizing::new([1; Mark::KEPT]);

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use crate::clock;
 use crate::config::Config;
 use crate::journal::{Anchor, Entry, Journal, Unwritable, Who};
-use crate::ops::{Openers, Untriable};
+use crate::ops::{Openers, Untriable, rollback};
 use crate::run::{Error, hold_vault, private_file};
 use keyring::Keyring;
 use memory::Judge;
@@ -105,7 +105,8 @@ fn put_in_place(
     let begins = record(&journal, Outcome::Allowed, config)?;
     let done = || {
         // Nothing is done without its record.
-        let known = (journal.vault(), keyring.kept(recovered.vault()));
+        let told = rollback::told_of(&journal, recovered.vault().id());
+        let known = (told, keyring.kept(recovered.vault()));
         let change = judge.change(begins, known, recovered.vault(), &keys).map_err(Error::Vault)?;
         recovered.vault().commit(change).map_err(Error::Vault)?;
         let newest = recovered.vault().mark(&keys).map_err(Error::Vault)?.to_kept(&keys);

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use glassdome_tests::{Out, PASSWORD, World, wait_until};
+use serde_json::Value;
 
 const OLDER: &str = "the vault is an older one";
 
@@ -191,6 +192,55 @@ fn killed_at_any_moment_no_honest_vault_is_older() {
     }
     assert!(!acknowledged.is_empty(), "there was load");
     assert!(recorded(&world, "rollback").is_empty());
+}
+
+/// A line that goes on from the last one, as anybody can write it.
+fn add_to_log(world: &World, event: &str, vault: &Value) {
+    let path = world.state().join("glassdome/audit.jsonl");
+    let log = fs::read_to_string(&path).unwrap();
+    let last = log.lines().last().unwrap();
+    let mut line: Value = serde_json::from_str(last).unwrap();
+    let members = line.as_object_mut().unwrap();
+    for absent in ["by", "peer", "judged", "session", "secret", "repeated", "vault"] {
+        members.remove(absent);
+    }
+    line["seq"] = (line["seq"].as_u64().unwrap() + 1).into();
+    line["prev"] = blake3::hash(last.as_bytes()).to_hex().as_str().into();
+    (line["event"], line["outcome"]) = (event.into(), "allowed".into());
+    if vault.is_object() {
+        line["vault"] = vault.clone();
+    }
+    fs::write(&path, format!("{log}{line}\n")).unwrap();
+}
+
+/// The state of the vault that the log told last.
+fn told(world: &World) -> Value {
+    world.audit().into_iter().rev().map(|record| record["vault"].clone()).find(Value::is_object).unwrap()
+}
+
+#[test]
+fn a_line_that_is_added_to_the_log_hides_no_older_vault_unless_it_says_that_its_owner_put_it_there() {
+    let world = World::unlocked();
+    world.set("a", "old");
+    stop(&world);
+    let (old, then) = (Copy::of(&world), told(&world));
+    world.unlock(PASSWORD, &[]).ok();
+    world.set("a", "new");
+    stop(&world);
+    old.put_back(&world);
+    let mut another = then.clone();
+    another["id"] = "00112233445566778899aabbccddeeff".into();
+    add_to_log(&world, "get", &then);
+    add_to_log(&world, "get", &another);
+    assert!(world.unlock(PASSWORD, &[]).refused(10).contains(OLDER));
+    assert!(recorded(&world, "alarm").is_empty(), "control: the log goes on from line to line");
+    stop(&world);
+    // What SECURITY.md says that whoever can write the log decides; it is there to be read.
+    add_to_log(&world, "accept-rollback", &Value::Null);
+    add_to_log(&world, "get", &then);
+    world.unlock(PASSWORD, &[]).ok();
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"old");
+    assert_eq!(recorded(&world, "accept-rollback"), ["allowed"]);
 }
 
 /// What SECURITY.md says that nobody notices.

@@ -52,7 +52,7 @@ impl KeyId {
         &self.0
     }
 
-    fn of(contexts: &[u8]) -> Self {
+    pub(crate) fn of(contexts: &[u8]) -> Self {
         let mut id = [0; KEY_ID];
         derive(ID, &[contexts], &mut id);
         Self(id)
@@ -87,6 +87,11 @@ impl fmt::Debug for ContextKey {
 /// Which contexts key encrypts now.
 pub(crate) fn current(keys: &Keys) -> KeyId {
     KeyId::of(keys.contexts())
+}
+
+/// Whether it is the contexts key in use, or a retired one.
+pub(crate) fn knows(keys: &Keys, id: &KeyId) -> bool {
+    all(keys).any(|contexts| KeyId::of(contexts) == *id)
 }
 
 /// The contexts key in use, then the retired ones.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::aad::Place;
+use crate::contexts::{self, KeyId};
 use crate::edit::Edit;
 use crate::header::VaultId;
 use crate::info::{Info, VersionKind};
@@ -38,6 +39,8 @@ pub struct Change {
     /// The sealed state that the draft saw.
     pub(crate) base: Vec<u8>,
     pub(crate) ops: Vec<Op>,
+    /// What it was sealed under.
+    key: KeyId,
 }
 
 impl Change {
@@ -46,7 +49,7 @@ impl Change {
     pub fn mark(&self, vault: VaultId) -> Option<Mark> {
         self.ops.iter().find_map(|(table, key, row)| {
             let row = row.as_ref().filter(|_| (*table, &key[..]) == (Table::Sealed, state::KEY))?;
-            Mark::of(vault, row)
+            Mark::of(vault, Some(self.key), row)
         })
     }
 }
@@ -249,7 +252,7 @@ impl<'k> Draft<'k> {
             let row = state.to_row(&self.vault, self.keys)?;
             ops.push((Table::Sealed, state::KEY.to_vec(), Some(row)));
         }
-        Ok(Change { base, ops })
+        Ok(Change { base, ops, key: contexts::current(self.keys) })
     }
 
     /// The entry of that name, removed or not.

@@ -3,7 +3,7 @@
 use glassdome_lockmem::scrub_stack;
 use subtle::ConstantTimeEq;
 
-use crate::contexts;
+use crate::contexts::{self, KEY_ID, KeyId};
 use crate::header::VaultId;
 use crate::keys::Keys;
 use crate::seal::derive;
@@ -27,18 +27,30 @@ pub struct Mark {
     /// The first bytes of BLAKE3 of the row that seals the state. That is sealed under a random nonce, so no two
     /// changes leave the same one, also where one was made in the place of another.
     pub state: [u8; STATE],
+    /// The id of the contexts key, which tells master keys apart, and nothing of them; `None` if there was no key to
+    /// read it with.
+    pub key: Option<[u8; KEY_ID]>,
 }
 
 impl Mark {
     /// Length of a mark that is kept where others can write, in bytes.
     pub const KEPT: usize = TOLD + TAG;
 
-    /// The mark of the state that `row` seals; `None` if it is too short to be one.
-    pub(crate) fn of(vault: VaultId, row: &[u8]) -> Option<Self> {
+    /// The mark of the state that `row` seals, under that key, if it is known; `None` if it is too short to be one.
+    pub(crate) fn of(vault: VaultId, key: Option<KeyId>, row: &[u8]) -> Option<Self> {
         let generation = u64::from_le_bytes(*row.first_chunk()?);
         let mut state = [0; STATE];
         blake3::Hasher::new().update(row).finalize_xof().fill(&mut state);
-        Some(Self { vault, generation, state })
+        Some(Self { vault, generation, state, key: key.map(|key| *key.as_bytes()) })
+    }
+
+    /// Whether `key` is the [`Mark::key`] of the vault that `keys` open, or was before it got another master key. Whoever
+    /// has only a former master key cannot make a vault that knows a later one.
+    #[must_use]
+    pub fn was_under(key: [u8; KEY_ID], keys: &Keys) -> bool {
+        let known = contexts::knows(keys, &KeyId::from_bytes(key));
+        scrub_stack();
+        known
     }
 
     /// As it is kept where others can write: `1 ‖ generation u64, little-endian ‖ state (16) ‖ tag (32)`. Nobody makes
@@ -62,9 +74,12 @@ impl Mark {
         if told[0] != FORMAT {
             return None;
         }
-        contexts::all(keys).find(|contexts| bool::from(made_of(contexts, vault, told).ct_eq(tag)))?;
+        let contexts =
+            contexts::all(keys).find(|contexts| made_of(contexts, vault, told).ct_eq(tag).into())?;
         let generation = u64::from_le_bytes(*told[1..].first_chunk()?);
-        Some(Self { vault, generation, state: *told[9..].first_chunk()? })
+        let key = Some(*KeyId::of(contexts).as_bytes());
+        scrub_stack();
+        Some(Self { vault, generation, state: *told[9..].first_chunk()?, key })
     }
 }
 
@@ -90,7 +105,8 @@ mod tests {
     }
 
     fn mark() -> Mark {
-        Mark { vault: VaultId::from_bytes([7; 16]), generation: 0x0102_0304, state: [9; STATE] }
+        let key = Some(*contexts::current(&keys(1)).as_bytes());
+        Mark { vault: VaultId::from_bytes([7; 16]), generation: 0x0102_0304, state: [9; STATE], key }
     }
 
     #[test]
@@ -127,5 +143,8 @@ mod tests {
         contexts::inherit(&mut now, &former).unwrap();
         assert_eq!(Mark::of_kept(&mark().to_kept(&former), mark().vault, &now), Some(mark()));
         assert_eq!(Mark::of_kept(&mark().to_kept(&now), mark().vault, &former), None);
+        let [of_former, of_now] = [&former, &now].map(|keys| *contexts::current(keys).as_bytes());
+        assert!(Mark::was_under(of_former, &former) && Mark::was_under(of_now, &now));
+        assert!(Mark::was_under(of_former, &now) && !Mark::was_under(of_now, &former));
     }
 }

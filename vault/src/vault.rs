@@ -28,6 +28,7 @@ use crate::slot::{self, Slot, SlotInfo, SlotKind};
 use crate::state::State;
 use crate::store::{Moment, Reader, Stats, Store, Table};
 use crate::throttle::{self, Throttle};
+use crate::traceless::traceless;
 use crate::{Damage, EntryId, Error, contexts, create, last_backup, name, setting};
 
 /// What lies at a path.
@@ -349,7 +350,8 @@ impl Vault {
     /// [`Error::Corrupt`].
     pub fn mark(&self, keys: &Keys) -> Result<Mark, Error> {
         let (_, row) = State::read(&self.header.id, keys, &*self.store.reader()?)?;
-        Mark::of(self.header.id, &row).ok_or(Error::Corrupt(Damage::Control))
+        let key = traceless(|| contexts::current(keys));
+        Mark::of(self.header.id, Some(key), &row).ok_or(Error::Corrupt(Damage::Control))
     }
 
     /// Begins a check of all rows against what the last change left.

@@ -41,7 +41,7 @@ pub(super) fn full(event: Event, outcome: Outcome) -> Record<'static> {
         log: Some(Log { format: 1, id: Hex([1; 16]), auditor: Some(Hex([2; 32])), after: None }),
         key: Some(Key { auditor: Hex([2; 32]), sealed: Hex([3; 80]), linked: Some(Linked::Running) }),
         cut: Some(3),
-        vault: Some(Vault { id: Hex([6; 16]), changes: 8, state: Hex([7; 16]) }),
+        vault: Some(Vault { id: Hex([6; 16]), changes: 8, state: Hex([7; 16]), key: Some(Hex([8; 16])) }),
         peer: Some(Peer {
             kernel: Kernel {
                 pid: Some(1234),

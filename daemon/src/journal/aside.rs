@@ -8,11 +8,12 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use glassdome_audit::chain::Head;
-use glassdome_audit::{After, Hex, Vault, files};
+use glassdome_audit::{After, Hex, files};
 use glassdome_sys::private_dir;
 
 use super::log::{self, Begin, Log, NEXT, With, create, discard, rename};
 use super::scan::{self, Wrong};
+use super::vaults::Vaults;
 use super::{Journal, Unwritable, open};
 use crate::clock::Now;
 
@@ -30,8 +31,8 @@ pub(super) struct Old<'a> {
     pub after: After,
     /// Whose the seals of the next are.
     pub auditor: Option<Hex<32>>,
-    /// The state of the vault that it told, as far as it could be read.
-    pub vault: Option<Vault>,
+    /// The states of vaults that it told, as far as it could be read.
+    pub vaults: Vaults,
     /// What these begin with.
     pub with: With<'a>,
 }
@@ -49,7 +50,7 @@ impl Journal {
             open: (!log.is_at_its_path()).then_some(&*log.file),
             after: After { id: Some(log.id), seq: log.head.seq, hash: log.head.hash },
             auditor,
-            vault: log.vault(),
+            vaults: log.vaults().clone(),
             with: link.as_ref().map_or(With::Nothing, With::Link),
         };
         let anew = set_aside(old, wrong, now)?;
@@ -119,7 +120,7 @@ fn begin(old: &Old<'_>, next: &Path, file: File, wrong: Wrong, planted: bool, no
         after: Some(old.after),
         by: Some(wrong.word()),
         head: Head::NONE,
-        vault: old.vault,
+        vaults: old.vaults.clone(),
         journald: None,
     };
     let mut log = Log::begin(next, file, &begin, now)?;

@@ -16,6 +16,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::open;
 use super::scan::{self, Wrong};
 use super::seals::{self, Seals};
+use super::vaults::Vaults;
 use crate::clock::Now;
 use crate::journald::Journald;
 
@@ -50,10 +51,10 @@ pub(super) struct Log {
     pub full: u64,
     /// Whether something lay under a name of its files, and was moved aside, and no alarm says so yet.
     pub planted: bool,
-    /// The state of the vault that is on the disk, as far as the log was told,
-    known: Option<audit::Vault>,
-    /// and the one that its records tell.
-    told: Option<audit::Vault>,
+    /// The states of vaults that are on the disk, as far as the log was told,
+    known: Vaults,
+    /// and those that the records of its file tell.
+    told: Vaults,
     /// Whether the directory may not be on the disk.
     new: bool,
     line: Vec<u8>,
@@ -71,8 +72,8 @@ pub(super) struct Begin {
     pub by: Option<&'static str>,
     /// The record before.
     pub head: Head,
-    /// The state of the vault that records before have told.
-    pub vault: Option<audit::Vault>,
+    /// The states of vaults that records before have told.
+    pub vaults: Vaults,
     /// Who gets each line, too.
     pub journald: Option<Rc<Journald>>,
 }
@@ -118,8 +119,8 @@ impl Log {
             behind: Vec::new(),
             full: FULL,
             planted: false,
-            known: begin.vault,
-            told: begin.vault,
+            known: begin.vaults.clone(),
+            told: begin.vaults.clone(),
             new: true,
             line: Vec::with_capacity(1024),
             journald: begin.journald.clone(),
@@ -129,6 +130,7 @@ impl Log {
     /// Begins in `file`, which is empty: the first line says which log it is.
     pub fn begin(path: &Path, file: File, begin: &Begin, now: Now) -> io::Result<Self> {
         let mut log = Self::of(path, file, begin.head, begin.head.seq + 1, 0, begin)?;
+        log.told = Vaults::default();
         log.record(header(begin, now), None)?;
         Ok(log)
     }
@@ -139,12 +141,13 @@ impl Log {
         line.clear();
         let key = self.seals.as_ref().map(Seals::key);
         let record = Record { vault: record.vault.or(self.news()), ..record };
-        let told = record.vault;
+        let (vault, event, outcome) = (record.vault, record.event, record.outcome);
         let head = seals::write(&self.head, record, peer, key, &mut line).map_err(io::Error::other);
         let written = head.and_then(|head| self.append(&line, head));
         self.line = line;
         if written.is_ok() {
-            self.told = told.or(self.told);
+            self.tell(vault);
+            self.known.see(event, outcome);
         }
         if self.seals.is_some() {
             seals::forget();
@@ -165,17 +168,23 @@ impl Log {
 
     /// The vault is in this state, on the disk: the next record tells it.
     pub fn know_vault(&mut self, vault: audit::Vault) {
-        self.known = Some(vault);
+        self.known.know(vault);
     }
 
-    /// The state of the vault that the log knows of.
-    pub fn vault(&self) -> Option<audit::Vault> {
-        self.known
+    /// The states of vaults that the log knows of.
+    pub fn vaults(&self) -> &Vaults {
+        &self.known
     }
 
-    /// That state, if no record tells it.
+    /// One of these, if no record of the file tells it.
     fn news(&self) -> Option<audit::Vault> {
-        self.known.filter(|_| self.known != self.told)
+        self.known.news_to(&self.told)
+    }
+
+    fn tell(&mut self, vault: Option<audit::Vault>) {
+        if let Some(vault) = vault {
+            self.told.know(vault);
+        }
     }
 
     /// Writes what was prepared behind the record that is still the last.
@@ -183,7 +192,7 @@ impl Log {
         debug_assert_eq!(prepared.head.seq, self.head.seq + 1, "nothing came between");
         let written = self.append(&prepared.line, prepared.head);
         if written.is_ok() {
-            self.told = prepared.vault.or(self.told);
+            self.tell(prepared.vault);
         }
         seals::forget();
         written
@@ -275,8 +284,8 @@ impl Log {
             self.planted |= open::free(name)?;
         }
         let (id, head) = (self.id, self.head);
-        let vault = self.known;
-        let begin = Begin { id, auditor, after: None, by: None, head, vault, journald: None };
+        let vaults = self.known.clone();
+        let begin = Begin { id, auditor, after: None, by: None, head, vaults, journald: None };
         let mut line = Vec::with_capacity(512);
         let key = self.seals.as_ref().map(Seals::key);
         let head =
@@ -291,7 +300,8 @@ impl Log {
         self.first = head.seq;
         self.head = head;
         self.auditor = auditor;
-        self.told = vault;
+        self.told = Vaults::default();
+        self.tell(begin.vaults.last());
         self.copy(&line);
         if let Some(seals) = &mut self.seals {
             seals.step();
@@ -389,8 +399,8 @@ pub(super) fn discard(path: &Path) {
 fn header(begin: &Begin, now: Now) -> Record<'static> {
     let log = audit::Log { format: FORMAT, id: begin.id, auditor: begin.auditor, after: begin.after };
     let by = begin.by.map(Into::into);
-    // Told in each file, so that the last one has it, whatever became of those before.
-    Record { by, log: Some(log), vault: begin.vault, ..stamped(Event::Log, Outcome::Allowed, now) }
+    // Told in each file, so that the last one has it, whatever became of those before. The next records tell of others.
+    Record { by, log: Some(log), vault: begin.vaults.last(), ..stamped(Event::Log, Outcome::Allowed, now) }
 }
 
 /// A record of now.

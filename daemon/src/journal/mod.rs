@@ -14,6 +14,7 @@
 //! | `aside` | what becomes of a log that does not verify |
 //! | `whole` | all of it, once behind an unlock |
 //! | `keep` | which old files go |
+//! | `vaults` | what it tells of vaults |
 
 pub mod anchor;
 mod aside;
@@ -26,6 +27,7 @@ mod refusals;
 pub mod scan;
 mod seals;
 mod start;
+mod vaults;
 pub mod whole;
 
 use std::cell::{Cell, RefCell};
@@ -332,9 +334,9 @@ impl Journal {
         self.log.borrow_mut().know_vault(vault);
     }
 
-    /// The state of the vault that the log knows of.
-    pub fn vault(&self) -> Option<Vault> {
-        self.log.borrow().vault()
+    /// The newest state of a vault that the log knows of.
+    pub fn vault(&self, id: Hex<16>) -> Option<Vault> {
+        self.log.borrow().vaults().of(id)
     }
 
     /// Where the log's files are.

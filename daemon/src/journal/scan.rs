@@ -8,10 +8,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use glassdome_audit::chain::{self, Head};
-use glassdome_audit::{Event, FORMAT, Hex, Log, Vault, files};
+use glassdome_audit::{Event, FORMAT, Hex, Log, files};
 
 use super::anchor::Anchor;
 use super::open;
+use super::vaults::Vaults;
 
 /// The longest line that is read: several times the longest there is.
 pub(super) const MAX_LINE: u64 = 64 * 1024;
@@ -84,8 +85,8 @@ pub(super) struct Scan {
     pub wrong: Option<Wrong>,
     /// An alarm that nobody has accepted since, as far as this file says.
     pub alarm: bool,
-    /// The state of the vault that it told last.
-    pub vault: Option<Vault>,
+    /// The states of vaults that it told.
+    pub vaults: Vaults,
 }
 
 /// Reads a file of the log, which begins behind `before`, if that is known.
@@ -100,7 +101,7 @@ pub(super) fn scan(file: impl Read, before: Option<Head>) -> io::Result<Scan> {
         complete: false,
         wrong: None,
         alarm: false,
-        vault: None,
+        vaults: Vaults::default(),
     };
     // Whether the first line says that there are seals, and whether they have begun.
     let (mut seals, mut sealed) = (false, false);
@@ -143,7 +144,7 @@ pub(super) fn scan(file: impl Read, before: Option<Head>) -> io::Result<Scan> {
             scan.complete = true;
             break;
         }
-        scan.vault = read.record.vault.or(scan.vault);
+        scan.vaults.read(&read.record);
         sealed |= read.record.mac.is_some();
         match read.record.event {
             Event::Alarm => scan.alarm = true,

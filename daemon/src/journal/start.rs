@@ -16,6 +16,7 @@ use super::link::LinkFile;
 use super::log::{self, Begin, Log, With, stamped};
 use super::open;
 use super::scan::{self, Scan, Wrong};
+use super::vaults::Vaults;
 use crate::clock::Now;
 use crate::journald::Journald;
 
@@ -88,20 +89,20 @@ fn go_on(
     if scan.torn > 0 {
         file.set_len(scan.len)?;
     }
-    let (of, vault) = match (scan.log, full) {
-        (Some(of), _) => (Some(of), scan.vault),
+    let (of, vaults) = match (scan.log, full) {
+        (Some(of), _) => (Some(of), scan.vaults),
         // A crash came when the file was made.
         (None, Some(full)) => {
             let before = rescan(&open::to_read(&full.path)?, None)?;
-            (before.log, before.vault)
+            (before.log, before.vaults)
         }
-        (None, None) => (None, None),
+        (None, None) => (None, Vaults::default()),
     };
     let (id, auditor, after) = match of {
         Some(of) => (of.id, of.auditor, of.after.filter(|_| scan.log.is_some())),
         None => (log::random()?, None, None),
     };
-    let begin = Begin { id, auditor, after, by: None, head: scan.head, vault, journald };
+    let begin = Begin { id, auditor, after, by: None, head: scan.head, vaults, journald };
     let mut log = match scan.log {
         Some(_) => Log::of(path, file, scan.head, scan.first, scan.len, &begin)?,
         None => Log::begin(path, file, &begin, now)?,
@@ -122,14 +123,13 @@ fn begin_anew(
 ) -> io::Result<Started> {
     let wrong = scan.as_ref().and_then(|scan| scan.wrong).unwrap_or(Wrong::Foreign);
     let of = scan.as_ref().and_then(|scan| scan.log);
-    let vault = scan.as_ref().and_then(|scan| scan.vault);
-    let head = scan.map_or(Head::NONE, |scan| scan.head);
+    let (head, vaults) = scan.map_or((Head::NONE, Vaults::default()), |scan| (scan.head, scan.vaults));
     let old = Old {
         path,
         open: None,
         after: After { id: of.map(|of| of.id), seq: head.seq, hash: head.hash },
         auditor: of.and_then(|of| of.auditor),
-        vault,
+        vaults,
         with: of.map_or(With::Nothing, |of| tie(link, of.id, head)),
     };
     let mut log = aside::set_aside(old, wrong, now)?;

@@ -96,7 +96,8 @@ impl Judge {
         keys: &Keys,
     ) -> Result<Change, vault::Error> {
         let (mut draft, mark) = (recovered.draft(keys)?, recovered.mark(keys)?);
-        if let Some(next) = rollback::count_on(told, kept.compare(&mark, keys), &mark) {
+        let differs = (rollback::compare_log(told, &mark, keys), kept.compare(&mark, keys));
+        if let Some(next) = rollback::count_on(told, differs, &mark) {
             draft.count_from(next);
         }
         match self {

@@ -455,7 +455,8 @@ pub fn sealed(
 
 /// A state of the vault, as the log tells it.
 pub fn told(mark: Mark) -> audit::Vault {
-    audit::Vault { id: Hex(*mark.vault.as_bytes()), changes: mark.generation, state: Hex(mark.state) }
+    let Mark { vault, generation, state, key } = mark;
+    audit::Vault { id: Hex(*vault.as_bytes()), changes: generation, state: Hex(state), key: key.map(Hex) }
 }
 
 fn ended(reason: LockReason) -> Entry<'static> {

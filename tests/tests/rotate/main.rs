@@ -16,6 +16,7 @@ mod ended;
 mod kept;
 mod page;
 mod stopped;
+mod told;
 
 use std::fmt::Write;
 use std::fs;

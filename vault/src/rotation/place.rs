@@ -215,7 +215,7 @@ pub(super) fn mark_of(path: &Path) -> Result<Option<Mark>, Error> {
     slot::inputs(file.reader())?;
     let id = read_header(file.reader())?.id;
     let row = file.reader().get(Table::Sealed, state::KEY)?.ok_or(Damage::Control)?;
-    Mark::of(id, row.value()).ok_or(Damage::Control.into()).map(Some)
+    Mark::of(id, None, row.value()).ok_or(Damage::Control.into()).map(Some)
 }
 
 /// Overwrites a file that has no other name, and gives which it is.
