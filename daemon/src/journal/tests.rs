@@ -209,3 +209,45 @@ fn the_file_has_what_no_journal_takes() {
     let tally = journal.journald().unwrap().tally();
     assert_eq!((tally.sent, tally.lost), (1, 2), "the first line of the file, too");
 }
+
+#[test]
+fn what_was_told_of_each_vault_goes_on_from_file_to_file_and_from_log_to_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let state =
+        |id, changes| Vault { id: Hex([id; 16]), changes, state: Hex([7; 16]), key: Some(Hex([id; 16])) };
+    let open = || {
+        let journal = Journal::open(&path, None, at(0)).unwrap();
+        journal.log.borrow_mut().full = 700;
+        journal
+    };
+    let write = |journal: &Journal| journal.record(entry(Outcome::Allowed), at(1)).unwrap();
+    let knows = |journal: &Journal| {
+        let of = |id| journal.vault(Hex([id; 16]));
+        assert_eq!([of(1), of(2), of(3)], [Some(state(1, 9)), Some(state(2, 4)), None]);
+    };
+    let journal = open();
+    for state in [state(1, 8), state(2, 4), state(1, 9)] {
+        journal.know_vault(state);
+        write(&journal);
+    }
+    for run in 0..4 {
+        let journal = open();
+        knows(&journal);
+        let first = journal.first();
+        while journal.first() == first {
+            write(&journal);
+        }
+        // The others are told behind the first line.
+        write(&journal);
+        if run == 2 {
+            journal.set_aside(Wrong::Touched, None, at(2)).unwrap();
+            write(&journal);
+        }
+        // What somebody adds, in a line that goes on from the last.
+        journal.log.borrow_mut().full = u64::MAX;
+        journal.know_vault(state(1, 3));
+        write(&journal);
+    }
+    knows(&open());
+}
