@@ -226,8 +226,8 @@ fn allowed_by(verdict: Option<&Verdict>) -> String {
     }
 }
 
-/// Whether `pin` is the approval PIN: the one thing that a key is used for without a permit, since it says nothing
-/// of what the vault holds. How often it may be asked is for [`crate::pins`] to say.
+/// Whether `pin` is the approval PIN. The key is used for it without a permit, since it says nothing of what the vault
+/// holds. How often it may be asked is for [`crate::pins`] to say.
 pub fn is_pin(state: &State, verifier: &PinVerifier, pin: &[u8]) -> bool {
     let (Some(vault), Some(keys)) = (state.vault(), state.keys()) else { return false };
     vault.is_pin(&keys, verifier, pin).unwrap_or_else(|error| {

@@ -37,7 +37,6 @@
 //! draws the key, hands it over and ends.
 #![forbid(unsafe_code)]
 
-pub mod anchor;
 pub mod answers;
 pub mod attest;
 pub mod backups;
@@ -54,6 +53,7 @@ pub mod handles;
 pub mod harden;
 pub mod journal;
 pub mod journald;
+pub mod kept;
 pub mod keyring;
 pub mod logind;
 pub mod looks;

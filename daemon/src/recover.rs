@@ -14,7 +14,7 @@ use std::convert::Infallible;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use glassdome_audit::{Event, Outcome};
+use glassdome_audit::{Event, Hex, Outcome};
 use glassdome_lockmem::LockedBytes;
 use glassdome_vault::{self as vault, Damage, Keys, Recovered, Vault, kdf};
 use rustix::io::Errno;
@@ -101,7 +101,8 @@ fn put_in_place(
     let panic = there.panic()?;
     drop(there);
 
-    let journal = Journal::open(audit, None, clock::now()).map_err(unusable(config))?;
+    let journal = Journal::open(audit, Some(Hex(*recovered.vault().id().as_bytes())), None, clock::now())
+        .map_err(unusable(config))?;
     let begins = record(&journal, Outcome::Allowed, config)?;
     let done = || {
         // Nothing is done without its record.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
-use glassdome_audit::{Event, Outcome};
+use glassdome_audit::{Event, Hex, Outcome};
 use glassdome_proto::session::LockReason;
 use glassdome_sys::{DirError, Stamp, private_dir, share_one_heap};
 use glassdome_vault::{self as vault, Cleared, Vault};
@@ -287,7 +287,8 @@ fn find(config: &Config, stamp: Option<Stamp>, helper: Option<Helper>) -> Result
         None => (vault::Throttle::default(), None),
     };
     let journald = config.journald.then(|| Journald::at(Path::new(journald::SOCKET))).transpose()?;
-    let journal = Journal::open(&config.audit, journald, clock::now())
+    let own = vault.as_ref().map(|vault| Hex(*vault.id().as_bytes()));
+    let journal = Journal::open(&config.audit, own, journald, clock::now())
         .map_err(|source| Error::Journal { path: config.audit.display().to_string(), source })?;
     let memory = match glassdome_lockmem::probe() {
         Ok(level) => Some(level),
@@ -329,7 +330,7 @@ async fn serve(
     spawn_local(watch::logind::watch(state.clone(), desktop.system_bus));
     spawn_local(watch::vault::watch(state.clone()));
     spawn_local(watch::backups::watch(state.clone()));
-    spawn_local(watch::anchor::watch(state.clone()));
+    spawn_local(watch::kept::watch(state.clone()));
     spawn_local(watch::memory::watch(state.clone()));
     let notifying = state.clone();
     spawn_local(async move { notifying.notifier().listen().await });
@@ -353,7 +354,7 @@ async fn serve(
     watch::vault::settle(&state).await;
     note(&state, Event::Stop);
     state.settle_log().await;
-    watch::anchor::end(&state).await;
+    watch::kept::end(&state).await;
     tracing::info!("ended");
     Ok(())
 }

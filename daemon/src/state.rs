@@ -19,7 +19,6 @@ use glassdome_proto::session::{LockReason, VaultState};
 use glassdome_vault::{Keys, Vault};
 use tokio::sync::{Mutex, Notify, watch};
 
-use crate::anchor::Anchoring;
 use crate::answers::Answers;
 use crate::attest::matching::Files;
 use crate::backups::Backups;
@@ -30,6 +29,7 @@ use crate::granted::Granted;
 use crate::grants::Grants;
 use crate::handles::Handles;
 use crate::journal::Journal;
+use crate::kept::Keeping;
 use crate::keyring::Keyring;
 use crate::logind::Logind;
 use crate::looks::Looks;
@@ -75,7 +75,7 @@ pub struct State {
     journal: Journal,
     /// What the vault is to remember of the session that has ended, and the keyring of the vault then.
     parting: RefCell<Option<log::Left>>,
-    anchoring: Anchoring,
+    keeping: Keeping,
     locks: watch::Sender<u64>,
     opens: watch::Sender<u64>,
     changed: Notify,
@@ -135,7 +135,7 @@ impl State {
             panic: Cell::new(found.panic.map(|since| Panic { since, on_disk: true })),
             journal: found.journal,
             parting: RefCell::default(),
-            anchoring: Anchoring::default(),
+            keeping: Keeping::default(),
             locks: watch::Sender::new(0),
             opens: watch::Sender::new(0),
             changed: Notify::new(),

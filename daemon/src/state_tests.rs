@@ -239,7 +239,7 @@ impl Real {
             memory: None,
             vault: None,
             vault_path: dir.path().join("vault"),
-            journal: Journal::open(&dir.path().join("audit.jsonl"), None, clock::now()).unwrap(),
+            journal: Journal::open(&dir.path().join("audit.jsonl"), None, None, clock::now()).unwrap(),
             store: Worker::start("disk").unwrap(),
             backoff: Backoff::default(),
             panic: None,

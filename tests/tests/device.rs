@@ -9,6 +9,8 @@ mod decrypt;
 mod desktop;
 #[path = "support/proving.rs"]
 mod proving;
+#[path = "support/recovery_page.rs"]
+mod recovery_page;
 #[path = "support/scripts.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod scripts;
@@ -24,6 +26,7 @@ use std::time::Duration;
 use desktop::{Bus, Keyring, SOON, sprung};
 use glassdome_tests::{Out, PASSWORD, Run, User, World, text, wait_until};
 use proving::{when_allowed, with};
+use recovery_page::{blocks, typed_at};
 use serde_json::{Value, json};
 
 const NEXT: &str = "eleven badgers weave soft rope";
@@ -355,14 +358,7 @@ fn a_backup_takes_the_keyring_or_the_recovery_code() {
 
 #[test]
 fn the_page_for_a_lost_keyring_is_followed_at_a_terminal() {
-    const PAGE: &str = include_str!("../../docs/recovery.md");
-    let (_, section) = PAGE.split_once("## The keyring is lost").unwrap();
-    let (section, _) = section.split_once("\n## ").unwrap();
-    let lines: Vec<&str> = section
-        .split("```sh\n")
-        .skip(1)
-        .flat_map(|block| block.split("```").next().unwrap().lines())
-        .collect();
+    let lines = blocks("The keyring is lost").concat();
     let [start, to_file, to_keyring] = lines[..] else { panic!("{lines:?}") };
     let (world, _bus, keyring, code) = bound();
     keyring.kill();
@@ -371,14 +367,7 @@ fn the_page_for_a_lost_keyring_is_followed_at_a_terminal() {
         .unwrap();
     let _keyring = Keyring::open(&world);
     assert!(wait_until(|| unlock(&world, PASSWORD).code == 5, SOON), "{}", unlock(&world, PASSWORD).stderr);
-    let typed_at = |line: &str, answers: &[(&str, &str)]| {
-        let mut terminal = world.terminal(line);
-        for (prompt, answer) in answers {
-            terminal.expect(prompt);
-            terminal.send_line(answer);
-        }
-        terminal.expect("✓");
-    };
+    let typed_at = |line: &str, answers: &[(&str, &str)]| drop(typed_at(&world, line, answers));
     typed_at(start, &[("Master password: ", &code)]);
     let asked = "Master password, or recovery code: ";
     typed_at(to_file, &[(asked, &code), ("New master password", PASSWORD), ("Once more: ", PASSWORD)]);

@@ -6,6 +6,8 @@
 mod decrypt;
 #[path = "support/proving.rs"]
 mod proving;
+#[path = "support/recovery_page.rs"]
+mod recovery_page;
 #[path = "support/scripts.rs"]
 mod scripts;
 #[path = "support/tools.rs"]
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use glassdome_tests::{Out, PASSWORD, World, text, wait_until};
 use proving::{when_allowed, with};
+use recovery_page::{blocks, typed_at};
 use serde_json::json;
 
 const NEXT: &str = "eleven badgers weave soft rope";
@@ -124,30 +127,15 @@ fn a_code_that_was_replaced_or_removed_opens_nothing() {
 
 #[test]
 fn the_page_for_a_forgotten_password_is_followed_at_a_terminal() {
-    const PAGE: &str = include_str!("../../docs/recovery.md");
     let world = World::unlocked();
     world.set("a/b", "1");
-    // Of a machine that was somebody else's: in `rotate/page.rs`.
-    let (page, _) = PAGE.split_once("## The machine was not yours").unwrap();
-    let blocks: Vec<Vec<&str>> = page
-        .split("```sh\n")
-        .skip(1)
-        .map(|block| block.split("```").next().unwrap().lines().collect())
-        .collect();
-    // That of a lost keyring is followed where there is one, in `device.rs`, and what tells the damage of a file where it
-    // has some, in `storage_test.rs`.
-    let [back_up, add, forgotten, rotate, _, _, _, recover, accept, recover_again] = &blocks[..] else {
-        panic!("{blocks:?}")
-    };
-    let typed_at = |line: &str, answers: &[(&str, &str)]| {
-        let mut terminal = world.terminal(line);
-        for (prompt, answer) in answers {
-            terminal.expect(prompt);
-            terminal.send_line(answer);
-        }
-        terminal.expect("✓");
-        terminal
-    };
+    let [back_up] = &blocks("Before: a backup")[..] else { panic!("one block") };
+    let [add] = &blocks("Before: a recovery code")[..] else { panic!("one block") };
+    let [forgotten, rotate] = &blocks("The master password is forgotten")[..] else { panic!("two blocks") };
+    // What tells the damage is followed where there is some, in `storage_test.rs`.
+    let [_, recover] = &blocks("The vault's file is damaged or gone")[..] else { panic!("two blocks") };
+    let [accept, recover_again] = &blocks("An older vault was put back")[..] else { panic!("two blocks") };
+    let typed_at = |line: &str, answers: &[(&str, &str)]| typed_at(&world, line, answers);
     let asked = "Master password of the backup, or its recovery code: ";
     typed_at(back_up[0], &[]).expect("in vault.backup");
     typed_at(back_up[1], &[(asked, PASSWORD)]).expect("1 secret,");

@@ -228,10 +228,13 @@ fn a_line_that_is_added_to_the_log_hides_no_older_vault_unless_it_says_that_its_
     world.set("a", "new");
     stop(&world);
     old.put_back(&world);
-    let mut another = then.clone();
-    another["id"] = "00112233445566778899aabbccddeeff".into();
     add_to_log(&world, "get", &then);
-    add_to_log(&world, "get", &another);
+    // Nor do more vaults than are remembered.
+    for number in 0..70 {
+        let mut another = then.clone();
+        another["id"] = format!("{number:032x}").into();
+        add_to_log(&world, "get", &another);
+    }
     assert!(world.unlock(PASSWORD, &[]).refused(10).contains(OLDER));
     assert!(recorded(&world, "alarm").is_empty(), "control: the log goes on from line to line");
     stop(&world);

@@ -2,6 +2,10 @@
 //! page on recovery says about a damaged file is done as it stands there.
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+#[path = "support/recovery_page.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod recovery_page;
+
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use glassdome_tests::{PASSWORD, World, wait_until};
+use recovery_page::blocks;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::{Value, json};
 
@@ -91,14 +96,7 @@ fn a_sound_vault_is_sound_and_a_locked_one_is_not_read() {
 
 #[test]
 fn the_page_for_a_damaged_file_is_followed() {
-    const PAGE: &str = include_str!("../../docs/recovery.md");
-    let (_, section) = PAGE.split_once("## The vault's file is damaged or gone").unwrap();
-    let (section, _) = section.split_once("\n## ").unwrap();
-    let lines: Vec<&str> = section
-        .split("```sh\n")
-        .skip(1)
-        .flat_map(|block| block.split("```").next().unwrap().lines())
-        .collect();
+    let lines = blocks("The vault's file is damaged or gone").concat();
     let [test_it, recover, start] = lines[..] else { panic!("{lines:?}") };
 
     let world = World::unlocked();

@@ -19,7 +19,7 @@ pub(crate) fn create(path: &Path, input: &KdfInput, kek: &Kek, now: u64) -> Resu
     if fs::symlink_metadata(path).is_ok() {
         return Err(Error::Exists);
     }
-    let rows = first_rows(input, kek, now)?;
+    let rows = first_rows(&Header::new(now)?, &Keys::random()?, input, kek)?;
     let mut rows = rows.into_iter();
     let draft = build_beside(path, || Ok(rows.next()))?;
     fs::hard_link(draft.path(), path).map_err(|error| match error.kind() {
@@ -51,17 +51,20 @@ pub(crate) fn sync_directory_of(path: &Path) -> Result<(), Error> {
 }
 
 /// The rows of a vault without secrets.
-fn first_rows(input: &KdfInput, kek: &Kek, now: u64) -> Result<Vec<NewRow>, Error> {
-    let keys = Keys::random()?;
-    let header = Header::new(now)?;
+pub(crate) fn first_rows(
+    header: &Header,
+    keys: &Keys,
+    input: &KdfInput,
+    kek: &Kek,
+) -> Result<Vec<NewRow>, Error> {
     let mut rows: Vec<NewRow> = vec![
         (Table::Header, header::KEY.to_vec(), header.to_row()),
-        (Table::Slots, vec![input.slot()], slot::wrap(&header.id, &keys, input, kek)?),
+        (Table::Slots, vec![input.slot()], slot::wrap(&header.id, keys, input, kek)?),
     ];
     let mut state = State { generation: 1, ..State::default() };
     for (table, key, row) in &rows {
         state.control.add(keys.set(), *table, key, row);
     }
-    rows.push((Table::Sealed, state::KEY.to_vec(), state.to_row(&header.id, &keys)?));
+    rows.push((Table::Sealed, state::KEY.to_vec(), state.to_row(&header.id, keys)?));
     Ok(rows)
 }

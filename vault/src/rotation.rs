@@ -29,15 +29,16 @@ use std::path::Path;
 use glassdome_lockmem::{LockedBytes, scrub_stack};
 
 use crate::Error;
+use crate::create::first_rows;
 use crate::draft::Change;
-use crate::header::{self, Header};
+use crate::header::Header;
 use crate::kdf::{KdfInput, KdfParams, Kek};
 use crate::keys::{KEY, Keys};
 use crate::mark::Mark;
 use crate::seal::derive;
 use crate::slot::{self, Slot};
-use crate::state::{self, State};
-use crate::store::{NewRow, Store, Table};
+use crate::state::State;
+use crate::store::{NewRow, Store};
 use crate::vault::{Found, Vault};
 
 pub use clear::{Cleared, clear_up, discard_unfinished, make_way, unfinished_since};
@@ -123,15 +124,7 @@ impl Plan {
     pub fn new(vault: &Vault, old: &Keys, input: &KdfInput, kek: &Kek) -> Result<(Self, Keys), Error> {
         let keys = inherit(Keys::random()?, old)?;
         let header = Header { id: vault.id(), created: vault.created() };
-        let mut rows: Vec<NewRow> = vec![
-            (Table::Header, header::KEY.to_vec(), header.to_row()),
-            (Table::Slots, vec![input.slot()], slot::wrap(&header.id, &keys, input, kek)?),
-        ];
-        let mut state = State { generation: 1, ..State::default() };
-        for (table, key, row) in &rows {
-            state.control.add(keys.set(), *table, key, row);
-        }
-        rows.push((Table::Sealed, state::KEY.to_vec(), state.to_row(&header.id, &keys)?));
+        let rows = first_rows(&header, &keys, input, kek)?;
         let key = slot::wrap(&header.id, &keys, input, &both(kek, old)?)?;
         Ok((Self { vault: vault.mark(old)?, rows, key }, keys))
     }

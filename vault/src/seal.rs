@@ -46,12 +46,12 @@ pub(crate) fn seal_onto(
 ) -> Result<(), Error> {
     let mut nonce = [0; NONCE];
     getrandom::fill(&mut nonce)?;
-    traceless_cipher(|| seal_onto_with(row, key, &nonce, place, length, fill))
+    seal_onto_with(row, key, &nonce, place, length, fill)
 }
 
-/// [`seal_onto`] with a nonce that is derived from all that is sealed and where, under a key of its own: the same again
-/// is the same bytes, and anything else has another.
-pub(crate) fn seal_onto_derived(
+/// [`seal_onto`] with a given nonce, which must never be used for two things: one that is derived from all that is sealed
+/// and where, under a key of its own, is the same for the same and for nothing else.
+pub(crate) fn seal_onto_with(
     row: &mut Vec<u8>,
     key: &[u8],
     nonce: &[u8; NONCE],
@@ -59,18 +59,23 @@ pub(crate) fn seal_onto_derived(
     length: usize,
     fill: impl FnOnce(&mut [u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    traceless_cipher(|| seal_onto_with(row, key, nonce, place, length, fill))
+    let sealed = traceless_cipher(|| seal(key, nonce, place, length, fill))?;
+    if row.is_empty() {
+        *row = sealed;
+    } else {
+        row.extend_from_slice(&sealed);
+    }
+    Ok(())
 }
 
-/// [`seal_onto`] with a given nonce, which must never be used twice.
-fn seal_onto_with(
-    row: &mut Vec<u8>,
+/// `nonce ‖ commitment ‖ ciphertext ‖ tag`.
+fn seal(
     key: &[u8],
     nonce: &[u8; NONCE],
     place: &Place<'_>,
     length: usize,
     fill: impl FnOnce(&mut [u8]) -> Result<(), Error>,
-) -> Result<(), Error> {
+) -> Result<Vec<u8>, Error> {
     let derived = Derived::new(key, nonce);
     let mut sealed = Zeroizing::new(vec![0; OVERHEAD + length]);
     let (head, body) = sealed.split_at_mut(NONCE + COMMITMENT);
@@ -83,12 +88,7 @@ fn seal_onto_with(
         .encrypt_inout_detached(&XNonce::from(*nonce), &place.bytes(), text.into())
         .map_err(|_| Error::TooLarge)?;
     tag.copy_from_slice(&made);
-    if row.is_empty() {
-        *row = std::mem::take(&mut *sealed);
-    } else {
-        row.extend_from_slice(&sealed);
-    }
-    Ok(())
+    Ok(std::mem::take(&mut *sealed))
 }
 
 /// The length of the plaintext in `sealed`, if it is long enough to be sealed at all.

@@ -5,6 +5,7 @@ mod former;
 mod moment;
 mod open;
 mod other;
+mod read_only;
 mod unchanged;
 
 use std::fs::{File, OpenOptions};

@@ -12,7 +12,7 @@ use glassdome_vault::kdf::KdfParams;
 use glassdome_vault::{CheckStep, Error, Found, SlotKind, Unfinished, Vault};
 
 use support::rotating::{Seen, begin, begin_or_resume, carry, finish, name_of, resume, seen, sound};
-use support::{Fresh, NOW, Raw, derive, fresh, kek, present, value_edit};
+use support::{Fresh, NOW, Raw, derive, fresh, kek, present, slot_row, value_edit};
 
 fn filled() -> Fresh {
     let it = fresh();
@@ -174,20 +174,6 @@ fn what_is_written_meanwhile_is_there_and_what_was_begun_before_goes_on() {
     sound(&vault, &new);
 }
 
-/// The row of a slot, as everybody has it who reads the file.
-fn slot(vault: &Vault, id: u8) -> Vec<u8> {
-    let mut found = None;
-    vault
-        .rows(|table, key, row| {
-            if (table, key) == ("slots", &[id]) {
-                found = Some(row.to_vec());
-            }
-            Ok(())
-        })
-        .unwrap();
-    found.unwrap()
-}
-
 fn lies_in(directory: &Path, row: &[u8]) -> usize {
     let mut count = 0;
     for entry in fs::read_dir(directory).unwrap() {
@@ -207,7 +193,7 @@ fn nothing_that_opened_the_old_file_opens_the_new_one() {
     let input = Vault::new_kdf_input(SlotKind::Recovery, KdfParams::FLOOR).unwrap();
     let code = derive(&input, "a recovery code");
     it.vault.commit(it.vault.rewrap(&it.keys, &input, &code).unwrap()).unwrap();
-    let rows = [0, 1].map(|id| slot(&it.vault, id));
+    let rows = [0, 1].map(|id| slot_row(&it.vault, id));
     let mut values = Vec::new();
     it.vault
         .rows(|table, _, row| {

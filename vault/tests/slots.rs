@@ -10,21 +10,11 @@ use std::path::Path;
 use glassdome_vault::kdf::KdfParams;
 use glassdome_vault::{SlotKind, Vault};
 
-use support::{Fresh, NOW, derive, fresh, present, value_edit};
+use support::{Fresh, NOW, derive, fresh, present, slot_row, value_edit};
 
-/// The row of a slot, as everybody has it who reads the file.
+/// The row of the slot of that kind.
 fn slot(vault: &Vault, kind: SlotKind) -> Vec<u8> {
-    let id = vault.slots().unwrap().into_iter().find(|slot| slot.kind == kind).unwrap().id;
-    let mut found = None;
-    vault
-        .rows(|table, key, row| {
-            if (table, key) == ("slots", &[id]) {
-                found = Some(row.to_vec());
-            }
-            Ok(())
-        })
-        .unwrap();
-    found.unwrap()
+    slot_row(vault, vault.slots().unwrap().into_iter().find(|slot| slot.kind == kind).unwrap().id)
 }
 
 /// How often a row lies in the vault's file and in the one beside it.

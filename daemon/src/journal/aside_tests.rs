@@ -58,7 +58,7 @@ fn what_has_the_name_already_is_left_alone() {
         let (dir, now) = (tempfile::tempdir().unwrap(), at(0));
         fs::write(dir.path().join(files::ACTIVE), "hello\n").unwrap();
         plant(&dir.path().join(files::aside_name(now.wall, None)));
-        let journal = Journal::open(&dir.path().join(files::ACTIVE), None, now).unwrap();
+        let journal = Journal::open(&dir.path().join(files::ACTIVE), None, None, now).unwrap();
         assert!(journal.alarm().is_some() && journal.is_untouched(), "{what}");
     }
 }

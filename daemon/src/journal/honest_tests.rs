@@ -41,7 +41,7 @@ impl Run {
 
     fn start(&mut self) {
         self.journal = None;
-        let journal = Journal::open(&self.path(), None, at(0)).unwrap();
+        let journal = Journal::open(&self.path(), None, None, at(0)).unwrap();
         journal.log.borrow_mut().full = 2000;
         journal.record(did(Event::Start), at(1)).unwrap();
         self.journal = Some(journal);

@@ -17,6 +17,7 @@ use rustix::fs::{SeekFrom, seek};
 use super::log::{FULL, stamped};
 use super::open::{self, Unopened};
 use super::scan::{self, MAX_LINE, Wrong};
+use super::vaults::Vaults;
 use super::{Journal, Unwritable};
 use crate::clock::Now;
 
@@ -185,7 +186,7 @@ impl Full {
     /// Whether each of its records follows the one before.
     fn chains(&self) -> io::Result<bool> {
         let Some(file) = own(&self.path)?.filter(|_| self.is_there()) else { return Ok(false) };
-        let scan = scan::scan(file, Some(self.before))?;
+        let scan = scan::scan(file, Some(self.before), Vaults::default())?;
         Ok(scan.wrong.is_none() && scan.torn == 0 && scan.head == self.last)
     }
 

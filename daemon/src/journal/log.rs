@@ -383,7 +383,7 @@ fn begins(file: &File) -> io::Result<bool> {
     const LINE: &[u8] = b"{\"seq\":";
     let mut text = Vec::new();
     file.take(scan::MAX_LINE).read_to_end(&mut text)?;
-    let scan = scan::scan(text.as_slice(), None);
+    let scan = scan::scan(text.as_slice(), None, Vaults::default());
     let held = text.len() as u64 == file.metadata()?.len() && scan.is_ok_and(|scan| scan.wrong.is_none());
     Ok(held && text.iter().zip(LINE).all(|(is, begins)| is == begins))
 }

@@ -14,6 +14,7 @@
 //! | `aside` | what becomes of a log that does not verify |
 //! | `whole` | all of it, once behind an unlock |
 //! | `keep` | which old files go |
+//! | `unsynced` | what of it is to be brought to the disk |
 //! | `vaults` | what it tells of vaults |
 
 pub mod anchor;
@@ -27,6 +28,7 @@ mod refusals;
 pub mod scan;
 mod seals;
 mod start;
+mod unsynced;
 mod vaults;
 pub mod whole;
 
@@ -40,7 +42,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use glassdome_audit::chain::Head;
-use glassdome_audit::link::Link;
 use glassdome_audit::{Event, Hex, Outcome, Record, Vault, WrittenPeer};
 use glassdome_proto::session;
 use tokio::sync::Notify;
@@ -52,12 +53,14 @@ use crate::journald::Journald;
 pub use anchor::Anchor;
 pub use entry::{Entry, Who};
 pub use log::{FULL, Prepared};
+pub use unsynced::{Synced, Unsynced};
 
 use anchor::Told;
 use link::LinkFile;
 use log::{Log, With, stamped};
 use refusals::Refusals;
 use scan::Wrong;
+use unsynced::LinkTo;
 use whole::Sound;
 
 /// How an event was recorded.
@@ -110,38 +113,21 @@ pub struct Journal {
     urgent: Notify,
 }
 
-/// What is to be brought to the disk, off the event loop.
-#[derive(Debug)]
-pub struct Unsynced {
-    files: Vec<Arc<File>>,
-    dir: Option<PathBuf>,
-    link: Option<LinkTo>,
-    anchor: Anchor,
-}
-
-#[derive(Debug)]
-struct LinkTo {
-    link: Link,
-    file: Arc<Mutex<LinkFile>>,
-}
-
-/// What is on the disk now.
-#[derive(Debug)]
-pub struct Synced {
-    /// Where the log stands by then.
-    pub anchor: Anchor,
-    link: Option<LinkTo>,
-}
-
 impl Journal {
     /// Opens the log, or begins one. What is there is checked and gone on with; a log that does not
-    /// hold together is set aside. Each record that the file has goes to `journald`, too.
+    /// hold together is set aside. Each record that the file has goes to `journald`, too. What it tells of `vault`, the one in
+    /// the place, is remembered, whatever else it tells.
     ///
     /// # Errors
     /// When the files cannot be opened, read or written.
-    pub fn open(path: &Path, journald: Option<Journald>, now: Now) -> io::Result<Self> {
+    pub fn open(
+        path: &Path,
+        vault: Option<Hex<16>>,
+        journald: Option<Journald>,
+        now: Now,
+    ) -> io::Result<Self> {
         let journald = journald.map(Rc::new);
-        let (started, link) = start::start(path, journald.clone(), now)?;
+        let (started, link) = start::start(path, vault, journald.clone(), now)?;
         let journal = Self {
             log: RefCell::new(started.log),
             link: Arc::new(Mutex::new(link)),

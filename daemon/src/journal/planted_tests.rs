@@ -14,7 +14,7 @@ fn at(seconds: u64) -> Now {
 }
 
 fn journal_in(dir: &Path) -> Journal {
-    Journal::open(&dir.join(files::ACTIVE), None, at(0)).unwrap()
+    Journal::open(&dir.join(files::ACTIVE), None, None, at(0)).unwrap()
 }
 
 /// Why there were alarms, as the active file says.
@@ -165,7 +165,7 @@ fn the_log_itself_is_refused_by_its_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(files::ACTIVE);
         plant(&path);
-        let error = Journal::open(&path, None, at(0)).unwrap_err();
+        let error = Journal::open(&path, None, None, at(0)).unwrap_err();
         assert!(error.to_string().contains("audit.jsonl is no regular file"), "{what}: {error}");
     }
 }

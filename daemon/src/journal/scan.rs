@@ -89,8 +89,8 @@ pub(super) struct Scan {
     pub vaults: Vaults,
 }
 
-/// Reads a file of the log, which begins behind `before`, if that is known.
-pub(super) fn scan(file: impl Read, before: Option<Head>) -> io::Result<Scan> {
+/// Reads a file of the log, which begins behind `before`, if that is known; `vaults` hear what it tells.
+pub(super) fn scan(file: impl Read, before: Option<Head>, vaults: Vaults) -> io::Result<Scan> {
     let mut lines = Lines::new(file);
     let mut scan = Scan {
         head: before.unwrap_or(Head::NONE),
@@ -101,7 +101,7 @@ pub(super) fn scan(file: impl Read, before: Option<Head>) -> io::Result<Scan> {
         complete: false,
         wrong: None,
         alarm: false,
-        vaults: Vaults::default(),
+        vaults,
     };
     // Whether the first line says that there are seals, and whether they have begun.
     let (mut seals, mut sealed) = (false, false);

@@ -30,9 +30,10 @@ pub(super) struct Started {
     pub alarm: bool,
 }
 
-/// Opens the log at `path`, or begins one.
+/// Opens the log at `path`, or begins one, beside the vault `own`.
 pub(super) fn start(
     path: &Path,
+    own: Option<Hex<16>>,
     journald: Option<Rc<Journald>>,
     now: Now,
 ) -> io::Result<(Started, LinkFile)> {
@@ -47,17 +48,19 @@ pub(super) fn start(
         Some(None) => None,
         before => {
             let before = before.flatten();
-            let mut scanned = rescan(&file, before)?;
+            let mut scanned = rescan(&file, before, own)?;
             if scanned.complete {
                 // All of the last record reached the disk but the end of its line.
                 file.write_all(b"\n")?;
-                scanned = rescan(&file, before)?;
+                scanned = rescan(&file, before, own)?;
             }
             Some(scanned)
         }
     };
     let mut started = match scanned {
-        Some(scan) if scan.wrong.is_none() => go_on(path, file, scan, full.as_ref(), link, journald, now)?,
+        Some(scan) if scan.wrong.is_none() => {
+            go_on(path, file, (scan, own), full.as_ref(), link, journald, now)?
+        }
         broken => begin_anew(path, broken, link, journald, now)?,
     };
     if planted {
@@ -80,7 +83,7 @@ impl Started {
 fn go_on(
     path: &Path,
     file: File,
-    scan: Scan,
+    (scan, own): (Scan, Option<Hex<16>>),
     full: Option<&LogFile>,
     link: Option<&Link>,
     journald: Option<Rc<Journald>>,
@@ -93,7 +96,7 @@ fn go_on(
         (Some(of), _) => (Some(of), scan.vaults),
         // A crash came when the file was made.
         (None, Some(full)) => {
-            let before = rescan(&open::to_read(&full.path)?, None)?;
+            let before = rescan(&open::to_read(&full.path)?, None, own)?;
             (before.log, before.vaults)
         }
         (None, None) => (None, Vaults::default()),
@@ -142,9 +145,9 @@ fn tie(link: Option<&Link>, of: Hex<16>, head: Head) -> With<'_> {
     link.filter(|link| link.log == of && link.seq <= head.seq).map_or(With::Nothing, With::Link)
 }
 
-fn rescan(mut file: &File, before: Option<Head>) -> io::Result<Scan> {
+fn rescan(mut file: &File, before: Option<Head>, own: Option<Hex<16>>) -> io::Result<Scan> {
     file.seek(SeekFrom::Start(0))?;
-    scan::scan(file, before)
+    scan::scan(file, before, Vaults::beside(own))
 }
 
 /// The last record of a full file; `None` if it has none.

@@ -34,7 +34,7 @@ fn it_counts_on_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
     for run in 0..3 {
-        let journal = Journal::open(&path, None, at(0)).unwrap();
+        let journal = Journal::open(&path, None, None, at(0)).unwrap();
         journal.record(entry(Outcome::Allowed), at(run)).unwrap();
     }
     let seqs: Vec<u64> = lines(&path).iter().map(|line| audit::read(line).unwrap().seq).collect();
@@ -50,7 +50,7 @@ fn each_record_names_its_own_peer() {
     };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    let journal = Journal::open(&path, None, at(0)).unwrap();
+    let journal = Journal::open(&path, None, None, at(0)).unwrap();
     let peers = [(1, "a"), (1, "a"), (2, "a"), (2, "b"), (1, "a")].map(|(pid, client)| evidence(pid, client));
     for peer in &peers {
         journal.record(Entry { peer: Who::Peer(peer), ..entry(Outcome::Allowed) }, at(1)).unwrap();
@@ -66,10 +66,10 @@ fn each_record_names_its_own_peer() {
 fn a_torn_last_line_is_cut_off_and_that_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    Journal::open(&path, None, at(0)).unwrap().record(entry(Outcome::Allowed), at(1)).unwrap();
+    Journal::open(&path, None, None, at(0)).unwrap().record(entry(Outcome::Allowed), at(1)).unwrap();
     let torn = b"{\"seq\":3,\"ti";
     OpenOptions::new().append(true).open(&path).unwrap().write_all(torn).unwrap();
-    Journal::open(&path, None, at(0)).unwrap().record(entry(Outcome::Allowed), at(2)).unwrap();
+    Journal::open(&path, None, None, at(0)).unwrap().record(entry(Outcome::Allowed), at(2)).unwrap();
     let records: Vec<_> = lines(&path)
         .into_iter()
         .map(|line| {
@@ -85,10 +85,10 @@ fn a_torn_last_line_is_cut_off_and_that_is_said() {
 fn a_last_line_that_lacks_its_end_alone_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    Journal::open(&path, None, at(0)).unwrap().record(entry(Outcome::Allowed), at(1)).unwrap();
+    Journal::open(&path, None, None, at(0)).unwrap().record(entry(Outcome::Allowed), at(1)).unwrap();
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, whole.strip_suffix(b"\n").unwrap()).unwrap();
-    drop(Journal::open(&path, None, at(0)).unwrap());
+    drop(Journal::open(&path, None, None, at(0)).unwrap());
     assert_eq!(std::fs::read(&path).unwrap(), whole);
 }
 
@@ -96,7 +96,7 @@ fn a_last_line_that_lacks_its_end_alone_is_kept() {
 fn refusals_are_counted_not_repeated_and_others_are_all_written() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    let journal = Journal::open(&path, None, at(0)).unwrap();
+    let journal = Journal::open(&path, None, None, at(0)).unwrap();
     for _ in 0..1000 {
         journal.record(entry(Outcome::Denied), at(10)).unwrap();
     }
@@ -113,7 +113,7 @@ fn refusals_are_counted_not_repeated_and_others_are_all_written() {
 fn a_flood_of_kinds_is_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    let journal = Journal::open(&path, None, at(0)).unwrap();
+    let journal = Journal::open(&path, None, None, at(0)).unwrap();
     for uid in 0..10_000 {
         let peer = Who::User { uid, pid: None };
         journal.record(Entry { peer, ..entry(Outcome::Denied) }, at(10)).unwrap();
@@ -126,7 +126,7 @@ fn a_full_disk_is_an_error_and_leaves_no_half_line() {
     // /dev/full takes nothing; a file behind a limit takes part of a line.
     let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&dir.path().join("audit.jsonl"), None, at(0)).unwrap();
+    let journal = Journal::open(&dir.path().join("audit.jsonl"), None, None, at(0)).unwrap();
     let head = journal.anchor().head;
     journal.log.borrow_mut().file = Arc::new(full);
     assert!(journal.record(entry(Outcome::Allowed), at(1)).is_err());
@@ -138,14 +138,14 @@ fn a_link_is_not_followed() {
     let dir = tempfile::tempdir().unwrap();
     let link = dir.path().join("audit.jsonl");
     std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
-    assert!(Journal::open(&link, None, at(0)).is_err());
+    assert!(Journal::open(&link, None, None, at(0)).is_err());
 }
 
 #[test]
 fn whoever_ran_a_client_is_named_beside_it_and_tells_refusals_apart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    let journal = Journal::open(&path, None, at(0)).unwrap();
+    let journal = Journal::open(&path, None, None, at(0)).unwrap();
     let kernel = Kernel { pid: 5, uid: 7, gid: 7, exe: None };
     let client = Evidence { kernel, claims: Claims { client: "ctl".into(), version: "1".into() } };
     let asker = |pid, name: &str, script: Option<&str>| Asker {
@@ -180,7 +180,7 @@ fn whoever_ran_a_client_is_named_beside_it_and_tells_refusals_apart() {
 fn a_wrong_pin_is_never_one_of_many() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    let journal = Journal::open(&path, None, at(0)).unwrap();
+    let journal = Journal::open(&path, None, None, at(0)).unwrap();
     let tried = |by| Entry { event: Event::Prove, by: Some(by), ..entry(Outcome::Denied) };
     for _ in 0..5 {
         assert_eq!(journal.record(tried("wrong-pin"), at(10)).unwrap(), Recorded::Written);
@@ -196,7 +196,7 @@ fn the_file_has_what_no_journal_takes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
     let journald = Journald::at(&dir.path().join("socket")).unwrap();
-    let journal = Journal::open(&path, Some(journald), at(0)).unwrap();
+    let journal = Journal::open(&path, None, Some(journald), at(0)).unwrap();
     journal.record(entry(Outcome::Allowed), at(1)).unwrap();
     let system = std::os::unix::net::UnixDatagram::bind(dir.path().join("socket")).unwrap();
     journal.record(entry(Outcome::Allowed), at(1)).unwrap();
@@ -217,7 +217,7 @@ fn what_was_told_of_each_vault_goes_on_from_file_to_file_and_from_log_to_log() {
     let state =
         |id, changes| Vault { id: Hex([id; 16]), changes, state: Hex([7; 16]), key: Some(Hex([id; 16])) };
     let open = || {
-        let journal = Journal::open(&path, None, at(0)).unwrap();
+        let journal = Journal::open(&path, None, None, at(0)).unwrap();
         journal.log.borrow_mut().full = 700;
         journal
     };

@@ -3,7 +3,7 @@
 
 use glassdome_audit::{Event, Hex, Outcome, Record, Vault};
 
-/// So many vaults are remembered; of more, those that were told of last.
+/// So many vaults are remembered; of more, the one that is in the place, and those that were told of last.
 const MOST: usize = 64;
 
 /// The newest state of each vault.
@@ -11,11 +11,18 @@ const MOST: usize = 64;
 pub(super) struct Vaults {
     /// The one that was told of last comes last.
     states: Vec<Vault>,
+    /// The one that is in the place, which no other makes forgotten.
+    own: Option<Hex<16>>,
     /// Whether the next news may be of an older state: the owner has put it there.
     may_go_back: bool,
 }
 
 impl Vaults {
+    /// None yet; `own` is the one that is in the place.
+    pub fn beside(own: Option<Hex<16>>) -> Self {
+        Self { own, ..Self::default() }
+    }
+
     /// Takes in what a record of the log tells.
     pub fn read(&mut self, record: &Record<'_>) {
         if let Some(vault) = record.vault {
@@ -41,22 +48,28 @@ impl Vaults {
     }
 
     fn hear(&mut self, told: Vault) {
-        let Some(known) = self.of(told.id) else { return self.know(told) };
+        let Some(known) = self.of(told.id) else { return self.put(told) };
         if is_same(&known, &told) {
             // An earlier version does not tell of the key.
-            return self.know(Vault { key: told.key.or(known.key), ..told });
+            return self.put(Vault { key: told.key.or(known.key), ..told });
         }
         if told.changes > known.changes || self.may_go_back {
             self.may_go_back = false;
-            self.know(told);
+            self.put(told);
         }
     }
 
     /// The vault is in this state, as the daemon knows itself.
     pub fn know(&mut self, vault: Vault) {
+        self.own = Some(vault.id);
+        self.put(vault);
+    }
+
+    fn put(&mut self, vault: Vault) {
         self.states.retain(|known| known.id != vault.id);
         if self.states.len() == MOST {
-            self.states.remove(0);
+            let other = self.states.iter().position(|known| Some(known.id) != self.own);
+            self.states.remove(other.unwrap_or_default());
         }
         self.states.push(vault);
     }

@@ -93,6 +93,21 @@ fn of_many_vaults_the_last_are_remembered_and_each_is_told_on() {
     assert_eq!(vaults.news_to(&told), None);
 }
 
+#[test]
+fn the_one_that_is_in_the_place_is_remembered_however_many_others_are_told() {
+    let own = state(200, 9, 9);
+    let heard = |own_id| {
+        let mut vaults = Vaults::beside(own_id);
+        for told in std::iter::once(own).chain((0..=u8::try_from(MOST).unwrap()).map(|id| state(id, 1, id))) {
+            vaults.read(&Record { vault: Some(told), ..Record::new(Event::Get, Outcome::Allowed) });
+        }
+        vaults
+    };
+    assert_eq!(heard(Some(own.id)).of(own.id), Some(own));
+    assert_eq!(heard(None).of(own.id), None, "control");
+    assert_eq!(heard(Some(own.id)).states.len(), MOST);
+}
+
 proptest! {
     /// An honest daemon only tells of more, and what it tells last is what counts, whatever else is in the log.
     #[test]

@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use zbus::{ObjectPath, OwnedObjectPath};
 
 use super::{Asking, Turn, password};
-use crate::anchor;
 use crate::device::{self, Lacking};
+use crate::kept;
 use crate::keyring::Sight;
 use crate::watch::items::{self, Found};
 use crate::watch::keyring::{FIRST_LOOK, Reach};
@@ -63,13 +63,22 @@ pub async fn bound(asking: &Asking, vault: &Vault) -> Result<Option<DeviceKey>, 
 /// As [`kdf::derive`].
 pub fn seal(password: &LockedBytes, device: Option<&DeviceKey>) -> Result<(KdfInput, Kek), Error> {
     let input = Vault::new_kdf_input(SlotKind::Password, kdf::calibrate()?)?;
+    let input = match device {
+        None => input,
+        Some(device) => input.bound_to(device),
+    };
+    let kek = mixed(kdf::derive(&input, password)?, device)?;
+    Ok((input, kek))
+}
+
+/// The key that was derived from a password, with the device key where its slot is bound to one.
+///
+/// # Errors
+/// As [`Kek::with_device`].
+pub fn mixed(kek: Kek, device: Option<&DeviceKey>) -> Result<Kek, Error> {
     match device {
-        None => kdf::derive(&input, password).map(|kek| (input, kek)),
-        Some(device) => {
-            let input = input.bound_to(device);
-            let kek = kdf::derive(&input, password)?.with_device(device)?;
-            Ok((input, kek))
-        }
+        None => Ok(kek),
+        Some(device) => kek.with_device(device),
     }
 }
 
@@ -190,7 +199,7 @@ pub async fn migrate(
     turn.commit(&asking, vault.clone(), change, failed).await?;
     asking.state.keyring().misled(false);
     match (to, newest) {
-        (Mode::Keyring, Some(newest)) => asking.state.anchoring().leave(newest),
+        (Mode::Keyring, Some(newest)) => asking.state.keeping().leave(newest),
         _ => forget_state(&asking, &vault).await,
     }
     let left = match before.device() {
@@ -231,12 +240,12 @@ async fn is_there(vault: &Vault, now: &KdfInput, to: Option<&Place>) -> Result<b
 
 /// The keyring need not know the newest state of a vault that is not bound to it.
 async fn forget_state(asking: &Asking, vault: &Vault) {
-    let anchoring = asking.state.anchoring();
-    let _turn = anchoring.turn.lock().await;
-    anchoring.forgotten();
+    let keeping = asking.state.keeping();
+    let _turn = keeping.turn.lock().await;
+    keeping.forgotten();
     let Some(reach) = asking.state.keyring().reached() else { return };
     // What stays there is older than the vault from now on, and refuses nothing.
-    if let Err(error) = anchor::forget(&reach, vault.id()).await {
+    if let Err(error) = kept::forget(&reach, vault.id()).await {
         tracing::info!("the keyring goes on keeping a state of the vault: {error}");
     }
 }

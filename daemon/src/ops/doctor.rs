@@ -43,7 +43,7 @@ pub fn doctor(state: &State) -> Answer<'static> {
         audit(state.journal().state(), state.journal().auditor().is_some(), state.journal().is_linked()),
         keyring(state.keyring().state(), state.keyring().heed()),
         device_key(bound(state), state.keyring().state()),
-        older_vaults(bound(state), state.anchoring().kept().is_some(), state.anchoring().why_not()),
+        older_vaults(bound(state), state.keeping().kept().is_some(), state.keeping().why_not()),
         sleep_and_logout(state.logind().state(), state.logind().heed()),
         screen(state.is_paused(), state.screens().state(), state.screens().heed()),
         phishing(state.stamp().is_some()),

@@ -5,7 +5,7 @@ use glassdome_lockmem::LockedBytes;
 use glassdome_vault::kdf::{KdfInput, Kek};
 use glassdome_vault::{DeviceKey, DeviceKeyId, Error, Keys, SlotKind, Vault};
 
-use super::recovery;
+use super::{device, recovery};
 use crate::device::Lacking;
 
 /// What is to be tried, in this order.
@@ -67,10 +67,7 @@ impl Openers {
     ) -> Result<Result<Keys, Error>, L> {
         for (input, secret) in self.openers {
             let device = self.device.as_ref().filter(|_| input.device().is_some());
-            let kek = derive(input, secret).await?.and_then(|kek| match device {
-                None => Ok(kek),
-                Some(device) => kek.with_device(device),
-            });
+            let kek = derive(input, secret).await?.and_then(|kek| device::mixed(kek, device));
             match kek.and_then(|kek| vault.unwrap(&kek)) {
                 Err(Error::WrongPassword) => {}
                 opened => return Ok(opened),

@@ -14,9 +14,9 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::opener::{Openers, Untriable};
 use super::{Asking, Turn, device, rollback};
-use crate::anchor::Looking;
 use crate::attest::Ours;
 use crate::device as in_keyring;
+use crate::kept::Looking;
 use crate::throttle::Backoff;
 use crate::worker;
 use crate::{clock, refuse};

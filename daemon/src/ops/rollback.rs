@@ -12,8 +12,8 @@ use glassdome_vault::{Keys, Mark, SlotKind, Vault, VaultId};
 
 use super::password::{self, Verified};
 use super::{Asking, Turn, device};
-use crate::anchor::{Differs, Kept, differs};
 use crate::journal::Journal;
+use crate::kept::{Differs, Kept, differs};
 use crate::refuse;
 use crate::state::log::{anchor_of, told};
 
@@ -170,7 +170,7 @@ pub async fn accept(
         asking.state.journal().know_vault(told(mark));
     }
     if let (Some(newest), Kept::Items(_)) = (newest, kept) {
-        asking.state.anchoring().leave(newest);
+        asking.state.keeping().leave(newest);
     }
     Ok(())
 }

@@ -83,24 +83,7 @@ async fn begin(
     if vault.slots_digest().map_err(|error| refuse::vault(&error))? != slots {
         return Err(openers_changed());
     }
-    let (path, device) = (state.vault_path(), device::bound(&asking, &vault).await?);
-    let own = vault.kdf_input(SlotKind::Password).map_err(|error| refuse::vault(&error))?;
-    let found = worker::once("kdf", move || {
-        let found = Unfinished::find(&path)?;
-        // One that was bound to another device key, or to none, is none to go on with.
-        let found = found.filter(|found| found.input().device() == device.as_ref().map(DeviceKey::id));
-        let found = found.filter(|found| own.is_some_and(|own| found.is_affordable(own.params())));
-        let derived = found.as_ref().map(|found| {
-            let kek = kdf::derive(found.input(), &again)?;
-            match &device {
-                Some(device) => kek.with_device(device),
-                None => Ok(kek),
-            }
-        });
-        Ok((found.zip(derived.transpose()?), again, device))
-    });
-    let (found, again, device) =
-        found.await.map_err(refuse::lost)?.map_err(|error: Error| refuse::vault(&error))?;
+    let (found, again, device) = find(&asking, &vault, again).await?;
     let resumed = match found {
         Some((found, kek)) => resume(&asking, &vault, &old, (&found, &kek)).await?,
         None => None,
@@ -137,6 +120,28 @@ async fn begin(
         return Err(give_up(&asking, error).await);
     }
     Ok(Answer::Rotation(wire::Answer::Begun { done_before }))
+}
+
+/// What lies there unfinished and may be gone on with, and the key that may open it; the password, and the device key of
+/// a vault that is bound to one.
+async fn find(
+    asking: &Asking,
+    vault: &Vault,
+    password: LockedBytes,
+) -> Result<(Option<(Unfinished, Kek)>, LockedBytes, Option<DeviceKey>), Refusal<'static>> {
+    let (path, device) = (asking.state.vault_path(), device::bound(asking, vault).await?);
+    let own = vault.kdf_input(SlotKind::Password).map_err(|error| refuse::vault(&error))?;
+    let found = worker::once("kdf", move || {
+        let found = Unfinished::find(&path)?;
+        // One that was bound to another device key, or to none, is none to go on with.
+        let found = found.filter(|found| found.input().device() == device.as_ref().map(DeviceKey::id));
+        let found = found.filter(|found| own.is_some_and(|own| found.is_affordable(own.params())));
+        let derive =
+            |found: &Unfinished| device::mixed(kdf::derive(found.input(), &password)?, device.as_ref());
+        let kek = found.as_ref().map(derive).transpose()?;
+        Ok((found.zip(kek), password, device))
+    });
+    found.await.map_err(refuse::lost)?.map_err(|error: Error| refuse::vault(&error))
 }
 
 type Begun = (Rotation, Keys, KdfInput);

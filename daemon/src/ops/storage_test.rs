@@ -121,7 +121,8 @@ async fn test(
     Ok(Tested { rows: found.rows, faults: found.faults, told, records, log: log_fault(log) })
 }
 
-/// Reads the pages, while nobody changes them, and says how often the vault had got another master key by then. It goes on, and keeps the turn, even if the test is given up meanwhile.
+/// Reads the pages, while nobody changes them, and says how often the vault had got another master key by then. It goes
+/// on, and keeps the turn, even if the test is given up meanwhile.
 async fn pages(
     asking: &Asking,
     running: &Running,

@@ -14,9 +14,9 @@ use tokio::sync::OwnedMutexGuard;
 use super::keyring::Before;
 use super::password::{self, Verified};
 use super::{Asking, panic, rollback};
-use crate::anchor::{Kept, Looking};
 use crate::attest::lineage::Member;
 use crate::grants::Grantable;
+use crate::kept::{Kept, Looking};
 use crate::settings::Settings;
 use crate::state::sealed::Sealed;
 use crate::throttle::Backoff;
@@ -113,7 +113,7 @@ pub async fn unlock(
     rollback::miss(&asking, &vault, &keys, &kept)?;
     if let Kept::Nothing = kept {
         // Whatever was given to it: it is given again.
-        asking.state.anchoring().forgotten();
+        asking.state.keeping().forgotten();
     }
     asking.state.look_at_log().await;
     keys.still(&asking.state)?;

@@ -8,9 +8,9 @@ use glassdome_vault::{DeviceKey, DeviceKeyId, Vault, VaultId};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use crate::anchor::{self, Bytes, Kept};
 use crate::config::Desktop;
 use crate::device::{self, Lacking};
+use crate::kept::{self, Bytes, Kept};
 use crate::run::Error;
 use crate::watch::keyring::Reach;
 
@@ -55,7 +55,7 @@ impl<'c> Keyring<'c> {
 
     /// What it keeps of the vault.
     pub fn kept(&self, vault: &Vault) -> Kept {
-        let looking = async { anchor::look(&self.reach().await.ok()?, vault.id()).await.ok() };
+        let looking = async { kept::look(&self.reach().await.ok()?, vault.id()).await.ok() };
         self.wait(async { timeout(PATIENCE, looking).await }).ok().flatten().unwrap_or_default()
     }
 
@@ -64,7 +64,7 @@ impl<'c> Keyring<'c> {
     pub fn keep(&self, vault: VaultId, newest: &Bytes) {
         let keeping = async {
             let reach = self.reach().await.ok()?;
-            anchor::keep(&reach, None, vault, "", newest).await.ok()
+            kept::keep(&reach, None, vault, "", newest).await.ok()
         };
         let _ = self.wait(async { timeout(PATIENCE, keeping).await });
     }

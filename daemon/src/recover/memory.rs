@@ -6,9 +6,9 @@ use glassdome_audit as audit;
 use glassdome_vault::{self as vault, Change, Keys, Look, Vault};
 use zeroize::Zeroizing;
 
-use crate::anchor::Kept;
 use crate::journal::Anchor;
 use crate::journal::anchor;
+use crate::kept::Kept;
 use crate::ops::rollback;
 use crate::run::Error;
 use crate::settings::{AUDITOR, Unread};

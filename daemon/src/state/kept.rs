@@ -3,12 +3,12 @@
 use glassdome_vault::{Change, Keys, Mark, SlotKind, Vault};
 
 use super::State;
-use crate::anchor::{Anchoring, Bytes};
+use crate::kept::{Bytes, Keeping};
 
 impl State {
     /// What the keyring is given to keep.
-    pub fn anchoring(&self) -> &Anchoring {
-        &self.anchoring
+    pub fn keeping(&self) -> &Keeping {
+        &self.keeping
     }
 
     /// The state of a vault that is bound to the keyring, while a session is open.

@@ -13,12 +13,12 @@ use glassdome_vault::{Change, Draft, Error, Keys, Mark, Vault};
 
 use super::State;
 use super::kept::to_keep_after;
-use crate::anchor::Bytes;
 use crate::clock::{self, Now};
 use crate::journal::anchor::{self, Anchor};
 use crate::journal::scan::{self, Wrong};
 use crate::journal::whole::{Found, yield_to_all};
 use crate::journal::{Entry, Journal, Prepared, Recorded, Synced, Unwritable, Who, keep, open};
+use crate::kept::Bytes;
 use crate::refuse;
 use crate::session::Input;
 use crate::settings::{Auditor, Unread};
@@ -161,7 +161,7 @@ impl State {
             None => false,
         };
         if let Some(bytes) = if remembered { after } else { before } {
-            self.anchoring.leave(bytes);
+            self.keeping.leave(bytes);
         }
     }
 

@@ -3,13 +3,13 @@
 //! prompts informed, ends what takes too long, gives memory back, or has the keyring keep the vault's newest state. Two more only
 //! look when they are told to: for what the predecessor left in the keyring, and for what is ours there.
 
-pub mod anchor;
 pub mod backups;
 pub mod bus;
 pub mod clock;
 pub mod disk;
 pub mod integrity;
 pub mod items;
+pub mod kept;
 pub mod keyring;
 pub mod leftovers;
 pub mod logind;

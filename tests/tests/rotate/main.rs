@@ -6,6 +6,8 @@
 mod decrypt;
 #[path = "../support/proving.rs"]
 mod proving;
+#[path = "../support/recovery_page.rs"]
+mod recovery_page;
 #[path = "../support/scripts.rs"]
 mod scripts;
 #[path = "../support/tools.rs"]

@@ -4,17 +4,10 @@ use std::fs;
 
 use glassdome_tests::{PASSWORD, User, World, text};
 
+use super::recovery_page::{blocks, typed_at};
 use super::{code, when_allowed};
 
 const NEXT: &str = "eleven badgers weave soft rope";
-
-/// The blocks of commands of that section.
-fn blocks() -> Vec<Vec<&'static str>> {
-    const PAGE: &str = include_str!("../../../docs/recovery.md");
-    let (_, section) = PAGE.split_once("## The machine was not yours").unwrap();
-    let blocks = section.split("```sh\n").skip(1);
-    blocks.map(|block| block.split("```").next().unwrap().lines().collect()).collect()
-}
 
 #[test]
 fn after_a_machine_that_was_somebody_elses_nothing_that_was_taken_opens_what_comes() {
@@ -24,17 +17,8 @@ fn after_a_machine_that_was_somebody_elses_nothing_that_was_taken_opens_what_com
     let former = code(&there, &["slots", "add", "recovery"], "code");
     let backup = there.home("vault.backup");
     there.ctl(&["storage", "backup", text(&backup)]).ok();
-    let blocks = blocks();
+    let blocks = blocks("The machine was not yours for a while");
     let [stop, anew, look] = &blocks[..] else { panic!("{blocks:?}") };
-    let typed_at = |world: &World, line: &str, answers: &[(&str, &str)]| {
-        let mut terminal = world.terminal(line);
-        for (prompt, answer) in answers {
-            terminal.expect(prompt);
-            terminal.send_line(answer);
-        }
-        terminal.expect("✓");
-        terminal
-    };
     typed_at(&there, stop[0], &[]);
     assert!(when_allowed(|| there.unlock(PASSWORD, &[])).refused(3).contains("panic"));
 

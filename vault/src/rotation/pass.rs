@@ -264,7 +264,7 @@ pub(super) fn anew(
         out.copy_from_slice(&plain);
         Ok(())
     };
-    seal::seal_onto_derived(&mut sealed, new, nonce, &Place { version, ..*place }, plain.len(), fill)?;
+    seal::seal_onto_with(&mut sealed, new, nonce, &Place { version, ..*place }, plain.len(), fill)?;
     Ok((sealed, plain))
 }
 

@@ -3,14 +3,11 @@
 //! it; which of them are in force is told by the head of the file, of which there is a copy.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
-use redb::StorageBackend;
-
+use super::read_only::ReadOnly;
 use super::unchanged::Unchanged;
 use super::{guarded, open_checked, opening};
 use crate::overlay::Overlay;
@@ -20,17 +17,14 @@ use crate::{Damage, Error};
 const HEAD: usize = 320;
 
 /// The file.
-pub(crate) struct Moment(As);
+pub(crate) struct Moment(ReadOnly);
 
 impl Moment {
     /// As it is now. Nobody may write to it meanwhile, nor until it was opened once: what redb keeps about its own pages
     /// is not held. `read` counts the bytes that are read of it.
     pub fn now(path: &Path, read: Arc<AtomicU64>) -> Result<Self, Error> {
-        let file = File::open(path).map_err(Error::Storage)?;
-        let length = file.metadata().map_err(Error::Storage)?.len();
-        let mut head = [0; HEAD];
-        file.read_exact_at(&mut head, 0).map_err(|_| Error::from(Damage::Store))?;
-        Ok(Self(As { file: Arc::new(file), head, length, read }))
+        let file = File::open(path).and_then(ReadOnly::now).map_err(Error::Storage)?;
+        file.with_head(HEAD, read).map(Self).map_err(|_| Damage::Store.into())
     }
 
     /// Reads each page, and compares it with its checksum. Nobody may write to it meanwhile.
@@ -44,42 +38,5 @@ impl Moment {
     /// Opens it.
     pub fn open(&self) -> Result<Unchanged, Error> {
         Unchanged::over(Overlay::over(self.0.clone()).map_err(opening)?, |_| Ok(()))
-    }
-}
-
-/// What redb reads.
-#[derive(Debug, Clone)]
-struct As {
-    file: Arc<File>,
-    head: [u8; HEAD],
-    length: u64,
-    read: Arc<AtomicU64>,
-}
-
-impl StorageBackend for As {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.length)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(out, offset)?;
-        if let Some(head) = usize::try_from(offset).ok().and_then(|offset| self.head.get(offset..)) {
-            let both = head.len().min(out.len());
-            out[..both].copy_from_slice(&head[..both]);
-        }
-        self.read.fetch_add(out.len() as u64, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn set_len(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, _: u64, _: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
 }

@@ -3,13 +3,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use redb::{Database, StorageBackend};
 use rustix::fs::OFlags;
 
 use super::open::replay;
+use super::read_only::ReadOnly;
 use super::{Reader, guarded, open_checked, opening};
 use crate::Error;
 use crate::overlay::Overlay;
@@ -34,7 +35,7 @@ impl Unchanged {
         if !file.metadata().map_err(Error::Storage)?.is_file() {
             return Err(Error::NotAFile);
         }
-        let overlay = Overlay::over(ReadOnly(file)).map_err(opening)?;
+        let overlay = Overlay::over(ReadOnly::now(file).map_err(Error::Storage)?).map_err(opening)?;
         Self::over(overlay, |database| replay(database, &mut Redo::of(path))).map(Some)
     }
 
@@ -68,31 +69,5 @@ impl Drop for Unchanged {
             drop(database);
             Ok(())
         });
-    }
-}
-
-/// A file of which nothing is written.
-#[derive(Debug)]
-struct ReadOnly(File);
-
-impl StorageBackend for ReadOnly {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(out, offset)
-    }
-
-    fn set_len(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, _: u64, _: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
 }

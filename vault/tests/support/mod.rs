@@ -88,6 +88,20 @@ pub fn value_edit(value: &[u8]) -> Edit<'_> {
     Edit { value: Some(value), ..Edit::default() }
 }
 
+/// The row of a slot, as everybody has it who reads the file.
+pub fn slot_row(vault: &Vault, id: u8) -> Vec<u8> {
+    let mut found = None;
+    vault
+        .rows(|table, key, row| {
+            if (table, key) == ("slots", &[id]) {
+                found = Some(row.to_vec());
+            }
+            Ok(())
+        })
+        .unwrap();
+    found.unwrap()
+}
+
 pub fn present(path: &Path) -> Vault {
     match Vault::open(path).unwrap() {
         Found::Present(vault) => vault,

@@ -39,7 +39,8 @@ struct Told {
     table: Option<String>,
     name: Option<String>,
     version: Option<u64>,
-    kind: &'static str,
+    #[serde(serialize_with = "as_word")]
+    kind: FaultKind,
 }
 
 pub(super) fn test(json: bool, proof: &ProofArgs) -> Result<Exit, Error> {
@@ -92,7 +93,7 @@ fn document(tested: &Tested<'_>) -> Document {
         table: fault.table.as_ref().map(|table| table.to_string()),
         name: fault.name.as_ref().map(|name| name.to_string()),
         version: fault.version,
-        kind: word(fault.kind),
+        kind: fault.kind,
     };
     Document {
         sound: tested.faults == 0 && tested.log.is_none(),
@@ -131,16 +132,20 @@ fn word(kind: FaultKind) -> &'static str {
     }
 }
 
+fn as_word<S: serde::Serializer>(kind: &FaultKind, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(word(*kind))
+}
+
 /// As people read it.
-fn sentence(kind: &str) -> &'static str {
+fn sentence(kind: FaultKind) -> &'static str {
     match kind {
-        "page" => "a page of the file is not what was written",
-        "sealed" => "does not open: it was altered, or is from elsewhere",
-        "astray" => "leads to another one than it should",
-        "missing" => "is missing",
-        "foreign" => "belongs to nothing",
-        "unreadable" => "cannot be read",
-        _ => "every row opens, and one was put back, taken away or added",
+        FaultKind::Page => "a page of the file is not what was written",
+        FaultKind::Sealed => "does not open: it was altered, or is from elsewhere",
+        FaultKind::Astray => "leads to another one than it should",
+        FaultKind::Missing => "is missing",
+        FaultKind::Foreign => "belongs to nothing",
+        FaultKind::Unreadable => "cannot be read",
+        FaultKind::Sum => "every row opens, and one was put back, taken away or added",
     }
 }
 
@@ -176,7 +181,7 @@ mod tests {
             table: table.map(Into::into),
             name: name.map(Into::into),
             version,
-            kind: word(kind),
+            kind,
         };
         let document = Document {
             sound: false,

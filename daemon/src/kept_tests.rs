@@ -43,23 +43,23 @@ fn the_newest_that_the_keys_vouch_for_counts_and_nothing_else_hides_it() {
 
 #[test]
 fn what_was_left_is_taken_once_and_a_reason_goes_with_the_next_that_is_kept() {
-    let anchoring = Anchoring::default();
+    let keeping = Keeping::default();
     let bytes = [3; Mark::KEPT];
-    assert_eq!(anchoring.take(), None);
-    anchoring.leave(bytes);
-    assert_eq!((anchoring.take(), anchoring.take()), (Some(bytes), None));
-    anchoring.gave(bytes, Err(Unkept::Locked));
-    assert_eq!((anchoring.kept(), anchoring.why_not().as_deref()), (None, Some("the keyring is locked")));
+    assert_eq!(keeping.take(), None);
+    keeping.leave(bytes);
+    assert_eq!((keeping.take(), keeping.take()), (Some(bytes), None));
+    keeping.gave(bytes, Err(Unkept::Locked));
+    assert_eq!((keeping.kept(), keeping.why_not().as_deref()), (None, Some("the keyring is locked")));
     // It is given once more when the keyring is open; what is newer goes before it.
-    assert_eq!((anchoring.has_left(), anchoring.take()), (true, Some(bytes)));
-    anchoring.leave([4; Mark::KEPT]);
-    anchoring.gave(bytes, Err(Unkept::Nowhere));
-    assert_eq!(anchoring.take(), Some([4; Mark::KEPT]));
-    anchoring.gave(bytes, Err(Unkept::Unmoved(Unmoved::Asks)));
-    assert!(!anchoring.has_left(), "a keyring that would ask is not asked again and again");
-    anchoring.gave(bytes, Ok(()));
-    assert_eq!((anchoring.kept(), anchoring.why_not(), anchoring.has_left()), (Some(bytes), None, false));
-    anchoring.leave(bytes);
-    anchoring.forgotten();
-    assert_eq!((anchoring.kept(), anchoring.take()), (None, None));
+    assert_eq!((keeping.has_left(), keeping.take()), (true, Some(bytes)));
+    keeping.leave([4; Mark::KEPT]);
+    keeping.gave(bytes, Err(Unkept::Nowhere));
+    assert_eq!(keeping.take(), Some([4; Mark::KEPT]));
+    keeping.gave(bytes, Err(Unkept::Unmoved(Unmoved::Asks)));
+    assert!(!keeping.has_left(), "a keyring that would ask is not asked again and again");
+    keeping.gave(bytes, Ok(()));
+    assert_eq!((keeping.kept(), keeping.why_not(), keeping.has_left()), (Some(bytes), None, false));
+    keeping.leave(bytes);
+    keeping.forgotten();
+    assert_eq!((keeping.kept(), keeping.take()), (None, None));
 }

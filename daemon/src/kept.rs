@@ -192,7 +192,7 @@ pub enum Unkept {
 
 /// What a daemon has the keyring keep.
 #[derive(Debug, Default)]
-pub struct Anchoring {
+pub struct Keeping {
     /// The last state of a session that has ended, or what somebody who gave the password has left.
     left: RefCell<Option<Bytes>>,
     asked: Notify,
@@ -202,7 +202,7 @@ pub struct Anchoring {
     pub turn: Mutex<()>,
 }
 
-impl Anchoring {
+impl Keeping {
     /// That is to be kept now, and there may be no key any more to make it with.
     pub fn leave(&self, bytes: Bytes) {
         self.left.replace(Some(bytes));
@@ -259,5 +259,5 @@ impl Anchoring {
 }
 
 #[cfg(test)]
-#[path = "anchor_tests.rs"]
+#[path = "kept_tests.rs"]
 mod tests;

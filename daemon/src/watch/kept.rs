@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use zbus::ObjectPath;
 
-use crate::anchor::{self, Bytes, Unkept};
+use crate::kept::{self, Bytes, Unkept};
 use crate::keyring::Sight;
 use crate::state::State;
 
@@ -25,10 +25,10 @@ pub async fn watch(state: Rc<State>) {
         keep(&state).await;
         let is_open = state.keys().is_some();
         tokio::select! {
-            () = state.anchoring().asked() => {}
+            () = state.keeping().asked() => {}
             // The sender lives as long as the state.
             _ = opens.changed() => {}
-            () = state.keyring().opened(), if state.anchoring().has_left() => {}
+            () = state.keyring().opened(), if state.keeping().has_left() => {}
             () = sleep(APART), if is_open => {}
         }
     }
@@ -41,14 +41,14 @@ pub async fn end(state: &State) {
 }
 
 async fn keep(state: &State) {
-    let anchoring = state.anchoring();
-    let _turn = anchoring.turn.lock().await;
-    let left = anchoring.take();
+    let keeping = state.keeping();
+    let _turn = keeping.turn.lock().await;
+    let left = keeping.take();
     let Some(bytes) = state.state_to_keep().or(left) else { return };
-    if anchoring.kept() == Some(bytes) {
+    if keeping.kept() == Some(bytes) {
         return;
     }
-    anchoring.gave(bytes, give(state, &bytes).await);
+    keeping.gave(bytes, give(state, &bytes).await);
 }
 
 async fn give(state: &State, bytes: &Bytes) -> Result<(), Unkept> {
@@ -62,5 +62,5 @@ async fn give(state: &State, bytes: &Bytes) -> Result<(), Unkept> {
     let reach = keyring.reached().ok_or(Unkept::Nowhere)?;
     let collection = ObjectPath::try_from(collection.as_str()).map_err(|_| Unkept::Nowhere)?;
     let label = format!("Glassdome: newest state of {}", state.vault_path().display());
-    anchor::keep(&reach, Some(&collection), vault.id(), &label, bytes).await
+    kept::keep(&reach, Some(&collection), vault.id(), &label, bytes).await
 }

@@ -1,0 +1,33 @@
+//! What of the log is in the kernel and not on the disk yet, and what is once it is there.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use glassdome_audit::link::Link;
+
+use super::anchor::Anchor;
+use super::link::LinkFile;
+
+/// What is to be brought to the disk, off the event loop.
+#[derive(Debug)]
+pub struct Unsynced {
+    pub(super) files: Vec<Arc<File>>,
+    pub(super) dir: Option<PathBuf>,
+    pub(super) link: Option<LinkTo>,
+    pub(super) anchor: Anchor,
+}
+
+#[derive(Debug)]
+pub(super) struct LinkTo {
+    pub(super) link: Link,
+    pub(super) file: Arc<Mutex<LinkFile>>,
+}
+
+/// What is on the disk now.
+#[derive(Debug)]
+pub struct Synced {
+    /// Where the log stands by then.
+    pub anchor: Anchor,
+    pub(super) link: Option<LinkTo>,
+}
