@@ -225,7 +225,7 @@ pub fn vault(error: &Error) -> Refusal<'static> {
         Error::Storage(source) => {
             (Code::Storage, format!("the disk refused ({source}): nothing was changed. Make room or mend it"))
         }
-        Error::InPlace(source) => {
+        Error::InPlace(source) | Error::MovedBack(source) => {
             (Code::Storage, format!("{error} ({source}). Mend it; then see whether all is there: glassdome_start"))
         }
         Error::HalfRotated => {

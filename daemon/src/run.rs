@@ -120,7 +120,10 @@ impl Error {
             Self::VaultInUse(_) | Self::Socket(Unbindable::Running { .. }) => 9,
             Self::Unread(_) => 11,
             Self::Vault(error) | Self::Former { source: error, .. } => match error {
-                vault::Error::Storage(_) | vault::Error::InPlace(_) | vault::Error::RedoNotAFile => 12,
+                vault::Error::Storage(_)
+                | vault::Error::InPlace(_)
+                | vault::Error::MovedBack(_)
+                | vault::Error::RedoNotAFile => 12,
                 vault::Error::NewerVersion { .. } => 11,
                 vault::Error::InUse | vault::Error::Exists => 9,
                 vault::Error::WrongPassword => 7,

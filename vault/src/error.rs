@@ -87,6 +87,9 @@ pub enum Error {
     /// A recovered vault is in its place, and what was there has another name; but the disk may not have that yet.
     #[error("the vault is in its place, and the disk refused what comes behind that")]
     InPlace(#[source] io::Error),
+    /// What a rotation had moved into the vault's place is out of it again; but the disk may not have that yet.
+    #[error("the vault from before is in its place again, and the disk refused what comes behind that")]
+    MovedBack(#[source] io::Error),
 }
 
 /// What is damaged.

@@ -178,14 +178,17 @@ impl Rotation {
     /// else has it open or has taken its mode away, or if something else lies where the former file is to go.
     ///
     /// # Errors
-    /// [`Error::Storage`].
+    /// [`Error::Storage`]; so it is where the vault cannot have the second name that it takes at the end.
     pub fn open(vault: &Path) -> Result<Option<Self>, Error> {
         let directory = Directory::beside(vault);
         if !directory.former_is_needless() {
             return Ok(None);
         }
         match Vault::open(&directory.vault()) {
-            Ok(Found::Present(to)) => Ok(Some(Self { to, directory })),
+            Ok(Found::Present(to)) => {
+                directory.try_second_name()?;
+                Ok(Some(Self { to, directory }))
+            }
             Err(Error::Storage(error)) if error.kind() != io::ErrorKind::PermissionDenied => {
                 Err(Error::Storage(error))
             }

@@ -7,8 +7,8 @@
 //! | `new`, `new.redo` | until it takes the vault's place |
 //! | `former` | from just before that: the old file by a second name, until it is overwritten |
 //!
-//! As long as `new` is there the vault is the old one, and `former` a name too many. When it is not, the vault is the
-//! new one, and what is called `former` is to go.
+//! As long as `new` is there the vault is the old one, and `former` a name too many. When it is not, or is another name of
+//! the vault, the vault is the new one, and what is called `former` is to go.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
@@ -77,9 +77,11 @@ impl Directory {
         }
     }
 
-    /// Whether the new file has not taken the vault's place yet.
+    /// Whether the new file has not taken the vault's place yet. What is only another name of the vault is none.
     pub fn is_unfinished(&self) -> bool {
-        self.is_directory() && self.vault().symlink_metadata().is_ok_and(|about| about.is_file())
+        let Ok(new) = self.vault().symlink_metadata() else { return false };
+        let vault = self.vault.symlink_metadata();
+        self.is_directory() && new.is_file() && !vault.is_ok_and(|vault| is_same(&vault, &new))
     }
 
     /// Makes it, empty and for its owner only, for a vault in that state. Of what lies there a former file of it that is
@@ -121,10 +123,27 @@ impl Directory {
     /// Whether what is called `former` is nothing but another name of the vault, or nothing at all.
     pub fn former_is_needless(&self) -> bool {
         match (self.former().symlink_metadata(), self.vault.symlink_metadata()) {
-            (Ok(former), Ok(vault)) => (former.dev(), former.ino()) == (vault.dev(), vault.ino()),
+            (Ok(former), Ok(vault)) => is_same(&former, &vault),
             (Ok(_), Err(_)) => false,
             (Err(error), _) => error.kind() == io::ErrorKind::NotFound,
         }
+    }
+
+    /// Gives the vault's file a second name, by which it is found to be overwritten when it is the former one.
+    pub fn second_name(&self) -> Result<(), Error> {
+        if !self.former_is_needless() {
+            return Err(Error::Storage(io::ErrorKind::AlreadyExists.into()));
+        }
+        let former = self.former();
+        gone(fs::remove_file(&former))
+            .and_then(|()| fs::hard_link(&self.vault, former))
+            .map_err(Error::Storage)
+    }
+
+    /// Whether it can have one, where the system or the file system may not let it.
+    pub fn try_second_name(&self) -> Result<(), Error> {
+        self.second_name()?;
+        fs::remove_file(self.former()).map_err(Error::Storage)
     }
 
     /// Takes all of it away; but not what may be the last name of a file.
@@ -181,6 +200,10 @@ impl Directory {
             None if is_directory => open(&self.former(), File::options().write(true))?,
             known => known,
         };
+        if former.is_some() {
+            // Whatever becomes of the machine, the disk has what replaced it under its name.
+            sync_directory_of(&self.vault)?;
+        }
         let about = former.as_ref().map(erase).transpose()?;
         let other_names = about.as_ref().map_or(0, |about| about.nlink().saturating_sub(1));
         if !is_directory {
@@ -191,12 +214,17 @@ impl Directory {
         }
         let named = self.former().symlink_metadata();
         if let (Some(about), Ok(named)) = (about, named)
-            && (about.dev(), about.ino()) == (named.dev(), named.ino())
+            && is_same(&about, &named)
         {
             fs::remove_file(self.former()).map_err(Error::Storage)?;
         }
         self.remove_or_set_aside().map(|aside| Erased { other_names, aside })
     }
+}
+
+/// Whether both are of one file.
+pub(super) fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// Whether a vault in that state has replaced what lies at `former`: that is the same vault of before, or none any more,

@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::Error;
@@ -14,7 +13,7 @@ use crate::store::{Op, Other, Store, Table};
 use crate::vault::Vault;
 
 use super::Rotation;
-use super::place::{Directory, Erased};
+use super::place::{Directory, Erased, is_same};
 
 /// The new file is in the vault's place, on the disk, and was opened. The old one is served until
 /// [`Vault::take_up`].
@@ -38,8 +37,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Storage`], and [`Error::HalfRotated`] if another file had taken the new one's name: the vault goes on as
-    /// before. [`Error::InPlace`]: which of the two the disk has is not known;
-    /// this one takes no change any more.
+    /// before. [`Error::InPlace`] if the new file is in the place, and [`Error::MovedBack`] if the old one is in it again:
+    /// the disk may not have that, and this one takes no change any more.
     pub fn move_in(&self, rotation: Rotation) -> Result<MovedIn, Error> {
         let Rotation { to, directory } = rotation;
         let mark = to.committed_mark();
@@ -48,14 +47,14 @@ impl Vault {
         let ready = self.memory().and_then(|rows| {
             to.store().put(rows)?;
             let file = close(to, &directory)?;
-            second_name(store.path(), &directory).map(|()| file)
+            directory.second_name()?;
+            directory.sync().map(|()| file)
         });
         let file = ready.inspect_err(|_| store.go_on())?;
         match move_to(&directory, store.path()).and_then(|()| other(store, &file)) {
             Ok(new) => Ok(MovedIn { new, mark, directory }),
-            Err(Error::InPlace(error)) => Err(Error::InPlace(error)),
             Err(error) => {
-                move_back(&directory, store.path())?;
+                move_back(&directory, store)?;
                 store.go_on();
                 Err(error)
             }
@@ -118,24 +117,9 @@ fn close(to: Vault, directory: &Directory) -> Result<File, Error> {
 /// give to another one: an older copy of it would open under the same keys.
 fn other(store: &Store, file: &File) -> Result<Other, Error> {
     let other = store.other()?;
-    let identity =
-        |file: &File| file.metadata().map(|about| (about.dev(), about.ino())).map_err(Error::Storage);
-    let opened = other.file()?.as_ref().map(identity).transpose()?;
-    if opened == Some(identity(file)?) { Ok(other) } else { Err(Error::HalfRotated) }
-}
-
-/// Gives the old file a second name, by which it is found to be overwritten.
-fn second_name(vault: &Path, directory: &Directory) -> Result<(), Error> {
-    let former = directory.former();
-    if !directory.former_is_needless() {
-        return Err(Error::Storage(io::ErrorKind::AlreadyExists.into()));
-    }
-    match fs::remove_file(&former) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::Storage(error)),
-        _ => {}
-    }
-    fs::hard_link(vault, former).map_err(Error::Storage)?;
-    directory.sync()
+    let about = |file: &File| file.metadata().map_err(Error::Storage);
+    let (opened, closed) = (other.file()?.as_ref().map(about).transpose()?, about(file)?);
+    if opened.is_some_and(|opened| is_same(&opened, &closed)) { Ok(other) } else { Err(Error::HalfRotated) }
 }
 
 fn move_to(directory: &Directory, vault: &Path) -> Result<(), Error> {
@@ -144,17 +128,21 @@ fn move_to(directory: &Directory, vault: &Path) -> Result<(), Error> {
     directory.sync()
 }
 
-/// The old file has its name again, if it had lost it.
-fn move_back(directory: &Directory, vault: &Path) -> Result<(), Error> {
-    if directory.vault().symlink_metadata().is_ok() {
+/// The old file has its name again, if it had lost it; and what had that has the name that it had before, to be gone on
+/// with.
+fn move_back(directory: &Directory, store: &Store) -> Result<(), Error> {
+    let vault = store.path();
+    let old = store.file()?.metadata().map_err(Error::Storage)?;
+    if vault.symlink_metadata().is_ok_and(|named| is_same(&named, &old)) {
         return Ok(());
     }
-    let unknown = |error| match error {
-        Error::Storage(error) => Error::InPlace(error),
-        other => other,
-    };
+    // So that it is without a name at no moment. Where it cannot have a second one, another rotation begins anew.
+    let _ = fs::hard_link(vault, directory.vault());
     fs::rename(directory.former(), vault).map_err(Error::InPlace)?;
-    sync_directory_of(vault).map_err(unknown)
+    sync_directory_of(vault).and_then(|()| directory.sync()).map_err(|error| match error {
+        Error::Storage(error) => Error::MovedBack(error),
+        other => other,
+    })
 }
 
 impl std::fmt::Debug for MovedIn {

@@ -114,24 +114,31 @@ async fn put_in_force(asking: &Asking) -> Result<Former, Stopped> {
             asking.rotation.replace(None);
             let recorded = asking.record(Event::Rotate, Outcome::Failed, None, "done");
             let refusal = match error {
-                Error::InPlace(_) => unknown(state, &error),
+                Error::InPlace(_) => {
+                    unknown(state, "as the vault's file stands, the new key is in force", &error)
+                }
+                Error::MovedBack(_) => {
+                    unknown(state, "as the vault's file stands, the former key is in force", &error)
+                }
                 error => recorded.err().unwrap_or_else(|| refuse::vault(&error)),
             };
             Err(Stopped::Refused(refusal))
         }
         Err(lost) => {
             asking.rotation.replace(None);
-            Err(Stopped::Refused(unknown(state, &lost)))
+            Err(Stopped::Refused(unknown(state, "whether the new key is in force is not known", &lost)))
         }
     }
 }
 
-/// Which file is the vault's is not known: whoever starts next looks.
-fn unknown(state: &State, why: &dyn std::fmt::Display) -> Refusal<'static> {
-    tracing::error!("which file is the vault's is not known: {why}");
+/// Which file is the vault's is not known, or the disk may not have it: whoever starts next looks.
+fn unknown(state: &State, stands: &str, why: &dyn std::fmt::Display) -> Refusal<'static> {
+    tracing::error!("{stands}: {why}");
     state.stop();
-    let message = "whether the new key is in force is not known, and the daemon ends: see its log. Then start it anew: \
-                   glassdome_start";
+    let message = format!(
+        "{stands}; but a failure came in between, after which another start may find the other one. The daemon ends: \
+         see its log, and start it anew: glassdome_start"
+    );
     Refusal::new(Code::Error, message)
 }
 
