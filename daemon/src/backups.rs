@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use glassdome_vault::{Backup, Error};
+use glassdome_vault::{Backup, Error, Vault};
 use tokio::sync::Notify;
 
 /// Backups under way at one time: each keeps the vault's file from using the space again of what changes meanwhile.
@@ -47,12 +47,12 @@ impl Begun {
         self.of
     }
 
-    /// Writes the next part into `out`, and says how much that is.
+    /// Writes the next part, of that vault, into `out`, and says how much that is.
     ///
     /// # Errors
     /// As [`Backup::read`].
-    pub fn read(&mut self, out: &mut [u8], now: Instant) -> Result<usize, Error> {
-        let read = self.backup.read(out)?;
+    pub fn read(&mut self, vault: &Vault, out: &mut [u8], now: Instant) -> Result<usize, Error> {
+        let read = self.backup.read(vault, out)?;
         self.next = self.next.wrapping_add(1);
         self.last = now;
         Ok(read)
@@ -170,7 +170,7 @@ mod tests {
             at += IDLE - moment;
             assert_eq!(backups.sweep(at), 1);
             let Stage::UnderWay(begun) = &mut *last.borrow_mut() else { panic!("it is under way") };
-            begun.read(&mut [0], at).unwrap();
+            begun.read(&vault, &mut [0], at).unwrap();
         }
         assert_eq!((backups.sweep(end - moment), backups.sweep(end)), (1, 0));
     }

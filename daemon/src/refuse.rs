@@ -182,10 +182,23 @@ pub fn damaged_backup() -> Refusal<'static> {
     Refusal::new(Code::Corrupt, message)
 }
 
+/// What the vault said when a backup was read. What was read before is none.
+pub fn unread_backup(error: &Error) -> Refusal<'static> {
+    match error {
+        Error::Corrupt(damage) => Refusal::new(
+            Code::Corrupt,
+            format!(
+                "the vault is damaged: {damage}. No backup was made: keep those from before. See what is: ctl storage test"
+            ),
+        ),
+        other => vault(other),
+    }
+}
+
 /// A test of the vault had what it read opened anew too often to tell what is wrong.
 pub fn untested() -> Refusal<'static> {
-    let message = "the vault was opened anew again and again while it was tested: nothing is known of it. Try again \
-                   while nothing that is damaged is asked for";
+    let message = "the vault was opened anew again and again while it was tested, since the disk refused changes: \
+                   nothing is known of it. Make room or mend the disk, and try again";
     Refusal::new(Code::Conflict, message)
 }
 
@@ -234,6 +247,9 @@ pub fn vault(error: &Error) -> Refusal<'static> {
         Error::Memory(source) => (Code::Error, source.to_string()),
         Error::NoDeviceKey | Error::WrongDeviceKey => {
             (Code::Conflict, "what the password's slot is bound to changed meanwhile. Try again".to_owned())
+        }
+        Error::OpenedAnew => {
+            (Code::Conflict, format!("{error}, since the disk refused a change: nothing came of it. Try again"))
         }
         Error::Conflict => (Code::Conflict, "the vault changed meanwhile. Try again".to_owned()),
         Error::InUse => (Code::Conflict, "another process has the vault open. Stop it: ctl stop".to_owned()),

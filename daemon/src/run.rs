@@ -125,7 +125,7 @@ impl Error {
                 | vault::Error::MovedBack(_)
                 | vault::Error::RedoNotAFile => 12,
                 vault::Error::NewerVersion { .. } => 11,
-                vault::Error::InUse | vault::Error::Exists => 9,
+                vault::Error::InUse | vault::Error::Exists | vault::Error::OpenedAnew => 9,
                 vault::Error::WrongPassword => 7,
                 _ => 10,
             },

@@ -398,6 +398,11 @@ impl State {
         self.damages.set(self.damages.get() + 1);
     }
 
+    /// Somebody met damage: what it hides is not known, unless a test has said so before.
+    pub fn met_damage(&self) {
+        self.mark_damaged(self.hides.get() || !self.damaged.get());
+    }
+
     /// How often the vault was found damaged.
     pub fn damages(&self) -> u64 {
         self.damages.get()

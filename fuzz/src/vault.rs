@@ -67,7 +67,7 @@ fn backup(path: &Path) -> Result<Vec<u8>, Error> {
     let Found::Present(vault) = Vault::open(path)? else { return Err(Error::NotFound) };
     let (mut backup, mut all, mut part) = (vault.backup()?, Vec::new(), [0; 4096]);
     loop {
-        let read = backup.read(&mut part)?;
+        let read = backup.read(&vault, &mut part)?;
         all.extend_from_slice(&part[..read]);
         if read < part.len() {
             return Ok(all);

@@ -261,6 +261,134 @@ fn a_damaged_value_hides_no_name_and_a_sound_test_takes_that_back() {
     assert_eq!((&is["damaged"], &is["last_test"]["log_sound"]), (&false.into(), &true.into()), "{is}");
 }
 
+/// A vault that is larger than what the daemon keeps of it in memory, and the rows of its values; nobody has it open.
+fn large(world: &World) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let lines: String =
+        (0..LARGE).map(|number| format!("N{number}={}\n", number.to_string().repeat(15_000))).collect();
+    world.file("large.env", lines);
+    world.ctl(&["import", "large.env"]).ok();
+    stop(world);
+    rows(world, "values")
+}
+
+/// How many secrets there are in that.
+const LARGE: usize = 60;
+
+/// What begins in the vault's file with this row is no page any more: its count of rows is another one.
+fn spoil<'a>(world: &World, rows: impl Iterator<Item = &'a [u8]>) {
+    let now = fs::read(world.vault()).unwrap();
+    let file = fs::File::options().write(true).open(world.vault()).unwrap();
+    for row in rows {
+        let (head, _) = row.split_first_chunk::<32>().unwrap();
+        let there: Vec<usize> = now
+            .windows(head.len())
+            .enumerate()
+            .filter(|(_, there)| there == head)
+            .map(|(at, _)| at)
+            .collect();
+        assert!(!there.is_empty());
+        for at in there {
+            let count = at / 4096 * 4096 + 2;
+            file.write_all_at(&[now[count] ^ 0x55], count as u64).unwrap();
+        }
+    }
+}
+
+fn is_damaged(world: &World) -> bool {
+    String::from_utf8_lossy(&world.ctl(&["status"]).output().stdout).contains("damaged")
+}
+
+#[test]
+fn a_page_that_cannot_be_read_is_nothing_to_whoever_asks_for_something_else() {
+    let world = World::unlocked();
+    let (_, row) = large(&world).swap_remove(LARGE / 2);
+    spoil(&world, [&row[..]].into_iter());
+    world.start(PASSWORD);
+    assert!(wait_until(|| is_damaged(&world), SOON), "the look behind the unlock");
+    let by = |world: &World| {
+        let records = world.audit();
+        let of = records.iter().filter(|record| record["event"] == "vault-damaged");
+        of.map(|record| record["by"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(by(&world), ["unreadable"]);
+
+    let get = |number: usize| world.ctl(&["get", &format!("N{number}")]).output();
+    let unread: Vec<usize> = (0..LARGE).filter(|&number| get(number).code != 0).collect();
+    let [bad] = unread[..] else { panic!("{unread:?}") };
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut asked = 0;
+            while !over.load(Ordering::SeqCst) {
+                let said = get(bad);
+                assert_eq!(said.code, 10, "{}", said.stderr);
+                assert!(said.stderr.contains("is damaged: its pages cannot be read"), "{}", said.stderr);
+                asked += 1;
+            }
+            asked
+        });
+        for number in (0..LARGE).filter(|number| *number != bad).step_by(4) {
+            assert_eq!(get(number).stdout, number.to_string().repeat(15_000).as_bytes(), "N{number}");
+            world.set(&format!("N{number}"), number.to_string());
+        }
+        // Whoever reads all of it says what is wrong, and with what.
+        for _ in 0..3 {
+            let (code, found) = test(&world);
+            assert_eq!(code, 10, "{found}");
+            let is_bad = |fault: &Value| fault["name"] == format!("N{bad}") && fault["kind"] == "page";
+            assert!(found["told"].as_array().unwrap().iter().any(is_bad), "{found}");
+            let said = world.ctl(&["storage", "backup", "-"]).output();
+            assert_eq!(said.code, 10, "{}", said.stderr);
+            assert!(said.stderr.contains("its pages cannot be read. No backup was made"), "{}", said.stderr);
+        }
+        over.store(true, Ordering::SeqCst);
+        assert!(asking.join().unwrap() > 3);
+    });
+}
+
+#[test]
+fn a_backup_that_meets_damage_leaves_none_and_keeps_the_one_before() {
+    let world = World::unlocked();
+    let values = large(&world);
+    world.start(PASSWORD);
+    let (whole, other) = (world.home("whole.backup"), world.home("other.backup"));
+    world.ctl(&["storage", "backup", whole.to_str().unwrap()]).ok();
+    let (bytes, kept) = (fs::read(&whole).unwrap(), storage(&world)["last_backup"].clone());
+    assert!(kept.is_u64() && !is_damaged(&world), "the control");
+
+    // Behind the look that follows an unlock, as a disk wears out.
+    spoil(&world, values.iter().map(|(_, row)| &row[..]));
+    let refused = |to: &[&str]| {
+        let said = world.ctl(&[&["storage", "backup"], to].concat()).output();
+        assert_eq!(said.code, 10, "{to:?}: {}", said.stderr);
+        (said.stdout, said.stderr)
+    };
+    let (_, said) = refused(&["--replace", whole.to_str().unwrap()]);
+    assert!(said.contains("No backup was made: keep those from before"), "{said}");
+    assert!(is_damaged(&world), "it is known from now on");
+    let (_, said) = refused(&[other.to_str().unwrap()]);
+    assert!(said.contains("No backup was made"), "{said}");
+    assert!(!other.exists());
+    let (begun, said) = refused(&["-"]);
+    assert!(said.contains("No backup was made"), "{said}");
+    let begun = world.file("begun.backup", begun);
+    let check = |file: &std::path::Path| {
+        let check = ["storage", "recover", "--password-stdin", "--check", file.to_str().unwrap()];
+        world.ctl(&check).stdin(format!("{PASSWORD}\n")).output().code
+    };
+    assert_eq!((check(&begun), check(&whole)), (10, 0));
+
+    assert_eq!(fs::read(&whole).unwrap(), bytes);
+    let names = fs::read_dir(world.home("")).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = names.filter(|name| name.to_string_lossy().ends_with(".tmp")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(storage(&world)["last_backup"], kept);
+    let failed = |record: &Value| {
+        record["event"] == "backup" && record["outcome"] == "failed" && record["by"] == "unreadable"
+    };
+    assert_eq!(world.audit().iter().filter(|record| failed(record)).count(), 3);
+}
+
 #[test]
 fn a_vault_that_gets_another_master_key_meanwhile_is_sound() {
     let world = World::unlocked();

@@ -14,8 +14,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::setting::MAX_SETTING;
-use crate::store::{NewRow, Reader, Table};
-use crate::{Damage, Error, MAX_SECRET};
+use crate::store::{NewRow, Reader, TIMES, Table};
+use crate::{Damage, Error, MAX_SECRET, Vault, state};
 
 const MAGIC: &[u8; 8] = b"GLDMBAK1";
 /// Where a table would stand.
@@ -38,6 +38,8 @@ const TABLES: [Table; 7] =
 /// It holds that snapshot until it is dropped, so the file cannot reuse the space of what changes meanwhile.
 pub struct Backup {
     reader: Arc<Reader>,
+    /// The sealed state of that moment: no two are the same.
+    state: Vec<u8>,
     table: usize,
     after: Option<Vec<u8>>,
     hash: blake3::Hasher,
@@ -47,19 +49,21 @@ pub struct Backup {
 }
 
 impl Backup {
-    pub(crate) fn new(reader: Arc<Reader>) -> Self {
-        let (ready, hash) = (MAGIC.to_vec(), blake3::Hasher::new());
-        Self { reader, table: 0, after: None, hash, ready, taken: 0, ended: false }
+    pub(crate) fn new(reader: Arc<Reader>) -> Result<Self, Error> {
+        let (state, ready, hash) = (state_of(&reader)?, MAGIC.to_vec(), blake3::Hasher::new());
+        Ok(Self { reader, state, table: 0, after: None, hash, ready, taken: 0, ended: false })
     }
 
-    /// Writes the next bytes into `out`, and says how many: fewer than there is room for only at the end.
+    /// Writes the next bytes into `out`, and says how many: fewer than there is room for only at the end. Where the file
+    /// of `vault`, that it is a backup of, was opened anew meanwhile, and nothing was changed since it began, it goes on.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::Storage`] if the vault cannot be read.
-    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+    /// [`Error::Corrupt`], [`Error::Storage`] if the vault cannot be read; [`Error::OpenedAnew`] if the moment that it is
+    /// of is not held any longer. Then it comes to no end.
+    pub fn read(&mut self, vault: &Vault, out: &mut [u8]) -> Result<usize, Error> {
         let mut written = 0;
         while written < out.len() {
-            if self.taken == self.ready.len() && !self.fill()? {
+            if self.taken == self.ready.len() && !self.fill_from(vault)? {
                 break;
             }
             let part = (out.len() - written).min(self.ready.len() - self.taken);
@@ -71,13 +75,31 @@ impl Backup {
     }
 
     /// Reads on; `false` at the end.
-    fn fill(&mut self) -> Result<bool, Error> {
+    fn fill_from(&mut self, vault: &Vault) -> Result<bool, Error> {
         if self.ended {
             return Ok(false);
         }
         self.hash.update(&self.ready);
-        self.ready.clear();
-        self.taken = 0;
+        for _ in 0..TIMES {
+            self.ready.clear();
+            self.taken = 0;
+            let from = (self.table, self.after.clone());
+            let Err(error) = self.fill() else { return Ok(true) };
+            self.ready.clear();
+            (self.table, self.after) = from;
+            if !matches!(error, Error::OpenedAnew) {
+                return Err(error);
+            }
+            let (state, reader) = vault.store().read(|reader| Ok((state_of(reader)?, Arc::clone(reader))))?;
+            if state != self.state {
+                break;
+            }
+            self.reader = reader;
+        }
+        Err(Error::OpenedAnew)
+    }
+
+    fn fill(&mut self) -> Result<(), Error> {
         while let Some(&table) = TABLES.get(self.table) {
             let (ready, mut last) = (&mut self.ready, None);
             self.reader.each(table, self.after.take().as_deref(), |key, row| {
@@ -93,7 +115,7 @@ impl Backup {
             })?;
             if last.is_some() {
                 self.after = last;
-                return Ok(true);
+                return Ok(());
             }
             self.table += 1;
         }
@@ -101,8 +123,14 @@ impl Backup {
         self.hash.update(&self.ready);
         self.ready.extend_from_slice(self.hash.finalize().as_bytes());
         self.ended = true;
-        Ok(true)
+        Ok(())
     }
+}
+
+/// The sealed state, as it lies there.
+fn state_of(reader: &Reader) -> Result<Vec<u8>, Error> {
+    let row = reader.get(Table::Sealed, state::KEY)?.ok_or(Damage::Control)?;
+    Ok(row.value().to_vec())
 }
 
 impl fmt::Debug for Backup {

@@ -1,6 +1,7 @@
 //! A file that redb can trust: surveyed before the first byte of it is handed over, and each leaf of the
 //! vault's tables looked at whenever it is read. A file in which anything is wrong gives an error: no memory
-//! without a bound, and no panic of redb's but such as can be caught ([`crate::store`]).
+//! without a bound, and no panic of redb's but such as can be caught ([`crate::store`]). An error goes past redb where
+//! that only reads ([`crate::unread`]).
 
 use std::io;
 use std::ops::{Bound, Range};
@@ -12,6 +13,7 @@ use crate::bits::Bits;
 use crate::locks::locks_of;
 use crate::pages::{Node, PAGE, Shape};
 use crate::survey::{MAX_PAGES, survey, unsound};
+use crate::unread::past_redb;
 
 /// A checked file.
 #[derive(Debug)]
@@ -57,11 +59,14 @@ impl<F: StorageBackend> StorageBackend for Checked<F> {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let leaf = self.leaves(|leaves| offset >= PAGE && leaves.has(pages(offset, 0).start))?;
-        self.file.read(offset, out)?;
-        if leaf && !Node::is_leaf(out, Shape::BYTES) {
-            return Err(unsound());
-        }
-        Ok(())
+        let read = self.file.read(offset, out);
+        past_redb(
+            read.and_then(
+                |()| {
+                    if leaf && !Node::is_leaf(out, Shape::BYTES) { Err(unsound()) } else { Ok(()) }
+                },
+            ),
+        )
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {

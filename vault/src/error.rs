@@ -24,6 +24,10 @@ pub enum Error {
     /// The store moved between the draft and its commit: draft again.
     #[error("the store has changed since the draft was made")]
     Conflict,
+    /// The file was opened anew while it was read, since a change of it failed: what was read is of a state that is no
+    /// longer held. Read again.
+    #[error("the vault's file was opened anew meanwhile")]
+    OpenedAnew,
     /// The key-encryption key opens no slot: the password is wrong.
     #[error("wrong password")]
     WrongPassword,

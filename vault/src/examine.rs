@@ -15,7 +15,7 @@ use crate::keys::Keys;
 use crate::state::State;
 use crate::store::{Moment, Reader, Table, Unchanged};
 use crate::traceless::traceless;
-use look::{Look, Lookups};
+use look::Look;
 
 /// What counts as one row, in bytes.
 const ROW: usize = 1024;
@@ -96,7 +96,6 @@ pub struct Examination {
     vault: VaultId,
     /// `None` where the file cannot be read as a store.
     file: Option<Unchanged>,
-    lookups: Lookups,
     _held: Arc<Reader>,
     sums: State,
     place: usize,
@@ -114,10 +113,12 @@ impl Examination {
             Err(Error::Corrupt(_)) => found.add(None, None, None, FaultKind::Page),
             verified => verified?,
         }
-        let lookups = Lookups::new(moment)?;
-        let file = lookups.open_again()?;
+        let file = match moment.open() {
+            Err(Error::Corrupt(_)) => None,
+            opened => Some(opened?),
+        };
         let (sums, place, after) = (State::default(), 0, None);
-        Ok(Self { vault, file, lookups, _held: held, sums, place, after, found })
+        Ok(Self { vault, file, _held: held, sums, place, after, found })
     }
 
     /// Looks at up to `rows` more rows (one counts once for each 1,024 bytes of it), and opens them with `keys`; `None`
@@ -144,7 +145,7 @@ impl Examination {
     }
 
     fn look(&mut self, keys: &Keys, rows: u32) -> Result<Option<Examined>, Error> {
-        let Self { vault, file, lookups, sums, place, after, found, .. } = self;
+        let Self { vault, file, sums, place, after, found, .. } = self;
         let mut left = rows;
         while let Some(&table) = Table::ALL.get(*place) {
             let Some(open) = file else {
@@ -155,18 +156,14 @@ impl Examination {
                 return Ok(Some(std::mem::take(found)));
             };
             let (reader, from) = (open.reader(), after.take());
-            let mut look = Look { vault, reader, lookups: &mut *lookups, keys };
+            let look = Look { vault, reader, keys };
             let read = reader.each(table, from.as_deref(), |key, row| {
                 found.rows += 1;
                 if let Some(sum) = sums.sum_of(table, key) {
                     sum.add(keys.set(), table, key, row);
                 }
-                let failures = look.lookups.failures();
                 look.at(table, key, row, found)?;
-                // A look for what cannot be read takes as long as many others.
-                let dear = look.lookups.failures() > failures;
-                let weight = if dear { left } else { u32::try_from(1 + row.len() / ROW).unwrap_or(u32::MAX) };
-                left = left.saturating_sub(weight);
+                left = left.saturating_sub(u32::try_from(1 + row.len() / ROW).unwrap_or(u32::MAX));
                 if left == 0 {
                     *after = Some(key.to_vec());
                 }
@@ -174,10 +171,9 @@ impl Examination {
             });
             match read {
                 Err(Error::Corrupt(_)) => {
-                    // redb reads no more once a page was not one. What follows in this table is looked at from others.
+                    // Where the next page is, is not known. What follows in this table is looked at from others.
                     found.add(Some(table), None, None, FaultKind::Page);
                     *after = None;
-                    *file = lookups.open_again()?;
                 }
                 read => read?,
             }

@@ -59,6 +59,7 @@ mod survey;
 mod table_definition;
 mod throttle;
 mod traceless;
+mod unread;
 mod vault;
 
 pub use backup::Backup;

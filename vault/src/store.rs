@@ -6,6 +6,7 @@ mod moment;
 mod open;
 mod other;
 mod read_only;
+mod reader;
 mod unchanged;
 
 use std::fs::{File, OpenOptions};
@@ -17,24 +18,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
 use redb::{
-    AccessGuard, CommitError, Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase,
-    ReadableTableMetadata, RepairSession, StorageBackend, StorageError, TableDefinition, TableError,
-    TransactionError,
+    CommitError, Database, DatabaseError, Durability, RepairSession, StorageBackend, StorageError,
+    TableDefinition, TableError, TransactionError,
 };
 
 use crate::checked::Checked;
 use crate::overlay::Overlay;
-use crate::slot::MAX_SLOTS;
 use crate::{Damage, Error};
 pub(crate) use moment::Moment;
 use open::{Open, begin, fill};
 pub(crate) use other::Other;
+pub(crate) use reader::{Reader, Row};
 pub(crate) use unchanged::Unchanged;
 
-/// The longest row of a slot, in bytes.
-const SLOT_ROW: usize = 1024;
 /// What redb may keep of the file in memory, in bytes.
 const CACHE: usize = 1024 * 1024;
+/// So often is read what one call reads, where the file is opened anew meanwhile.
+pub(crate) const TIMES: usize = 3;
 
 /// The tables of a vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,22 +86,6 @@ pub(crate) type Op = (Table, Vec<u8>, Option<Vec<u8>>);
 
 /// A row of a store that is being made: its table, its key, its bytes.
 pub(crate) type NewRow = (Table, Vec<u8>, Vec<u8>);
-
-/// A row as it lies in the store.
-pub(crate) enum Row {
-    Stored(AccessGuard<'static, &'static [u8]>),
-    Copied(Vec<u8>),
-}
-
-impl Row {
-    /// Its bytes.
-    pub fn value(&self) -> &[u8] {
-        match self {
-            Self::Stored(row) => row.value(),
-            Self::Copied(row) => row,
-        }
-    }
-}
 
 /// How big the store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,10 +154,10 @@ impl Store {
         match &*newest {
             Some(reader) if !reader.has_failed() => return Ok(Arc::clone(reader)),
             Some(_) => {
-                // One page that is not one, and redb reads no other any more. Opened again, it does.
+                // Opened again, the file is read again.
                 *newest = None;
-                let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(Ok(mut redo)) = open.map(Open::close) {
+                let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+                if let Some(Ok(mut redo)) = open.take_if(|open| open.has_failed()).map(Open::close) {
                     redo.reset();
                 }
             }
@@ -182,6 +166,18 @@ impl Store {
         let reader = Arc::new(self.with_open(Open::read)?);
         *newest = Some(Arc::clone(&reader));
         Ok(reader)
+    }
+
+    /// What `read` makes of the newest snapshot. Where the file is opened anew meanwhile, it begins again, but not for
+    /// ever: [`Error::OpenedAnew`].
+    pub fn read<T>(&self, mut read: impl FnMut(&Arc<Reader>) -> Result<T, Error>) -> Result<T, Error> {
+        let mut times = 1;
+        loop {
+            match self.reader().and_then(|reader| read(&reader)) {
+                Err(Error::OpenedAnew) if times < TIMES => times += 1,
+                read => return read,
+            }
+        }
     }
 
     /// Writes and deletes rows in one step on top of the sealed state `base`. On the disk when this returns.
@@ -234,8 +230,10 @@ impl Store {
     /// How big the store is.
     pub fn stats(&self) -> Result<Stats, Error> {
         let file_bytes = std::fs::metadata(&self.path).map_err(Error::Storage)?.len();
-        let reader = self.reader()?;
-        Ok(Stats { file_bytes, entries: reader.count(Table::Values)?, former: reader.count(Table::History)? })
+        self.read(|reader| {
+            let (entries, former) = (reader.count(Table::Values)?, reader.count(Table::History)?);
+            Ok(Stats { file_bytes, entries, former })
+        })
     }
 
     fn with_open<T>(&self, run: impl FnOnce(&Open) -> Result<T, Error>) -> Result<T, Error> {
@@ -251,7 +249,7 @@ impl Store {
             open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         }
         // A change that failed in between closed it again.
-        let open = open.as_ref().ok_or_else(|| Error::Storage(io::ErrorKind::Interrupted.into()))?;
+        let open = open.as_ref().ok_or(Error::OpenedAnew)?;
         guarded(|| run(open))
     }
 
@@ -268,119 +266,6 @@ impl Drop for Store {
         if let Some(Ok(redo)) = open.map(Open::close) {
             redo.remove();
         }
-    }
-}
-
-/// A snapshot of all tables.
-pub(crate) struct Reader {
-    tables: [ReadOnlyTable<&'static [u8], &'static [u8]>; Table::ALL.len()],
-    /// The slots, since they are overwritten in the file while older snapshots are read; `None` where there are more
-    /// than a vault has, which is found where they are used.
-    slots: Option<Vec<(Vec<u8>, Vec<u8>)>>,
-    /// Of the open file, which counts them: whether what was read of it was no page.
-    counted: Option<Arc<AtomicBool>>,
-}
-
-impl Reader {
-    fn new(database: &Database) -> Result<Self, Error> {
-        let transaction = database.begin_read().map_err(beginning)?;
-        let tables: Result<Vec<_>, Error> = Table::ALL
-            .iter()
-            .map(|table| transaction.open_table(table.definition()).map_err(opening_table))
-            .collect();
-        let tables = tables?.try_into().unwrap_or_else(|_| unreachable!("one for each table"));
-        let mut reader = Self { tables, slots: None, counted: None };
-        let (mut slots, mut all) = (Vec::new(), true);
-        reader.each(Table::Slots, None, |key, row| {
-            all = slots.len() < MAX_SLOTS && row.len() <= SLOT_ROW;
-            if all {
-                slots.push((key.to_vec(), row.to_vec()));
-            }
-            Ok(all)
-        })?;
-        reader.slots = all.then_some(slots);
-        Ok(reader)
-    }
-
-    /// One row.
-    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, Error> {
-        if let Some(slots) = self.copied(table) {
-            let found = slots.iter().find(|(id, _)| id == key);
-            return Ok(found.map(|(_, row)| Row::Copied(row.clone())));
-        }
-        self.noting(|| {
-            let row = self.table(table).get(key).map_err(storage)?;
-            // A leaf that redb wrote itself is not looked at again, and another program may have edited it since:
-            // where a row lies in it is then found to be wrong here, not where the row is used.
-            if let Some(row) = &row {
-                std::hint::black_box(row.value());
-            }
-            Ok(row.map(Row::Stored))
-        })
-    }
-
-    /// The rows behind `after`, in the order of their keys, until `each` says `false`. Keys in a wrong order are
-    /// damage, so that going on behind the last one comes to an end.
-    pub fn each(
-        &self,
-        table: Table,
-        after: Option<&[u8]>,
-        mut each: impl FnMut(&[u8], &[u8]) -> Result<bool, Error>,
-    ) -> Result<(), Error> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        if let Some(slots) = self.copied(table) {
-            for (key, row) in slots.iter().filter(|(key, _)| after.is_none_or(|after| after < &key[..])) {
-                if !each(key, row)? {
-                    break;
-                }
-            }
-            return Ok(());
-        }
-        self.noting(|| {
-            let start = after.map_or(Unbounded, Excluded);
-            let mut last = after.map(<[u8]>::to_vec);
-            for pair in self.table(table).range::<&[u8]>((start, Unbounded)).map_err(storage)? {
-                let (key, row) = pair.map_err(storage)?;
-                if last.as_deref().is_some_and(|last| last >= key.value()) {
-                    return Err(Damage::Store.into());
-                }
-                let last = last.get_or_insert_default();
-                last.clear();
-                last.extend_from_slice(key.value());
-                if !each(key.value(), row.value())? {
-                    break;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// How many rows a table has.
-    pub fn count(&self, table: Table) -> Result<u64, Error> {
-        guarded(|| self.table(table).len().map_err(storage))
-    }
-
-    /// Runs redb, and notes for all snapshots of the file if it failed.
-    fn noting<T>(&self, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        let read = guarded(run);
-        if let (Err(Error::Corrupt(Damage::Store) | Error::Storage(_)), Some(failed)) = (&read, &self.counted)
-        {
-            failed.store(true, Ordering::SeqCst);
-        }
-        read
-    }
-
-    fn has_failed(&self) -> bool {
-        self.counted.as_ref().is_some_and(|failed| failed.load(Ordering::SeqCst))
-    }
-
-    fn table(&self, table: Table) -> &ReadOnlyTable<&'static [u8], &'static [u8]> {
-        &self.tables[table as usize]
-    }
-
-    /// The rows of a table that is not read from the file.
-    fn copied(&self, table: Table) -> Option<&[(Vec<u8>, Vec<u8>)]> {
-        self.slots.as_deref().filter(|_| former::is_slot(table))
     }
 }
 
@@ -440,9 +325,8 @@ fn storage(error: StorageError) -> Error {
         }
         StorageError::Io(error) => Error::Storage(error),
         StorageError::ValueTooLarge(_) => Error::TooLarge,
-        error @ (StorageError::PreviousIo | StorageError::DatabaseClosed) => {
-            Error::Storage(io::Error::other(error))
-        }
+        // What failed before was told to whoever met it; the file is opened anew behind that.
+        StorageError::PreviousIo | StorageError::DatabaseClosed => Error::OpenedAnew,
         _ => Damage::Store.into(),
     }
 }

@@ -26,7 +26,7 @@ use crate::panic;
 use crate::record::Opened;
 use crate::slot::{self, Slot, SlotInfo, SlotKind};
 use crate::state::State;
-use crate::store::{Moment, Reader, Stats, Store, Table};
+use crate::store::{Moment, Reader, Row, Stats, Store, Table};
 use crate::throttle::{self, Throttle};
 use crate::traceless::traceless;
 use crate::{Damage, EntryId, Error, contexts, create, last_backup, name, setting};
@@ -98,7 +98,7 @@ impl Vault {
     /// # Errors
     /// [`Error::WeakenedKdf`] if any slot is out of bounds, [`Error::Corrupt`].
     pub fn kdf_input(&self, kind: SlotKind) -> Result<Option<KdfInput>, Error> {
-        let inputs = slot::inputs(&*self.store.reader()?)?;
+        let inputs = self.store.read(|reader| slot::inputs(reader))?;
         Ok(inputs.into_iter().find(|input| input.kind() == kind))
     }
 
@@ -107,7 +107,7 @@ impl Vault {
     /// # Errors
     /// As [`Vault::kdf_input`].
     pub fn slots(&self) -> Result<Vec<SlotInfo>, Error> {
-        let inputs = slot::inputs(&*self.store.reader()?)?;
+        let inputs = self.store.read(|reader| slot::inputs(reader))?;
         let info = |input: &KdfInput| SlotInfo {
             id: input.slot(),
             kind: input.kind(),
@@ -122,12 +122,14 @@ impl Vault {
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Storage`].
     pub fn slots_digest(&self) -> Result<[u8; 32], Error> {
-        let mut hasher = blake3::Hasher::new();
-        self.store.reader()?.each(Table::Slots, None, |id, row| {
-            hasher.update(id).update(&(row.len() as u64).to_le_bytes()).update(row);
-            Ok(true)
-        })?;
-        Ok(*hasher.finalize().as_bytes())
+        self.store.read(|reader| {
+            let mut hasher = blake3::Hasher::new();
+            reader.each(Table::Slots, None, |id, row| {
+                hasher.update(id).update(&(row.len() as u64).to_le_bytes()).update(row);
+                Ok(true)
+            })?;
+            Ok(*hasher.finalize().as_bytes())
+        })
     }
 
     /// Opens the master key, and compares key slots and settings with what the last change left. The same
@@ -138,13 +140,14 @@ impl Vault {
     /// [`Error::WrongDeviceKey`] if it is another one; [`Error::Corrupt`] if the slot, or any other slot or setting, is not what
     /// it was: an older one put back, too.
     pub fn unwrap(&self, kek: &Kek) -> Result<Keys, Error> {
-        let reader = self.store.reader()?;
-        let id = [kek.slot()];
-        let row = reader.get(Table::Slots, &id)?.ok_or(Damage::Slot)?;
-        let mut keys = Slot::from_row(&id, row.value())?.unwrap(&self.header.id, kek)?;
-        State::read(&self.header.id, &keys, &reader)?.0.check_control(&keys, &reader)?;
-        contexts::read(&self.header.id, &mut keys, &reader)?;
-        Ok(keys)
+        self.store.read(|reader| {
+            let id = [kek.slot()];
+            let row = reader.get(Table::Slots, &id)?.ok_or(Damage::Slot)?;
+            let mut keys = Slot::from_row(&id, row.value())?.unwrap(&self.header.id, kek)?;
+            State::read(&self.header.id, &keys, reader)?.0.check_control(&keys, reader)?;
+            contexts::read(&self.header.id, &mut keys, reader)?;
+            Ok(keys)
+        })
     }
 
     /// Lets `new_kek`, derived from `input`, open the vault: instead of the key that did, if there is a slot of that
@@ -173,7 +176,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Corrupt`] if it cannot be read.
     pub fn throttle(&self) -> Result<Throttle, Error> {
-        let row = self.store.reader()?.get(Table::Plain, throttle::KEY)?;
+        let row = self.plain(throttle::KEY)?;
         row.map_or(Ok(Throttle::default()), |row| Throttle::from_row(row.value()))
     }
 
@@ -191,7 +194,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Corrupt`] if it cannot be read.
     pub fn panic(&self) -> Result<Option<u64>, Error> {
-        panic::read(&*self.store.reader()?)
+        self.store.read(|reader| panic::read(reader))
     }
 
     /// Stores it. On the disk when this returns.
@@ -208,18 +211,16 @@ impl Vault {
     /// [`Error::NotFound`] if there is no such secret or it is removed, [`Error::Corrupt`] if what is found
     /// is not the secret of that name.
     pub fn read(&self, keys: &Keys, name: &str) -> Result<Opened, Error> {
-        let reader = self.store.reader()?;
-        let id = self.locate(keys, &reader, name)?;
-        let Some(row) = reader.get(Table::Values, id.as_bytes())? else {
-            // Removed, says the sealed meta row; or the row was deleted.
-            let info = self.info_at(keys, &reader, &id, name)?;
-            return Err(if info.is_removed() { Error::NotFound } else { Damage::Row.into() });
-        };
-        let opened = Opened::from_row(keys, &self.place(Table::Values, &id), row.value())?;
-        if opened.name() != name {
-            return Err(Damage::Index.into());
-        }
-        Ok(opened)
+        self.store.read(|reader| {
+            let id = self.locate(keys, reader, name)?;
+            let Some(row) = reader.get(Table::Values, id.as_bytes())? else {
+                // Removed, says the sealed meta row; or the row was deleted.
+                let info = self.info_at(keys, reader, &id, name)?;
+                return Err(if info.is_removed() { Error::NotFound } else { Damage::Row.into() });
+            };
+            let opened = Opened::from_row(keys, &self.place(Table::Values, &id), row.value())?;
+            if opened.name() == name { Ok(opened) } else { Err(Damage::Index.into()) }
+        })
     }
 
     /// What is known of a secret without opening its value, removed ones included.
@@ -227,9 +228,10 @@ impl Vault {
     /// # Errors
     /// As [`Vault::read`].
     pub fn info(&self, keys: &Keys, name: &str) -> Result<Info, Error> {
-        let reader = self.store.reader()?;
-        let id = self.locate(keys, &reader, name)?;
-        self.info_at(keys, &reader, &id, name)
+        self.store.read(|reader| {
+            let id = self.locate(keys, reader, name)?;
+            self.info_at(keys, reader, &id, name)
+        })
     }
 
     /// Up to `examine` entries behind `after`, in the order of their ids.
@@ -237,7 +239,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Storage`].
     pub fn page(&self, keys: &Keys, after: Option<EntryId>, examine: usize) -> Result<Page, Error> {
-        page::page(&self.header.id, keys, &*self.store.reader()?, after, examine)
+        self.store.read(|reader| page::page(&self.header.id, keys, reader, after, examine))
     }
 
     /// A setting. Its key is 1 to 64 bytes of printable ASCII, and not `set`.
@@ -245,7 +247,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Name`], [`Error::Corrupt`] if any setting is not what the last change left.
     pub fn setting(&self, keys: &Keys, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-        setting::read(&self.header.id, keys, key, &*self.store.reader()?)
+        self.store.read(|reader| setting::read(&self.header.id, keys, key, reader))
     }
 
     /// When the last backup was made, in Unix seconds.
@@ -253,7 +255,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Corrupt`] if it cannot be read.
     pub fn last_backup(&self) -> Result<Option<u64>, Error> {
-        let row = self.store.reader()?.get(Table::Plain, last_backup::KEY)?;
+        let row = self.plain(last_backup::KEY)?;
         row.map(|row| last_backup::from_row(row.value())).transpose()
     }
 
@@ -270,7 +272,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Corrupt`] if it cannot be read.
     pub fn last_test(&self) -> Result<Option<LastTest>, Error> {
-        let row = self.store.reader()?.get(Table::Plain, last_test::KEY)?;
+        let row = self.plain(last_test::KEY)?;
         row.map(|row| LastTest::from_row(row.value())).transpose()
     }
 
@@ -341,7 +343,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Corrupt`].
     pub fn generation(&self, keys: &Keys) -> Result<u64, Error> {
-        Ok(State::read(&self.header.id, keys, &*self.store.reader()?)?.0.generation)
+        self.store.read(|reader| Ok(State::read(&self.header.id, keys, reader)?.0.generation))
     }
 
     /// The state that the vault is in: what an outside anchor remembers, to notice an older file.
@@ -349,7 +351,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Corrupt`].
     pub fn mark(&self, keys: &Keys) -> Result<Mark, Error> {
-        let (_, row) = State::read(&self.header.id, keys, &*self.store.reader()?)?;
+        let (_, row) = self.store.read(|reader| State::read(&self.header.id, keys, reader))?;
         let key = traceless(|| contexts::current(keys));
         Mark::of(self.header.id, Some(key), &row).ok_or(Error::Corrupt(Damage::Control))
     }
@@ -398,7 +400,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Storage`], [`Error::Corrupt`].
     pub fn backup(&self) -> Result<Backup, Error> {
-        Ok(Backup::new(self.store.reader()?))
+        self.store.read(|reader| Backup::new(Arc::clone(reader)))
     }
 
     /// How big the vault is.
@@ -423,6 +425,11 @@ impl Vault {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// A row of what is known without a key.
+    fn plain(&self, key: &[u8]) -> Result<Option<Row>, Error> {
+        self.store.read(|reader| reader.get(Table::Plain, key))
     }
 
     fn locate(&self, keys: &Keys, reader: &Reader, name: &str) -> Result<EntryId, Error> {

@@ -17,7 +17,7 @@ fn backup(vault: &Vault, part: usize) -> Vec<u8> {
     let (mut backup, mut all) = (vault.backup().unwrap(), Vec::new());
     let mut out = vec![0; part];
     loop {
-        let read = backup.read(&mut out).unwrap();
+        let read = backup.read(vault, &mut out).unwrap();
         all.extend_from_slice(&out[..read]);
         if read < part {
             return all;
@@ -53,13 +53,13 @@ fn it_is_of_one_moment_and_comes_back_as_it_was() {
     let it = filled();
     let mut under_way = it.vault.backup().unwrap();
     let mut first = [0; 4096];
-    assert_eq!(under_way.read(&mut first).unwrap(), first.len());
+    assert_eq!(under_way.read(&it.vault, &mut first).unwrap(), first.len());
     it.set("small", b"v3");
     it.set("later", b"x");
     let mut stream = first.to_vec();
     let mut part = vec![0; 60 * 1024];
     loop {
-        let read = under_way.read(&mut part).unwrap();
+        let read = under_way.read(&it.vault, &mut part).unwrap();
         stream.extend_from_slice(&part[..read]);
         if read < part.len() {
             break;

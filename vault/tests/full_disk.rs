@@ -9,7 +9,7 @@ mod support;
 
 use std::process::Command;
 
-use glassdome_vault::{CheckStep, Error};
+use glassdome_vault::{Backup, CheckStep, Draft, Error, Recovered};
 use support::{fresh, value_edit};
 
 /// Set where the limit is.
@@ -64,4 +64,57 @@ fn limited() {
     assert_eq!(it.value("kept").unwrap().unwrap(), b"new value");
     it.set("again", &large);
     assert!(matches!(it.check().unwrap(), CheckStep::Sound { .. }));
+    what_is_under_way_goes_on(&large);
+}
+
+/// The file is opened anew behind a change that was refused: what is read of it goes on where nothing else was changed,
+/// and says so where what it reads is not held any longer.
+fn what_is_under_way_goes_on(large: &[u8]) {
+    let it = fresh();
+    // More than is kept of it in memory.
+    for number in 0..60 {
+        it.set(&format!("s{number}"), &large[..40_000]);
+    }
+    let refused = || {
+        let before = it.vault.opened_again();
+        let all = |draft: &mut Draft<'_>| {
+            (0..9).try_for_each(|n| draft.set(&format!("l{n}"), value_edit(large), support::NOW).map(drop))
+        };
+        let refused = it.change(all);
+        assert!(matches!(refused, Err(Error::Storage(_))), "{refused:?}");
+        assert_eq!(it.value("s7").unwrap().unwrap(), large[..40_000]);
+        assert!(it.vault.opened_again() > before);
+    };
+    let rest = |backup: &mut Backup| {
+        let (mut all, mut part) = (Vec::new(), vec![0; 60 * 1024]);
+        loop {
+            let read = backup.read(&it.vault, &mut part)?;
+            all.extend_from_slice(&part[..read]);
+            if read < part.len() {
+                return Ok::<_, Error>(all);
+            }
+        }
+    };
+    let mut backup = it.vault.backup().unwrap();
+    let mut stream = vec![0; 100_000];
+    backup.read(&it.vault, &mut stream).unwrap();
+    refused();
+    stream.extend_from_slice(&rest(&mut backup).unwrap());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let recovered = Recovered::build(&stream[..], &elsewhere.path().join("vault")).unwrap();
+    assert_eq!(recovered.check(&it.keys).unwrap(), 60);
+    drop(recovered);
+
+    let mut backup = it.vault.backup().unwrap();
+    backup.read(&it.vault, &mut stream[..100_000]).unwrap();
+    let mut check = it.vault.check(&it.keys).unwrap();
+    assert_eq!(check.step(&it.keys, 1).unwrap(), CheckStep::More);
+    it.set("small", b"1");
+    refused();
+    for _ in 0..2 {
+        let ended = rest(&mut backup).map(|all| all.len());
+        assert!(matches!(ended, Err(Error::OpenedAnew)), "that moment is gone: {ended:?}");
+    }
+    assert!(matches!(check.step(&it.keys, u32::MAX), Err(Error::OpenedAnew)));
+    assert!(matches!(it.check().unwrap(), CheckStep::Sound { .. }), "begun again");
 }

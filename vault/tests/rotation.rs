@@ -152,7 +152,7 @@ fn what_is_written_meanwhile_is_there_and_what_was_begun_before_goes_on() {
     assert!(matches!(it.vault.commit(late.finish().unwrap()), Err(Error::Conflict)));
     assert!(!former.is_free());
     let mut copy = vec![0; 1 << 20];
-    let length = backup.read(&mut copy).unwrap();
+    let length = backup.read(&it.vault, &mut copy).unwrap();
     drop(backup);
     assert!(former.is_free());
     former.erase().unwrap();

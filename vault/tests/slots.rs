@@ -67,7 +67,7 @@ fn a_former_slot_is_overwritten_wherever_it_lay() {
         assert_eq!(count(&fresh.path, &code), [0, 0], "remove");
         assert!(draft.info("n/1").is_ok());
         let mut copy = vec![0; 1 << 20];
-        let length = backup.read(&mut copy).unwrap();
+        let length = backup.read(&fresh.vault, &mut copy).unwrap();
         assert!(copy[..length].windows(first.len()).any(|there| there == first), "a backup of that moment");
         drop((draft, backup));
 

@@ -300,7 +300,7 @@ fn with<T>(
 async fn give_up(asking: &Asking, error: Error) -> Refusal<'static> {
     let rests = match &error {
         Error::Storage(source) => !no_room(source.kind()),
-        Error::Conflict | Error::Memory(_) | Error::Random(_) => true,
+        Error::Conflict | Error::OpenedAnew | Error::Memory(_) | Error::Random(_) => true,
         _ => false,
     };
     let rotating = asking.rotation.replace(None);

@@ -7,6 +7,7 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_proto::session::VaultState;
 use glassdome_proto::storage::{self as wire, Request};
 use glassdome_proto::{Answer, Bytes, Code, Refusal, Text, limits};
+use glassdome_vault::Error;
 
 use super::{Asking, Done, Turn, Work, device, later, now, password, storage_test};
 use crate::backups::{Begun, Stage, UNDER_WAY};
@@ -84,13 +85,21 @@ fn next(asking: &Asking, part: u32) -> Result<Part, Refusal<'static>> {
         let begun = begin(asking)?;
         asking.backup.replace(Stage::UnderWay(begun.into()));
     }
+    let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     let mut stage = asking.backup.borrow_mut();
     let begun = match &mut *stage {
         Stage::UnderWay(begun) if begun.next() == part => begun,
         _ => return Err(refuse::usage("that part of a backup is not the next: begin again")),
     };
     let mut bytes = vec![0; limits::CHUNK];
-    let read = begun.read(&mut bytes, Instant::now()).map_err(|error| refuse::vault(&error))?;
+    let read = match begun.read(&vault, &mut bytes, Instant::now()) {
+        Ok(read) => read,
+        Err(error) => {
+            // It comes to no end, and takes up no place.
+            *stage = Stage::Nothing;
+            return Err(failed(asking, &error)?);
+        }
+    };
     bytes.truncate(read);
     let more = read == limits::CHUNK;
     if !more {
@@ -100,6 +109,15 @@ fn next(asking: &Asking, part: u32) -> Result<Part, Refusal<'static>> {
     Ok(Part { bytes, more })
 }
 
+/// A backup has met what cannot be read: where that is damage, it is known from then on.
+fn failed(asking: &Asking, error: &Error) -> Result<Refusal<'static>, Refusal<'static>> {
+    if matches!(error, Error::Corrupt(_)) {
+        asking.state.met_damage();
+        asking.record(Event::Backup, Outcome::Failed, None, "unreadable")?;
+    }
+    Ok(refuse::unread_backup(error))
+}
+
 fn begin(asking: &Asking) -> Result<Begun, Refusal<'static>> {
     let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
     let now = Instant::now();
@@ -107,8 +125,11 @@ fn begin(asking: &Asking) -> Result<Begun, Refusal<'static>> {
         let message = format!("{UNDER_WAY} backups are under way. Try again when one is done");
         return Err(Refusal::new(Code::Throttled, message));
     }
-    let failed = |error| refuse::vault(&error);
-    let (backup, size) = (vault.backup().map_err(failed)?, vault.stats().map_err(failed)?.file_bytes);
+    let backup = match vault.backup() {
+        Ok(backup) => backup,
+        Err(error) => return Err(failed(asking, &error)?),
+    };
+    let size = vault.stats().map_err(|error| refuse::vault(&error))?.file_bytes;
     asking.record(Event::Backup, Outcome::Allowed, None, "owner")?;
     asking.state.backups().one_began();
     Ok(Begun::new(backup, clock::now().wall.as_secs(), size, now))

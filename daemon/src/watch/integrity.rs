@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_vault::{CheckStep, Error};
+use rustix::io::Errno;
 
 use crate::journal::{Entry, Who};
 use crate::state::State;
@@ -15,19 +16,40 @@ const ROWS: u32 = 128;
 /// Between two steps.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// So often it begins at the most, where the file is opened anew meanwhile.
+const TIMES: usize = 3;
+
 /// Checks the vault once. Ends early when the session ends, and at once while another check is under
 /// way: a session that is renewed again and again starts no second one.
 pub async fn check(state: Rc<State>) {
     let Some(_only) = Only::begin(&state) else { return };
-    match sound(&state).await {
-        Ok(true) => {}
-        Ok(false) => report(&state, "rows-altered"),
-        Err(error) => {
-            tracing::error!("the vault could not be checked: {error}");
-            if matches!(error, Error::Corrupt(_)) {
-                report(&state, "unreadable");
+    for _ in 0..TIMES {
+        match sound(&state).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::error!("the vault is damaged: rows were put back, changed or taken away");
+                report(&state, "rows-altered");
+            }
+            // What was read of it is no longer held.
+            Err(Error::OpenedAnew) => continue,
+            Err(error) => {
+                tracing::error!("the vault could not be checked: {error}");
+                if is_unreadable(&error) {
+                    report(&state, "unreadable");
+                }
             }
         }
+        return;
+    }
+    tracing::error!("the vault could not be checked: {} each time", Error::OpenedAnew);
+}
+
+/// Whether what lies in the file cannot be read: it is not what was written, or the disk does not give it.
+fn is_unreadable(error: &Error) -> bool {
+    match error {
+        Error::Corrupt(_) => true,
+        Error::Storage(source) => source.raw_os_error() == Some(Errno::IO.raw_os_error()),
+        _ => false,
     }
 }
 
@@ -78,7 +100,6 @@ async fn sound(state: &Rc<State>) -> Result<bool, Error> {
 }
 
 fn report(state: &State, by: &str) {
-    tracing::error!("the vault is damaged: rows were put back, changed or taken away");
     // Which rows they are is not known.
     state.mark_damaged(true);
     let entry = Entry {
@@ -90,4 +111,22 @@ fn report(state: &State, by: &str) {
     };
     // A log that fails here has locked the session, which is all that is left to do.
     let _ = state.record(entry);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use glassdome_vault::Damage;
+
+    use super::*;
+
+    #[test]
+    fn a_bad_sector_is_damage_and_a_full_disk_is_none() {
+        let disk = |errno: Errno| Error::Storage(io::Error::from_raw_os_error(errno.raw_os_error()));
+        assert!(is_unreadable(&Damage::Store.into()) && is_unreadable(&disk(Errno::IO)));
+        for error in [disk(Errno::NOSPC), disk(Errno::MFILE), Error::OpenedAnew, Error::Conflict] {
+            assert!(!is_unreadable(&error), "{error:?}");
+        }
+    }
 }

@@ -10,12 +10,9 @@ use crate::last_test::{self, LastTest};
 use crate::record::Opened;
 use crate::slot::Slot;
 use crate::state::{self, State};
-use crate::store::{Moment, Reader, Row, Table, Unchanged};
+use crate::store::{Reader, Row, Table};
 use crate::throttle::{self, Throttle};
 use crate::{EntryId, Error, last_backup, name, panic, rows};
-
-/// So often the file is opened again because a page was not one.
-const AGAIN: u32 = 256;
 
 /// What a key leads to.
 pub(super) enum There {
@@ -25,70 +22,17 @@ pub(super) enum There {
     Unreadable,
 }
 
-/// Rows by their keys.
-pub(super) struct Lookups {
-    moment: Moment,
-    /// `None` where the file cannot be read as a store.
-    file: Option<Unchanged>,
-    again: u32,
-}
-
-impl Lookups {
-    pub fn new(moment: Moment) -> Result<Self, Error> {
-        let file = opened(&moment)?;
-        Ok(Self { moment, file, again: 0 })
-    }
-
-    /// What they look at, opened once more.
-    pub fn open_again(&self) -> Result<Option<Unchanged>, Error> {
-        opened(&self.moment)
-    }
-
-    /// How often a page was not one.
-    pub fn failures(&self) -> u32 {
-        self.again
-    }
-
-    fn get(&mut self, table: Table, key: &[u8]) -> Result<There, Error> {
-        let Some(file) = &self.file else { return Ok(There::Unreadable) };
-        match file.reader().get(table, key) {
-            Ok(Some(row)) => Ok(There::Row(row)),
-            Ok(None) => Ok(There::Nothing),
-            Err(Error::Corrupt(_)) => {
-                self.file = None;
-                if self.again < AGAIN {
-                    self.again += 1;
-                    self.file = opened(&self.moment)?;
-                }
-                Ok(There::Unreadable)
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// `None` where the file cannot be read as a store.
-fn opened(moment: &Moment) -> Result<Option<Unchanged>, Error> {
-    match moment.open() {
-        Ok(file) => Ok(Some(file)),
-        Err(Error::Corrupt(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// What looks at a row.
 pub(super) struct Look<'a> {
     pub vault: &'a VaultId,
-    /// Where the row was found.
     pub reader: &'a Reader,
-    pub lookups: &'a mut Lookups,
     pub keys: &'a Keys,
 }
 
 impl<'a> Look<'a> {
-    pub fn at(&mut self, table: Table, key: &[u8], row: &[u8], found: &mut Examined) -> Result<(), Error> {
+    pub fn at(&self, table: Table, key: &[u8], row: &[u8], found: &mut Examined) -> Result<(), Error> {
         // What leads to it may lead elsewhere.
-        if !matches!(self.lookups.get(table, key)?, There::Row(there) if there.value() == row) {
+        if !matches!(self.there(table, key)?, There::Row(there) if there.value() == row) {
             found.add(Some(table), None, None, FaultKind::Page);
         }
         let unsealed = match table {
@@ -135,14 +79,14 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn meta(&mut self, keys: &Keys, key: &[u8], row: &[u8], found: &mut Examined) -> Result<(), Error> {
+    fn meta(&self, keys: &Keys, key: &[u8], row: &[u8], found: &mut Examined) -> Result<(), Error> {
         let Some(id) = EntryId::read(key) else {
             found.add(Some(Table::Meta), None, None, FaultKind::Foreign);
             return Ok(());
         };
         let Ok(info) = Info::from_row(keys, &self.place(Table::Meta, &id), row) else {
             // Its value knows the name, too.
-            let value = match self.lookups.get(Table::Values, key)? {
+            let value = match self.there(Table::Values, key)? {
                 There::Row(row) => Opened::from_row(keys, &self.place(Table::Values, &id), row.value()).ok(),
                 There::Nothing | There::Unreadable => None,
             };
@@ -150,7 +94,7 @@ impl<'a> Look<'a> {
             return Ok(());
         };
         let mut wrong = |table, version, kind| found.add(Some(table), Some(&info.name), version, kind);
-        match self.lookups.get(Table::Names, &name::key(keys, &info.name))? {
+        match self.there(Table::Names, &name::key(keys, &info.name))? {
             There::Unreadable => wrong(Table::Names, None, FaultKind::Page),
             There::Nothing => wrong(Table::Names, None, FaultKind::Missing),
             There::Row(to) if to.value() != key => wrong(Table::Names, None, FaultKind::Astray),
@@ -161,7 +105,7 @@ impl<'a> Look<'a> {
         let former = former.map(|one| (Table::History, id.history_key(one.version).to_vec(), one.version));
         let now = (!info.is_removed()).then(|| (Table::Values, key.to_vec(), now.version));
         for (table, key, version) in now.into_iter().chain(former) {
-            match self.lookups.get(table, &key)? {
+            match self.there(table, &key)? {
                 There::Unreadable => wrong(table, Some(version), FaultKind::Page),
                 There::Nothing => wrong(table, Some(version), FaultKind::Missing),
                 There::Row(_) => {}
@@ -170,7 +114,7 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    fn value(&mut self, keys: &Keys, key: &[u8], row: &[u8], found: &mut Examined) -> Result<(), Error> {
+    fn value(&self, keys: &Keys, key: &[u8], row: &[u8], found: &mut Examined) -> Result<(), Error> {
         let Some(id) = EntryId::read(key) else {
             found.add(Some(Table::Values), None, None, FaultKind::Foreign);
             return Ok(());
@@ -195,7 +139,7 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    fn name(&mut self, keys: &Keys, key: &[u8], row: &[u8], found: &mut Examined) -> Result<(), Error> {
+    fn name(&self, keys: &Keys, key: &[u8], row: &[u8], found: &mut Examined) -> Result<(), Error> {
         let leads = match EntryId::read(row) {
             Some(id) => match self.known(keys, &id)? {
                 Known::Info(info) => name::key(keys, &info.name) == key,
@@ -211,7 +155,7 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    fn former(&mut self, keys: &Keys, key: &[u8], row: &[u8], found: &mut Examined) -> Result<(), Error> {
+    fn former(&self, keys: &Keys, key: &[u8], row: &[u8], found: &mut Examined) -> Result<(), Error> {
         let parts =
             key.split_last_chunk().and_then(|(id, at)| Some((EntryId::read(id)?, u64::from_be_bytes(*at))));
         let Some((id, at)) = parts else {
@@ -239,8 +183,8 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    fn known(&mut self, keys: &Keys, id: &EntryId) -> Result<Known, Error> {
-        Ok(match self.lookups.get(Table::Meta, id.as_bytes())? {
+    fn known(&self, keys: &Keys, id: &EntryId) -> Result<Known, Error> {
+        Ok(match self.there(Table::Meta, id.as_bytes())? {
             There::Unreadable => Known::Unreadable,
             There::Nothing => Known::Nothing,
             There::Row(row) => {
@@ -248,6 +192,14 @@ impl<'a> Look<'a> {
                 info.map_or(Known::Sealed, |info| Known::Info(Box::new(info)))
             }
         })
+    }
+
+    fn there(&self, table: Table, key: &[u8]) -> Result<There, Error> {
+        match self.reader.get(table, key) {
+            Ok(row) => Ok(row.map_or(There::Nothing, There::Row)),
+            Err(Error::Corrupt(_)) => Ok(There::Unreadable),
+            Err(error) => Err(error),
+        }
     }
 
     fn place<'b>(&self, table: Table, id: &'b EntryId) -> Place<'b>

@@ -1,5 +1,5 @@
-//! A vault's file as it was at one moment, opened as often as it takes: redb reads nothing more of a file once a page of
-//! it was not one. The pages of that moment stay as they are for as long as the store that serves holds a snapshot of
+//! A vault's file as it was at one moment, opened once to compare each page with its checksum, and once to be read row by
+//! row. The pages of that moment stay as they are for as long as the store that serves holds a snapshot of
 //! it; which of them are in force is told by the head of the file, of which there is a copy.
 
 use std::fs::File;

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
@@ -24,7 +24,7 @@ pub(super) struct Open {
     file: File,
     redo: Mutex<Redo>,
     settled: Mutex<Settled>,
-    /// Each snapshot has one: whether redb could not read a page. It reads no other from then on.
+    /// Each snapshot has one: whether redb reads nothing more, since something of a change failed.
     readers: Arc<AtomicBool>,
 }
 
@@ -60,7 +60,12 @@ impl Open {
 
     /// A snapshot.
     pub fn read(&self) -> Result<Reader, Error> {
-        Ok(Reader { counted: Some(Arc::clone(&self.readers)), ..Reader::new(&self.database)? })
+        Ok(Reader::new(&self.database)?.counted_by(Arc::clone(&self.readers)))
+    }
+
+    /// Whether redb reads nothing more of it.
+    pub fn has_failed(&self) -> bool {
+        self.readers.load(Ordering::SeqCst)
     }
 
     /// The file once more, with the same lock.

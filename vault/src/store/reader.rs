@@ -1,0 +1,267 @@
+//! A snapshot of all tables: it stays as it is while others change the vault, until the file is opened anew. A page of
+//! it that cannot be read is an error for whoever asks for what lies there, and for nobody else.
+
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase, ReadableTableMetadata, StorageError};
+
+use super::{Table, beginning, former, opening_table, storage};
+use crate::slot::MAX_SLOTS;
+use crate::unread::{Unread, reading};
+use crate::{Damage, Error};
+
+/// The longest row of a slot, in bytes.
+const SLOT_ROW: usize = 1024;
+
+/// A row as it lies in the store.
+pub(crate) enum Row {
+    Stored(AccessGuard<'static, &'static [u8]>),
+    Copied(Vec<u8>),
+}
+
+impl Row {
+    /// Its bytes.
+    pub fn value(&self) -> &[u8] {
+        match self {
+            Self::Stored(row) => row.value(),
+            Self::Copied(row) => row,
+        }
+    }
+}
+
+/// A snapshot of all tables.
+pub(crate) struct Reader {
+    tables: [ReadOnlyTable<&'static [u8], &'static [u8]>; Table::ALL.len()],
+    /// The slots, since they are overwritten in the file while older snapshots are read; `None` where there are more
+    /// than a vault has, which is found where they are used.
+    slots: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// Of the open file, which counts them: whether redb reads nothing more of it.
+    counted: Option<Arc<AtomicBool>>,
+}
+
+impl Reader {
+    pub(super) fn new(database: &Database) -> Result<Self, Error> {
+        let tables = by_redb(|| {
+            let transaction = database.begin_read().map_err(beginning)?;
+            let opened = Table::ALL.iter().map(|table| transaction.open_table(table.definition()));
+            opened.map(|table| table.map_err(opening_table)).collect::<Result<Vec<_>, Error>>()
+        })?;
+        let tables = tables.try_into().unwrap_or_else(|_| unreachable!("one for each table"));
+        let mut reader = Self { tables, slots: None, counted: None };
+        let (mut slots, mut all) = (Vec::new(), true);
+        reader.each(Table::Slots, None, |key, row| {
+            all = slots.len() < MAX_SLOTS && row.len() <= SLOT_ROW;
+            if all {
+                slots.push((key.to_vec(), row.to_vec()));
+            }
+            Ok(all)
+        })?;
+        reader.slots = all.then_some(slots);
+        Ok(reader)
+    }
+
+    /// The same, of an open file that counts its snapshots by this.
+    pub(super) fn counted_by(mut self, open: Arc<AtomicBool>) -> Self {
+        self.counted = Some(open);
+        self
+    }
+
+    /// One row.
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, Error> {
+        if let Some(slots) = self.copied(table) {
+            let found = slots.iter().find(|(id, _)| id == key);
+            return Ok(found.map(|(_, row)| Row::Copied(row.clone())));
+        }
+        self.noting(|| {
+            let row = self.table(table).get(key).map_err(storage)?;
+            // A leaf that redb wrote itself is not looked at again, and another program may have edited it since:
+            // where a row lies in it is then found to be wrong here, not where the row is used.
+            if let Some(row) = &row {
+                std::hint::black_box(row.value());
+            }
+            Ok(row.map(Row::Stored))
+        })
+    }
+
+    /// The rows behind `after`, in the order of their keys, until `each` says `false`. Keys in a wrong order are
+    /// damage, so that going on behind the last one comes to an end.
+    pub fn each(
+        &self,
+        table: Table,
+        after: Option<&[u8]>,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        if let Some(slots) = self.copied(table) {
+            for (key, row) in slots.iter().filter(|(key, _)| after.is_none_or(|after| after < &key[..])) {
+                if !each(key, row)? {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        let start = after.map_or(Unbounded, Excluded);
+        let mut last = after.map(<[u8]>::to_vec);
+        let mut rows =
+            self.noting(|| self.table(table).range::<&[u8]>((start, Unbounded)).map_err(storage))?;
+        let mut next = || {
+            self.noting(|| {
+                let pair = rows.next().transpose().map_err(storage)?;
+                // As in `get`.
+                if let Some((key, row)) = &pair {
+                    std::hint::black_box((key.value(), row.value()));
+                }
+                Ok(pair)
+            })
+        };
+        while let Some((key, row)) = next()? {
+            if last.as_deref().is_some_and(|last| last >= key.value()) {
+                return Err(Damage::Store.into());
+            }
+            let last = last.get_or_insert_default();
+            last.clear();
+            last.extend_from_slice(key.value());
+            if !each(key.value(), row.value())? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: Table) -> Result<u64, Error> {
+        self.noting(|| self.table(table).len().map_err(storage))
+    }
+
+    /// Has redb read, and notes for all snapshots of the file if it reads no more.
+    fn noting<T>(&self, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let read = by_redb(read);
+        if let (Err(Error::OpenedAnew), Some(failed)) = (&read, &self.counted) {
+            failed.store(true, Ordering::SeqCst);
+        }
+        read
+    }
+
+    /// Whether redb reads nothing more of the file that it is of.
+    pub(super) fn has_failed(&self) -> bool {
+        self.counted.as_ref().is_some_and(|failed| failed.load(Ordering::SeqCst))
+    }
+
+    fn table(&self, table: Table) -> &ReadOnlyTable<&'static [u8], &'static [u8]> {
+        &self.tables[table as usize]
+    }
+
+    /// The rows of a table that is not read from the file.
+    fn copied(&self, table: Table) -> Option<&[(Vec<u8>, Vec<u8>)]> {
+        self.slots.as_deref().filter(|_| former::is_slot(table))
+    }
+}
+
+/// Has redb read. Its panics mean that the file is damaged.
+fn by_redb<T>(read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    reading(read).unwrap_or_else(|unread| {
+        Err(match unread {
+            Unread::File(error) => storage(StorageError::Io(error)),
+            Unread::Panicked => Damage::Store.into(),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::ops::Bound;
+    use std::sync::atomic::AtomicU64;
+
+    use redb::backends::FileBackend;
+    use redb::{BackendError, StorageBackend};
+
+    use super::super::{Store, open_checked};
+    use super::*;
+    use crate::locks::locks_of;
+
+    /// A disk of which one sector cannot be read.
+    #[derive(Debug)]
+    struct Disk {
+        file: FileBackend,
+        bad: Arc<AtomicU64>,
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> io::Result<u64> {
+            self.file.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            let bad = self.bad.load(Ordering::SeqCst);
+            if (offset..offset + out.len() as u64).contains(&bad) {
+                return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
+            }
+            self.file.read(offset, out)
+        }
+
+        fn set_len(&self, length: u64) -> io::Result<()> {
+            self.file.set_len(length)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.file.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.file.write(offset, data)
+        }
+
+        fn close(&self) -> io::Result<()> {
+            self.file.close()
+        }
+
+        locks_of!(file);
+    }
+
+    #[test]
+    fn a_sector_that_cannot_be_read_fails_what_lies_in_it_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vault");
+        // A row of a page, more or less.
+        let rows: Vec<_> = (0..40_u8).map(|key| (Table::Values, vec![key], vec![key; 3000])).collect();
+        let mut left = rows.clone().into_iter();
+        let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        Store::create(file, || Ok(left.next())).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(100).position(|there| there == [17; 100]).unwrap();
+
+        let bad = Arc::new(AtomicU64::new(u64::MAX));
+        let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        let file = Disk { file: FileBackend::new(file).unwrap(), bad: Arc::clone(&bad) };
+        let database = open_checked(file).unwrap();
+        let reader = Reader::new(&database).unwrap().counted_by(Arc::default());
+        bad.store(at as u64, Ordering::SeqCst);
+        for _ in 0..3 {
+            for (table, key, row) in &rows {
+                match reader.get(*table, key) {
+                    Ok(found) => assert_eq!(found.unwrap().value(), row),
+                    Err(Error::Storage(error)) => {
+                        assert_eq!(
+                            (error.raw_os_error(), key[0]),
+                            (Some(rustix::io::Errno::IO.raw_os_error()), 17)
+                        );
+                    }
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+            assert!(matches!(reader.get(Table::Values, &[17]), Err(Error::Storage(_))));
+            let mut seen = 0;
+            let read = reader.each(Table::Values, None, |_, _| {
+                seen += 1;
+                Ok(true)
+            });
+            assert!(matches!(read, Err(Error::Storage(_))) && seen == 17, "{read:?} behind {seen}");
+            assert!(!reader.has_failed());
+        }
+        // The disk has it again.
+        bad.store(u64::MAX, Ordering::SeqCst);
+        assert_eq!(reader.get(Table::Values, &[17]).unwrap().unwrap().value(), [17; 3000]);
+    }
+}
