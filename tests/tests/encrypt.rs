@@ -375,38 +375,6 @@ fn a_lock_among_streams_that_wait_for_their_turn_is_told_as_one() {
     }
 }
 
-/// `VmHWM` of a process, in KiB.
-fn high_water(pid: i32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-#[test]
-fn memory_does_not_grow_with_the_stream() {
-    let world = World::unlocked();
-    let data = world.home("large");
-    fs::write(&data, vec![7; 24 << 20]).unwrap();
-    User::A.own(&data).unwrap();
-    encrypt(&world, "c", &plain(3 * CHUNK));
-    let daemon = world.daemon_pid();
-    let before = high_water(daemon);
-    for (what, from, to) in [("encrypt", "large", "large.enc"), ("decrypt", "large.enc", "back")] {
-        let measured = format!(
-            "ctl {what} --context c {from} --out {to} & p=$!; \
-             while [ -d /proc/$p ]; do grep VmHWM /proc/$p/status; sleep 0.05; done 2>/dev/null; wait $p; echo $?"
-        );
-        let out = world.granted_shell("/bin/bash", &measured).within(Duration::from_secs(240)).text();
-        assert!(out.trim_end().ends_with("\n0"), "{what}: {out}");
-        let of = |line: &str| line.split_whitespace().nth(1).and_then(|word| word.parse::<u64>().ok());
-        let largest = out.lines().filter(|line| line.starts_with("VmHWM")).filter_map(of).max().unwrap();
-        assert!((1024..12 * 1024).contains(&largest), "{what} took {largest} KiB");
-    }
-    assert_eq!(fs::read(world.home("back")).unwrap(), fs::read(&data).unwrap());
-    let grown = high_water(daemon) - before;
-    assert!(grown < 4 * 1024, "the daemon took {grown} KiB more");
-}
-
 #[test]
 fn a_reader_that_leaves_and_a_disk_that_is_full_are_told_apart() {
     let world = World::unlocked();

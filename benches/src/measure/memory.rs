@@ -96,15 +96,21 @@ fn of_both(daemon: u32) -> Result<u64, Error> {
 /// `Pss` of proc_pid_smaps(5). The daemon hides that from all but root; `VmRSS` of
 /// proc_pid_status(5) is shown to everybody, and is never less.
 fn resident(pid: u32) -> Result<u64, Error> {
-    let (text, field) = match fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
-        Ok(text) => (text, "Pss:"),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let status = fs::read_to_string(format!("/proc/{pid}/status"));
-            (status.map_err(Error::system("look at the daemon's memory"))?, "VmRSS:")
-        }
-        Err(error) => return Err(Error::system("look at the daemon's memory")(error)),
-    };
-    let line = text.lines().find_map(|line| line.strip_prefix(field));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    Ok(kib.ok_or(Error::Unreadable("/proc/PID/smaps_rollup"))? * 1024)
+    match fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
+        Ok(text) => field(&text, "Pss:").ok_or(Error::Unreadable("/proc/PID/smaps_rollup")),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => of_status(pid, "VmRSS:"),
+        Err(error) => Err(Error::system("look at the daemon's memory")(error)),
+    }
+}
+
+/// A field of proc_pid_status(5), in bytes: `VmRSS:`, or `VmHWM:`, which is the most that it was.
+pub(super) fn of_status(pid: u32, name: &str) -> Result<u64, Error> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"));
+    let text = text.map_err(Error::system("look at a program's memory"))?;
+    field(&text, name).ok_or(Error::Unreadable("/proc/PID/status"))
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
