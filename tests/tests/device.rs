@@ -10,6 +10,7 @@ mod desktop;
 #[path = "support/proving.rs"]
 mod proving;
 #[path = "support/recovery_page.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod recovery_page;
 #[path = "support/scripts.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -26,7 +27,7 @@ use std::time::Duration;
 use desktop::{Bus, Keyring, SOON, sprung};
 use glassdome_tests::{Out, PASSWORD, Run, User, World, text, wait_until};
 use proving::{when_allowed, with};
-use recovery_page::{blocks, typed_at};
+use recovery_page::follow;
 use serde_json::{Value, json};
 
 const NEXT: &str = "eleven badgers weave soft rope";
@@ -358,8 +359,8 @@ fn a_backup_takes_the_keyring_or_the_recovery_code() {
 
 #[test]
 fn the_page_for_a_lost_keyring_is_followed_at_a_terminal() {
-    let lines = blocks("The keyring is lost").concat();
-    let [start, to_file, to_keyring] = lines[..] else { panic!("{lines:?}") };
+    let section = follow("The keyring is lost");
+    let [storage, start, to_file, to_keyring] = section.lines();
     let (world, _bus, keyring, code) = bound();
     keyring.kill();
     fs::remove_dir_all(world.data().join("keyrings"))
@@ -367,7 +368,11 @@ fn the_page_for_a_lost_keyring_is_followed_at_a_terminal() {
         .unwrap();
     let _keyring = Keyring::open(&world);
     assert!(wait_until(|| unlock(&world, PASSWORD).code == 5, SOON), "{}", unlock(&world, PASSWORD).stderr);
-    let typed_at = |line: &str, answers: &[(&str, &str)]| drop(typed_at(&world, line, answers));
+    let mut terminal = section.begun_at(&world, storage, &[]);
+    terminal.expect("mode ");
+    terminal.expect("keyring: the master password opens it only with the device key");
+    let typed_at =
+        |line: &'static str, answers: &[(&str, &str)]| drop(section.typed_at(&world, line, answers));
     typed_at(start, &[("Master password: ", &code)]);
     let asked = "Master password, or recovery code: ";
     typed_at(to_file, &[(asked, &code), ("New master password", PASSWORD), ("Once more: ", PASSWORD)]);

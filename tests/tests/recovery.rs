@@ -7,6 +7,7 @@ mod decrypt;
 #[path = "support/proving.rs"]
 mod proving;
 #[path = "support/recovery_page.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod recovery_page;
 #[path = "support/scripts.rs"]
 mod scripts;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use glassdome_tests::{Out, PASSWORD, World, text, wait_until};
 use proving::{when_allowed, with};
-use recovery_page::{blocks, typed_at};
+use recovery_page::{PAGE, Section, blocks_in, follow};
 use serde_json::json;
 
 const NEXT: &str = "eleven badgers weave soft rope";
@@ -125,68 +126,144 @@ fn a_code_that_was_replaced_or_removed_opens_nothing() {
     unlock(&world, PASSWORD).ok();
 }
 
-#[test]
-fn the_page_for_a_forgotten_password_is_followed_at_a_terminal() {
-    let world = World::unlocked();
-    world.set("a/b", "1");
-    let [back_up] = &blocks("Before: a backup")[..] else { panic!("one block") };
-    let [add] = &blocks("Before: a recovery code")[..] else { panic!("one block") };
-    let [forgotten, rotate] = &blocks("The master password is forgotten")[..] else { panic!("two blocks") };
-    // What tells the damage is followed where there is some, in `storage_test.rs`.
-    let [_, recover] = &blocks("The vault's file is damaged or gone")[..] else { panic!("two blocks") };
-    let [accept, recover_again] = &blocks("An older vault was put back")[..] else { panic!("two blocks") };
-    let typed_at = |line: &str, answers: &[(&str, &str)]| typed_at(&world, line, answers);
-    let asked = "Master password of the backup, or its recovery code: ";
-    typed_at(back_up[0], &[]).expect("in vault.backup");
-    typed_at(back_up[1], &[(asked, PASSWORD)]).expect("1 secret,");
-    let mut terminal = world.terminal(add[0]);
-    terminal.expect("Master password: ");
-    terminal.send_line(PASSWORD);
+/// Of a backup, whoever opens it.
+const ASKED: &str = "Master password of the backup, or its recovery code: ";
+
+/// Types the line that shows a code, and reads that.
+fn shown(world: &World, section: &Section, line: &'static str, password: &str) -> String {
+    let mut terminal = section.begun_at(world, line, &[("Master password: ", password)]);
     terminal.expect("kept nowhere:");
     terminal.expect("\n");
     let code = terminal.expect("\n").trim().to_owned();
     terminal.expect("paper");
     assert_eq!(code.len(), 34, "{code}");
+    code
+}
+
+/// Types the line that tells of the slots.
+fn told(world: &World, section: &Section, line: &'static str) -> String {
+    let mut terminal = section.begun_at(world, line, &[]);
+    terminal.expect("\n")
+}
+
+#[test]
+fn the_page_for_what_to_do_before_and_with_a_forgotten_password_is_followed_at_a_terminal() {
+    let world = World::unlocked();
+    world.set("a/b", "1");
+    let before = follow("Before: a recovery code");
+    let [add, list, rotate, remove] = before.lines();
+    let first = shown(&world, &before, add, PASSWORD);
+    assert!(told(&world, &before, list).contains("master password"));
+    assert_eq!(kinds(&world), ["password", "recovery"]);
+    let second = shown(&world, &before, rotate, PASSWORD);
+    before.typed_at(&world, remove, &[("Master password: ", PASSWORD)]);
+    assert_eq!(kinds(&world), ["password"]);
     world.ctl(&["lock"]).ok();
-    typed_at(forgotten[0], &[("Master password: ", &code)]);
+    for code in [first, second] {
+        unlock(&world, &code).refused(7);
+    }
+    unlock(&world, PASSWORD).ok();
+
+    let code = shown(&world, &before, add, PASSWORD);
+    let forgotten = follow("The master password is forgotten");
+    let [start, passwd, rotate, names, value] = forgotten.lines();
+    // While a session is open still.
+    forgotten.granted_at(&world, names, PASSWORD).expect("a/b");
+    let mut terminal =
+        world.terminal(&format!("ctl unlock && {}", forgotten.takes(value).replace("NAME", "a/b")));
+    terminal.expect("Master password, to grant this terminal: ");
+    terminal.send_line(PASSWORD);
+    terminal.expect("Lock: ctl lock\n1\n");
+    world.ctl(&["lock"]).ok();
+    forgotten.typed_at(&world, start, &[("Master password: ", &code)]);
     let answers =
         [("Present master password: ", &*code), ("New master password", NEXT), ("Once more: ", NEXT)];
-    typed_at(forgotten[1], &answers);
-    assert_eq!(forgotten.len(), 2);
+    forgotten.typed_at(&world, passwd, &answers);
     world.ctl(&["lock"]).ok();
     unlock(&world, NEXT).ok();
     assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1");
-    typed_at(rotate[0], &[("Master password: ", NEXT)]).expect("the one before opens nothing");
+    forgotten.typed_at(&world, rotate, &[("Master password: ", NEXT)]).expect("the one before opens nothing");
     world.ctl(&["lock"]).ok();
     unlock(&world, &code).refused(7);
+}
 
-    // The backup is of the day before: of its password.
-    unlock(&world, NEXT).ok();
-    fs::write(world.vault(), b"damaged").unwrap();
-    typed_at(recover[0], &[(asked, NEXT), (asked, PASSWORD)]);
-    typed_at(recover[1], &[("Master password: ", PASSWORD)]);
-    // It was typed there, and not here.
-    unlock(&world, PASSWORD).ok();
-    assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1");
+#[test]
+fn the_page_for_an_older_vault_and_for_another_machine_is_followed_at_a_terminal() {
+    let world = World::unlocked();
+    world.set("a/b", "1");
+    let before = follow("Before: a backup");
+    let [back_up, check] = before.lines();
+    before.typed_at(&world, back_up, &[]).expect("in vault.backup");
+    before.typed_at(&world, check, &[(ASKED, PASSWORD)]).expect("1 secret,");
 
-    // An older vault, which its owner put there, or did not.
     let stopped = || {
         world.ctl(&["stop"]).ok();
         assert!(wait_until(|| world.daemon().is_none(), Duration::from_secs(10)));
     };
     stopped();
     let older = fs::read(world.vault()).unwrap();
-    for mend in [accept, recover_again] {
+    let section = follow("An older vault was put back");
+    let [accept, recover, start] = section.lines();
+    // Its owner put it there, or did not.
+    for mend in [&[accept][..], &[recover, start]] {
         unlock(&world, PASSWORD).ok();
         world.set("a/b", "2");
         stopped();
         fs::write(world.vault(), &older).unwrap();
         assert!(unlock(&world, PASSWORD).refused(10).contains("--accept-rollback"));
         for line in mend {
-            let asks = if line.contains("recover") { asked } else { "Master password" };
-            typed_at(line, &[(asks, PASSWORD)]);
+            let asks = if line.contains("recover") { ASKED } else { "Master password" };
+            section.typed_at(&world, line, &[(asks, PASSWORD)]);
         }
         unlock(&world, PASSWORD).ok();
         assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1");
     }
+
+    let there = World::new();
+    there.file("vault.backup", fs::read(world.home("vault.backup")).unwrap());
+    let section = follow("Another machine");
+    let [recover, start] = section.lines();
+    section.typed_at(&there, recover, &[(ASKED, PASSWORD)]);
+    section.typed_at(&there, start, &[("Master password: ", PASSWORD)]);
+    unlock(&there, PASSWORD).ok();
+    assert_eq!(there.ctl(&["get", "a/b"]).ok(), b"1");
+}
+
+/// Which test follows which section. A section that is followed is followed whole.
+const FOLLOWED: [(&str, &str); 8] = [
+    ("Before: a backup", include_str!("recovery.rs")),
+    ("Before: a recovery code", include_str!("recovery.rs")),
+    ("The master password is forgotten", include_str!("recovery.rs")),
+    ("The keyring is lost", include_str!("device.rs")),
+    ("The vault's file is damaged or gone", include_str!("storage_test.rs")),
+    ("An older vault was put back", include_str!("recovery.rs")),
+    ("Another machine", include_str!("recovery.rs")),
+    ("The machine was not yours for a while", include_str!("rotate/page.rs")),
+];
+
+#[test]
+fn no_command_of_the_page_stands_where_nobody_types_it() {
+    let headings: Vec<_> = PAGE.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(headings, FOLLOWED.map(|(heading, _)| heading), "each section is followed by a test");
+    for (heading, test) in FOLLOWED {
+        assert!(test.contains(&format!("follow(\"{heading}\")")), "{heading}");
+    }
+    let typed = blocks_in(PAGE).concat();
+    assert_eq!(PAGE.matches("```").count(), 2 * PAGE.matches("```sh\n").count(), "no block of another kind");
+    // A sentence may speak of a command by its first words, when it stands in a block with the rest of them.
+    let spoken: Vec<_> = PAGE.split('`').filter(|span| is_command(span)).collect();
+    assert!(!spoken.is_empty(), "the look itself");
+    for span in spoken {
+        let is_typed = typed.iter().any(|line| line.strip_prefix(span).is_some_and(|rest| !is_cut(rest)));
+        assert!(is_typed, "`{span}` stands in a sentence, and in no block that a test types");
+    }
+}
+
+fn is_command(span: &str) -> bool {
+    ["ctl", "glassdome_start"].iter().any(|name| span == *name || span.starts_with(&format!("{name} ")))
+}
+
+/// Whether this goes on within a word.
+fn is_cut(rest: &str) -> bool {
+    !rest.is_empty() && !rest.starts_with(' ')
 }

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use glassdome_tests::{PASSWORD, World, wait_until};
-use recovery_page::blocks;
+use recovery_page::follow;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::{Value, json};
 
@@ -96,8 +96,9 @@ fn a_sound_vault_is_sound_and_a_locked_one_is_not_read() {
 
 #[test]
 fn the_page_for_a_damaged_file_is_followed() {
-    let lines = blocks("The vault's file is damaged or gone").concat();
-    let [test_it, recover, start] = lines[..] else { panic!("{lines:?}") };
+    let section = follow("The vault's file is damaged or gone");
+    let [status, unlock, test_it, is_whole, recover, start, stop_it, place, aside, copy, accept] =
+        section.lines();
 
     let world = World::unlocked();
     let values: Vec<(String, Vec<u8>)> =
@@ -194,19 +195,16 @@ fn the_page_for_a_damaged_file_is_followed() {
     );
 
     // As the page says.
-    let mut terminal = world.terminal(&format!("ctl unlock && {test_it}"));
+    section.begun_at(&world, status, &[]).expect("damaged");
+    let mut terminal = world.terminal(&[unlock, test_it].map(|line| section.takes(line)).join(" && "));
     terminal.expect("Master password, to grant this terminal: ");
     terminal.send_line(PASSWORD);
     terminal.expect("values long version 1: does not open");
     terminal.expect("ctl storage recover FILE");
-    let mut terminal = world.terminal(recover);
-    terminal.expect("Master password of the backup, or its recovery code: ");
-    terminal.send_line(PASSWORD);
-    terminal.expect("✓");
-    let mut terminal = world.terminal(start);
-    terminal.expect("Master password: ");
-    terminal.send_line(PASSWORD);
-    terminal.expect("✓");
+    let asked = [("Master password of the backup, or its recovery code: ", PASSWORD)];
+    section.typed_at(&world, is_whole, &asked);
+    section.typed_at(&world, recover, &asked);
+    section.typed_at(&world, start, &[("Master password: ", PASSWORD)]);
     // That terminal is granted, and this test is none.
     world.unlock(PASSWORD, &[]).ok();
     for (name, value) in &values {
@@ -215,6 +213,21 @@ fn the_page_for_a_damaged_file_is_followed() {
     assert_eq!(get("long").stdout, vec![b'x'; 1500]);
     assert_eq!(get("none").code, 5);
     assert_eq!(storage(&world)["last_test"], Value::Null, "of the vault that was there");
+    assert_eq!(test(&world).0, 0);
+
+    // Without a backup: by a copy of the file from before the last change.
+    stop(&world);
+    world.file("copy", fs::read(world.vault()).unwrap());
+    world.start(PASSWORD);
+    world.set("long", "changed");
+    let mut terminal =
+        world.terminal(&[stop_it, place, aside, copy, accept].map(|line| section.takes(line)).join("\n"));
+    terminal.expect("Master password, to go on with this vault: ");
+    terminal.send_line(PASSWORD);
+    terminal.expect("✓");
+    world.unlock(PASSWORD, &[]).ok();
+    assert_eq!(get("long").stdout, vec![b'x'; 1500]);
+    assert!(world.vault().with_file_name("damaged").join("vault").exists());
     assert_eq!(test(&world).0, 0);
 }
 

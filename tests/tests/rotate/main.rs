@@ -4,9 +4,13 @@
 
 #[path = "../support/decrypt.rs"]
 mod decrypt;
+#[path = "../support/desktop.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod desktop;
 #[path = "../support/proving.rs"]
 mod proving;
 #[path = "../support/recovery_page.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod recovery_page;
 #[path = "../support/scripts.rs"]
 mod scripts;
