@@ -57,10 +57,7 @@ impl Lacking {
             ),
             Self::Keyring(seen) => (
                 Code::Locked,
-                format!(
-                    "locked: {}, {WHY}. Start your keyring, then try again; or {CODE}",
-                    unreachable(seen)
-                ),
+                format!("locked: {}, {WHY}. Start your keyring, then try again; or {CODE}", seen.why_not()),
             ),
             Self::Missing => (
                 Code::NotFound,
@@ -87,18 +84,6 @@ impl Lacking {
             Self::Memory => (Code::Error, format!("{self}. Raise the limit: ulimit -l 64")),
         };
         Refusal::new(code, message)
-    }
-}
-
-/// How a keyring was seen that cannot be asked.
-pub fn unreachable(seen: Keyring) -> &'static str {
-    match seen {
-        Keyring::NoBus => "there is no session bus where the daemon was started, and so no keyring",
-        Keyring::NoKeyring => "no keyring runs on the session bus",
-        Keyring::NoCollection => "the keyring has no such collection",
-        Keyring::Silent => "the keyring does not answer",
-        Keyring::Locked => "the keyring is locked",
-        Keyring::Unwatched | Keyring::Unlocked => "the keyring was not seen yet",
     }
 }
 

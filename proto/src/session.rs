@@ -129,6 +129,9 @@ pub enum Request<'a> {
 /// From here on a session is called about to end, in seconds.
 pub const ENDS_SOON_S: u32 = 300;
 
+/// A backup is due when the last one is so old, in seconds.
+const BACKUP_DUE_S: u64 = 30 * 86_400;
+
 /// How long a session shall last; each only ever shortens what the sealed settings allow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifetime {
@@ -209,6 +212,29 @@ pub struct Status<'a> {
     pub screen: Screen,
     /// The audit log.
     pub audit: Audit,
+    /// How the vault is kept; `None` without one, and where that cannot be read.
+    pub storage: Option<Storage>,
+}
+
+/// How the vault is kept, as everybody can tell who has its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// Whether the password opens it only with a device key in the OS keyring.
+    pub bound: bool,
+    /// Of when the last backup is that was kept, in seconds since the epoch.
+    pub backup: Option<u64>,
+}
+
+impl Storage {
+    /// The word that programs see for what it takes beside the password.
+    pub fn mode(self) -> &'static str {
+        if self.bound { "keyring" } else { "file" }
+    }
+}
+
+/// Whether a backup is due `now`: the last one is older than 30 days, or there is none. Both in seconds since the epoch.
+pub fn is_backup_due(last: Option<u64>, now: u64) -> bool {
+    last.is_none_or(|at| at.saturating_add(BACKUP_DUE_S) < now)
 }
 
 /// Whether there is a session.
@@ -381,6 +407,21 @@ impl Keyring {
             Self::Silent => "silent",
             Self::Locked => "locked",
             Self::Unlocked => "unlocked",
+        }
+    }
+
+    /// The words that a person reads where it is not open, or could not be asked.
+    pub fn why_not(self) -> &'static str {
+        match self {
+            Self::Unwatched => "the keyring was not looked at yet",
+            Self::NoBus => "there is no session bus where the daemon was started",
+            Self::NoKeyring => "no keyring runs on the session bus",
+            Self::NoCollection => {
+                "the keyring has no default collection, or not the one that config.toml names"
+            }
+            Self::Silent => "the keyring does not answer",
+            Self::Locked => "the keyring is locked",
+            Self::Unlocked => "the keyring was not reached yet",
         }
     }
 }

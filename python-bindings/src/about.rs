@@ -83,6 +83,11 @@ pub(crate) struct Status {
     screen: &'static str,
     /// The audit log.
     audit: &'static str,
+    /// What it takes beside the password to open the vault: "file" is nothing, "keyring" a key in the OS keyring; None
+    /// without a vault, or where that cannot be read.
+    mode: Option<&'static str>,
+    /// Of when the last backup is, if there is one.
+    last_backup: Option<u64>,
 }
 
 #[pymethods]
@@ -119,6 +124,8 @@ impl Status {
             logind: status.logind.name(),
             screen: status.screen.name(),
             audit: status.audit.name(),
+            mode: status.storage.map(session::Storage::mode),
+            last_backup: status.storage.and_then(|storage| storage.backup),
         }
     }
 }

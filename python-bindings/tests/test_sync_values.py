@@ -123,6 +123,8 @@ def test_status_is_what_ctl_shows(vault: glassdome.Vault) -> None:
     assert (status.pid, status.version, status.memory) == tuple(shown["daemon"].values())
     for part in ("keyring", "logind", "screen", "audit", "vault"):
         assert getattr(status, part) == shown[part]["state"], part
+    assert (status.mode, status.last_backup) == ("file", None)
+    assert shown["storage"] == {"mode": "file", "last_backup": None, "backup_due": True}
     glassdome.lock()
     locked, shown = glassdome.status(), json.loads(ctl("status", "--json"))
     assert (locked.state, locked.reason) == (shown["state"], shown["reason"]) == ("locked", "requested")

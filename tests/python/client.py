@@ -220,6 +220,8 @@ class Connection:
         status |= {"keyring": KEYRING[reader.varint()], "logind": LOGIND[reader.varint()]}
         status["screen"] = SCREEN[reader.varint()]
         status["audit"] = AUDIT[reader.varint()]
+        status["storage"] = reader.option(
+            lambda: {"bound": reader.flag(), "backup": reader.option(reader.varint)})
         reader.end()
         return status
 

@@ -13,7 +13,6 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::password::{Password, PasswordArgs, Source};
 use crate::proof::with_password;
-use crate::text::keyring::unreachable;
 use crate::text::notice;
 
 /// How often a person is asked.
@@ -100,7 +99,7 @@ impl Device {
                 return format!(
                     "keyring: the master password opens it only with the device key in the keyring, and {}: \
                      {else_opens} now",
-                    unreachable(seen)
+                    seen.why_not()
                 );
             }
         };
@@ -186,7 +185,7 @@ fn choose(connection: &mut Connection, without_recovery: bool) -> Result<Result<
             Err("the master password opens the vault only with the keyring already: nothing was changed".to_owned())
         }
         DeviceKey::None if seen != Keyring::Unlocked => {
-            let why = unreachable(seen);
+            let why = seen.why_not();
             Err(format!("the master password alone opens the vault, and that stays so, since {why}"))
         }
         DeviceKey::None if !recovery => Err(

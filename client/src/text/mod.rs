@@ -7,7 +7,6 @@ pub(crate) mod event;
 pub(crate) mod harmless;
 pub(crate) mod hex;
 pub(crate) mod import_report;
-pub(crate) mod keyring;
 pub(crate) mod notice;
 pub(crate) mod picture;
 pub(crate) mod picture_document;

@@ -92,6 +92,7 @@ pub(crate) mod tests {
             logind: Logind::Unwatched,
             screen: Screen::Unwatched,
             audit: Audit::Unmet,
+            storage: None,
         }
     }
 

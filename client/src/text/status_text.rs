@@ -3,7 +3,7 @@
 use std::io::stdout;
 
 use glassdome_proto::session::{
-    Audit, Keyring, LockReason, Logind, Memory, Screen, State, Status, VaultState,
+    self, Audit, Keyring, LockReason, Logind, Memory, Screen, State, Status, VaultState, is_backup_due,
 };
 use serde::Serialize;
 
@@ -14,6 +14,9 @@ use crate::error::printable;
 /// Of a log with an alarm that nobody has accepted.
 pub(crate) const LOG_ALARM: &str =
     "not as it was left. Look: ctl audit verify, ctl doctor; then: ctl audit accept";
+
+/// Where there is none, or only an old one.
+pub(crate) const BACKUP_DUE: &str = "a backup is due: ctl storage backup FILE";
 
 /// The status for programs. Keys are never renamed or taken away; times are seconds since the epoch.
 #[derive(Serialize)]
@@ -29,6 +32,7 @@ pub(crate) struct Document {
     screen: Option<Part>,
     audit: Option<Part>,
     vault: Option<Vault>,
+    storage: Option<Storage>,
 }
 
 #[derive(Serialize)]
@@ -49,6 +53,13 @@ struct Vault {
     secrets: Option<u64>,
 }
 
+#[derive(Serialize)]
+struct Storage {
+    mode: &'static str,
+    last_backup: Option<u64>,
+    backup_due: bool,
+}
+
 /// The word for a state that programs see; none is no daemon.
 pub(crate) fn state_word(status: Option<&Status<'_>>) -> &'static str {
     match status.map(|status| status.state) {
@@ -60,6 +71,10 @@ pub(crate) fn state_word(status: Option<&Status<'_>>) -> &'static str {
 }
 
 pub(crate) fn document(status: Option<&Status<'_>>) -> Document {
+    dated(status, time::now())
+}
+
+fn dated(status: Option<&Status<'_>>, now: u64) -> Document {
     let (expires_at, left_s, secrets) = match status.map(|status| status.state) {
         Some(
             State::Unlocked { expires_at, left_s, secrets } | State::Paused { expires_at, left_s, secrets },
@@ -82,6 +97,11 @@ pub(crate) fn document(status: Option<&Status<'_>>) -> Document {
         screen: status.map(|status| Part { state: status.screen.name() }),
         audit: status.map(|status| Part { state: status.audit.name() }),
         vault: status.map(|status| Vault { state: status.vault.name(), secrets }),
+        storage: status.and_then(|status| status.storage).map(|storage| Storage {
+            mode: storage.mode(),
+            last_backup: storage.backup,
+            backup_due: is_backup_due(storage.backup, now),
+        }),
     }
 }
 
@@ -126,7 +146,7 @@ fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
         VaultState::Absent => style.faint("none"),
         VaultState::Present => format!("there{secrets}"),
         VaultState::Damaged => {
-            style.bad("damaged: records were put back, changed or taken away. See: ctl doctor")
+            style.bad("damaged: records were put back, changed or taken away. See what: ctl storage test")
         }
     };
     let memory = match status.memory {
@@ -135,13 +155,12 @@ fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
         Memory::None => style.bad("unprotected: no session can be opened. See: ctl doctor"),
     };
     let keyring = match status.keyring {
-        Keyring::Unwatched => style.faint("not looked at yet"),
-        Keyring::NoBus => style.faint("none: no session bus"),
-        Keyring::NoKeyring => style.faint("none on the session bus"),
-        Keyring::NoCollection => style.faint("none: no such collection"),
-        Keyring::Silent => style.bad("does not answer"),
-        Keyring::Locked => style.bad("locked"),
         Keyring::Unlocked => "open".to_owned(),
+        Keyring::Locked => style.bad("locked"),
+        Keyring::Silent => style.bad(status.keyring.why_not()),
+        Keyring::Unwatched | Keyring::NoBus | Keyring::NoKeyring | Keyring::NoCollection => {
+            style.faint(status.keyring.why_not())
+        }
     };
     let logind = match status.logind {
         Logind::Unwatched => style.faint("not listened to"),
@@ -164,10 +183,25 @@ fn lines(status: &Status<'_>, style: Style, now: u64) -> String {
         Audit::Alarm => style.bad(LOG_ALARM),
     };
     let daemon = format!("process {}, version {}", status.pid, printable(&status.version));
-    let parts = [("vault", vault), ("daemon", daemon), ("memory", memory), ("keyring", keyring)];
-    let parts = [&parts[..], &[("logind", logind), ("screen", screen), ("audit", audit)]].concat();
+    let kept = (status.vault != VaultState::Absent).then(|| ("storage", storage(status.storage, style, now)));
+    let parts = [("daemon", daemon), ("memory", memory), ("keyring", keyring), ("logind", logind)];
+    let parts =
+        [&[("vault", vault)], kept.as_slice(), &parts, &[("screen", screen), ("audit", audit)]].concat();
     let parts: String = parts.iter().map(|(key, value)| format!("  {key:<8} {value}\n")).collect();
     format!("{head}\n{parts}")
+}
+
+/// What opens the vault, and whether it would be there without its file.
+fn storage(storage: Option<session::Storage>, style: Style, now: u64) -> String {
+    let Some(storage) = storage else { return style.bad("cannot be read. See: ctl storage") };
+    let mode = match storage.bound {
+        true => "keyring: opens with its device key and the master password",
+        false => "file: the master password alone opens it",
+    };
+    match storage.backup.filter(|_| !is_backup_due(storage.backup, now)) {
+        Some(at) => format!("{mode}; last backup {}", time::date(at)),
+        None => format!("{mode}; {}", style.careful(BACKUP_DUE)),
+    }
 }
 
 fn count(secrets: u64) -> String {
@@ -190,16 +224,45 @@ mod tests {
     fn documents_have_the_documented_shape() {
         assert_eq!(
             json(Some(&unlocked(60))),
-            r#"{"state":"unlocked","reason":"idle","expires_at":1795348800,"left_s":60,"ends_soon":true,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"screen":{"state":"unwatched"},"audit":{"state":"unmet"},"vault":{"state":"present","secrets":3}}"#
+            r#"{"state":"unlocked","reason":"idle","expires_at":1795348800,"left_s":60,"ends_soon":true,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"screen":{"state":"unwatched"},"audit":{"state":"unmet"},"vault":{"state":"present","secrets":3},"storage":null}"#
         );
         assert_eq!(
             json(Some(&status(State::Locked))),
-            r#"{"state":"locked","reason":"idle","expires_at":null,"left_s":null,"ends_soon":null,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"screen":{"state":"unwatched"},"audit":{"state":"unmet"},"vault":{"state":"present","secrets":null}}"#
+            r#"{"state":"locked","reason":"idle","expires_at":null,"left_s":null,"ends_soon":null,"daemon":{"pid":7,"version":"0.1.0","memory":"secret"},"keyring":{"state":"unwatched"},"logind":{"state":"unwatched"},"screen":{"state":"unwatched"},"audit":{"state":"unmet"},"vault":{"state":"present","secrets":null},"storage":null}"#
         );
         assert_eq!(
             json(None),
-            r#"{"state":"no-daemon","reason":null,"expires_at":null,"left_s":null,"ends_soon":null,"daemon":null,"keyring":null,"logind":null,"screen":null,"audit":null,"vault":null}"#
+            r#"{"state":"no-daemon","reason":null,"expires_at":null,"left_s":null,"ends_soon":null,"daemon":null,"keyring":null,"logind":null,"screen":null,"audit":null,"vault":null,"storage":null}"#
         );
+    }
+
+    #[test]
+    fn how_the_vault_is_kept_is_told_to_people_and_programs() {
+        const DAY: u64 = 86_400;
+        let at = |bound, backup| Status {
+            storage: Some(session::Storage { bound, backup }),
+            ..status(State::Locked)
+        };
+        let json = |status: &Status<'_>, now| {
+            serde_json::to_value(dated(Some(status), now)).unwrap()["storage"].to_string()
+        };
+        let line = |status: &Status<'_>, now| {
+            let text = lines(status, Style::plain(), now);
+            text.lines().find_map(|line| line.strip_prefix("  storage  ").map(str::to_owned))
+        };
+        let none = at(false, None);
+        assert_eq!(json(&none, DAY), r#"{"backup_due":true,"last_backup":null,"mode":"file"}"#);
+        let told = "file: the master password alone opens it; a backup is due: ctl storage backup FILE";
+        assert_eq!(line(&none, DAY).as_deref(), Some(told));
+        let bound = at(true, Some(DAY));
+        assert_eq!(json(&bound, 31 * DAY), r#"{"backup_due":false,"last_backup":86400,"mode":"keyring"}"#);
+        assert_eq!(json(&bound, 31 * DAY + 1), r#"{"backup_due":true,"last_backup":86400,"mode":"keyring"}"#);
+        let told = line(&bound, 31 * DAY).unwrap();
+        assert!(told.starts_with("keyring: ") && told.contains("; last backup 1970-01-0"), "{told}");
+        assert!(line(&bound, 31 * DAY + 1).unwrap().ends_with("a backup is due: ctl storage backup FILE"));
+        assert!(line(&status(State::Locked), 0).unwrap().contains("cannot be read"));
+        let absent = Status { vault: VaultState::Absent, ..status(State::Locked) };
+        assert_eq!(line(&absent, 0), None);
     }
 
     #[test]

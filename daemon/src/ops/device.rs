@@ -368,10 +368,7 @@ fn unkept(lacking: Lacking) -> Refusal<'static> {
             "locked: your keyring is locked: nothing was changed. Unlock it, then try again".to_owned()
         }
         Lacking::Keyring(seen) => {
-            format!(
-                "locked: {}: nothing was changed. Start your keyring, then try again",
-                device::unreachable(seen)
-            )
+            format!("locked: {}: nothing was changed. Start your keyring, then try again", seen.why_not())
         }
         other => return other.refusal(),
     };

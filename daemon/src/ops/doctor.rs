@@ -212,29 +212,30 @@ fn keyring(seen: session::Keyring, heed: Option<Heed>) -> Protection<'static> {
     if heed == Some(Heed::Off) {
         return line(what, Level::Off, "nothing ends with it. Change it: ctl settings set keyring lock");
     }
-    let (level, why) = match seen {
-        Keyring::Unlocked => (Level::On, "open: a session ends at once when it locks or goes away"),
-        Keyring::Locked => (
+    let seen_as = seen.why_not();
+    match seen {
+        Keyring::Unlocked => line(what, Level::On, "open: a session ends at once when it locks or goes away"),
+        Keyring::Locked => line(
+            what,
             Level::Degraded,
             "locked: no session ends with it until it is opened. To open none meanwhile: ctl settings set keyring \
              require",
         ),
-        Keyring::Unwatched => (Level::Off, "not looked at yet"),
-        Keyring::NoBus => (
+        Keyring::Unwatched => line(what, Level::Off, seen_as),
+        Keyring::NoBus => told(
+            what,
             Level::Off,
-            "there is no session bus where the daemon was started ($DBUS_SESSION_BUS_ADDRESS, or bus in \
-             $XDG_RUNTIME_DIR): nothing ends with a keyring",
+            format!(
+                "{seen_as} ($DBUS_SESSION_BUS_ADDRESS, or bus in $XDG_RUNTIME_DIR): nothing ends with a keyring"
+            ),
         ),
-        Keyring::NoKeyring => (Level::Off, "no keyring runs on the session bus: nothing ends with it"),
-        Keyring::NoCollection => (
-            Level::Off,
-            "the keyring has no default collection, or not the one that config.toml names: nothing ends with it",
-        ),
-        Keyring::Silent => {
-            (Level::Degraded, "the keyring does not answer: no session ends with it until it does")
+        Keyring::NoKeyring | Keyring::NoCollection => {
+            told(what, Level::Off, format!("{seen_as}: nothing ends with it"))
         }
-    };
-    line(what, level, why)
+        Keyring::Silent => {
+            told(what, Level::Degraded, format!("{seen_as}: no session ends with it until it does"))
+        }
+    }
 }
 
 /// Whether the password opens the vault only with the keyring; `None` if there is none, or it cannot be read.

@@ -7,7 +7,6 @@ use glassdome_proto::{Code, Refusal};
 use tokio::time::timeout;
 
 use super::Asking;
-use crate::device::unreachable;
 use crate::keyring::Heed;
 use crate::refuse;
 use crate::state::State;
@@ -63,7 +62,7 @@ impl Before {
 }
 
 fn not_open(seen: Keyring) -> Refusal<'static> {
-    let seen = unreachable(seen);
+    let seen = seen.why_not();
     let mend = "and the sealed setting 'keyring' requires it. Unlock the keyring, then: glassdome_start; or: ctl \
                 settings set keyring lock";
     Refusal::new(Code::Locked, format!("locked: {seen}, {mend}"))

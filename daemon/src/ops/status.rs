@@ -5,6 +5,7 @@ use glassdome_lockmem::Level;
 use glassdome_proto::session::{self, Memory, Status};
 use glassdome_proto::{Answer, Text};
 
+use super::device;
 use crate::clock;
 use crate::state::State;
 
@@ -45,7 +46,15 @@ pub fn seen(state: &State) -> Status<'static> {
         logind: state.logind().state(),
         screen: state.screens().state(),
         audit: state.journal().state(),
+        storage: storage(state),
     }
+}
+
+/// What cannot be read of it is told, with the reason, by whoever is asked about it alone (`ctl storage`).
+fn storage(state: &State) -> Option<session::Storage> {
+    let vault = state.vault()?;
+    let bound = device::input_of(&vault).ok()?.device().is_some();
+    Some(session::Storage { bound, backup: vault.last_backup().ok()? })
 }
 
 fn memory(level: Option<Level>) -> Memory {

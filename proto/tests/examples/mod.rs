@@ -3,9 +3,13 @@
 mod crypto;
 mod leftovers;
 mod moving;
+mod policy_replies;
 mod replies;
 mod requests;
 mod rotation;
+mod secrets_replies;
+mod session_replies;
+mod settings_replies;
 mod vault;
 
 use glassdome_proto::secrets::Cursor;

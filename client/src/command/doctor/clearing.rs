@@ -18,7 +18,6 @@ use crate::predecessor::erase::{Erased, erase};
 use crate::predecessor::files::{STORE, Seen};
 use crate::predecessor::keyring::Listing;
 use crate::predecessor::take_over::{Estate, Left};
-use crate::text::keyring::unreachable;
 use crate::text::notice;
 
 /// What would end this program.
@@ -225,10 +224,10 @@ impl Estate {
             None => {}
             // There is none to search.
             Some(why @ (Keyring::NoBus | Keyring::NoKeyring)) => {
-                notice::remind(&format!("the keyring was not searched: {}", unreachable(why)));
+                notice::remind(&format!("the keyring was not searched: {}", why.why_not()));
             }
             Some(why) => {
-                course.left(Exit::Error, &format!("the keyring was not searched: {}", unreachable(why)));
+                course.left(Exit::Error, &format!("the keyring was not searched: {}", why.why_not()));
             }
         }
     }

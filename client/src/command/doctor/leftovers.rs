@@ -7,7 +7,6 @@ use crate::error::printable;
 use crate::predecessor::files::Directory;
 use crate::predecessor::keyring::Listing;
 use crate::predecessor::take_over::Files;
-use crate::text::keyring::unreachable;
 
 /// How the lines are called.
 const WHAT: &str = "predecessor";
@@ -24,7 +23,7 @@ pub(super) fn lines(found: &Listing, directory: Option<&Directory>) -> Vec<Line>
     }
     match found.unsearched {
         Some(why) => {
-            let why = format!("the keyring was not searched for its master key: {}", unreachable(why));
+            let why = format!("the keyring was not searched for its master key: {}", why.why_not());
             lines.push(Line { what: WHAT.to_owned(), level: "off", why });
         }
         None if lines.is_empty() => {

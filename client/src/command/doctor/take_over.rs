@@ -12,7 +12,6 @@ use crate::predecessor::files::Directory;
 use crate::predecessor::take_over::Estate;
 use crate::terminal::Terminal;
 use crate::text::import_report::{Report, describe};
-use crate::text::keyring::unreachable;
 use crate::text::notice;
 use crate::text::shell_word::quoted;
 
@@ -23,7 +22,7 @@ impl Doctor {
         connection.require_session()?;
         let mut estate = Estate::read(&mut connection, directory)?;
         if let Some(why) = estate.unsearched {
-            notice::remind(&format!("the keyring was not searched: {}", unreachable(why)));
+            notice::remind(&format!("the keyring was not searched: {}", why.why_not()));
         }
         estate.tell_gone();
         let mut parsed = estate.parsed();

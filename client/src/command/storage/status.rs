@@ -1,5 +1,6 @@
 //! `ctl storage status`: where the vault is, how it is opened, and in what health it is.
 
+use glassdome_proto::session::is_backup_due;
 use glassdome_proto::settings::{Answer as SettingsAnswer, Request, SlotKind};
 use glassdome_proto::storage::{Answer as StorageAnswer, LastTest};
 use glassdome_proto::{Answer, Body};
@@ -9,11 +10,9 @@ use crate::command::device::Device;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::bytes::size;
+use crate::text::status_text::BACKUP_DUE;
 use crate::text::table::columns;
 use crate::text::{notice, rotation as rotation_text, time};
-
-/// A backup is due when the last one is so old, in seconds.
-const DUE: u64 = 30 * 86_400;
 
 /// The vault's file for programs.
 #[derive(serde::Serialize)]
@@ -57,7 +56,7 @@ pub(super) fn status(json: bool) -> Result<Exit, Error> {
         return Err(Error::Unexpected);
     };
     let now = time::now();
-    let backup_due = backup.is_none_or(|at| at.saturating_add(DUE) < now);
+    let backup_due = is_backup_due(backup, now);
     if json {
         let unfinished = rotation.since.is_some() || rotation.under_way.is_some();
         let rotation = unfinished.then(|| Unfinished {
@@ -107,7 +106,7 @@ pub(super) fn status(json: bool) -> Result<Exit, Error> {
         notice::remind("the vault is damaged. See what is: ctl storage test");
     }
     if backup_due {
-        notice::remind("a backup is due: ctl storage backup FILE");
+        notice::remind(BACKUP_DUE);
     }
     Ok(Exit::Ok)
 }
