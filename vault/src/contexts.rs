@@ -11,17 +11,15 @@
 
 use std::fmt;
 
-use glassdome_lockmem::{LockedBytes, scrub_stack};
+use glassdome_lockmem::LockedBytes;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::aad::Place;
 use crate::header::VaultId;
 use crate::keys::{KEY, Keys};
-use crate::record::Bytes;
-use crate::seal::{self, derive};
-use crate::store::{Reader, Table};
-use crate::{Damage, Error, rows};
+use crate::seal::derive;
+use crate::store::Reader;
+use crate::{Damage, Error, setting};
 
 /// The setting whose row holds the retired contexts keys, the youngest first.
 pub(crate) const SETTING: &str = "retired-contexts";
@@ -126,7 +124,7 @@ pub(crate) fn to_row(vault: &VaultId, keys: &Keys, version: u64) -> Result<Optio
     if keys.retired().is_empty() {
         return Ok(None);
     }
-    rows::seal(keys.settings(), &place(vault, version), &Bytes(keys.retired())).map(Some)
+    setting::to_row(vault, keys, SETTING, version, keys.retired()).map(Some)
 }
 
 /// Reads the row of [`SETTING`], if there is one, into `keys`: from locked memory into locked memory.
@@ -134,30 +132,20 @@ pub(crate) fn to_row(vault: &VaultId, keys: &Keys, version: u64) -> Result<Optio
 /// # Errors
 /// [`Error::Corrupt`], [`Error::Memory`].
 pub(crate) fn read(vault: &VaultId, keys: &mut Keys, reader: &Reader) -> Result<(), Error> {
-    let Some(row) = reader.get(Table::Sealed, SETTING.as_bytes())? else { return Ok(()) };
-    let (version, sealed) = row.value().split_first_chunk().ok_or(Damage::Row)?;
-    let length = seal::plain_length(sealed).ok_or(Damage::Row)?;
-    let mut plain = LockedBytes::zeroed(length)?;
-    let place = place(vault, u64::from_le_bytes(*version));
-    seal::open_into(keys.settings(), &place, sealed, plain.expose_mut()).map_err(|_| Damage::Row)?;
-    let Bytes(retired) = rows::decode(plain.expose())?;
-    if retired.is_empty() || !retired.len().is_multiple_of(KEY) || retired.len() > MAX_RETIRED * KEY {
+    let Some(retired) = setting::read_locked(vault, keys, SETTING, reader)? else { return Ok(()) };
+    let length = retired.expose().len();
+    if length == 0 || !length.is_multiple_of(KEY) || length > MAX_RETIRED * KEY {
         return Err(Damage::Row.into());
     }
-    let retired = LockedBytes::copied_from(retired)?;
-    scrub_stack();
     keys.set_retired(retired);
     Ok(())
-}
-
-fn place(vault: &VaultId, version: u64) -> Place<'_> {
-    Place { vault, table: Table::Sealed, id: SETTING.as_bytes(), version }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::SlotKind;
+    use crate::store::Table;
 
     fn keys(byte: u8) -> Keys {
         let fill = |master: &mut [u8]| {
@@ -242,9 +230,8 @@ mod tests {
         assert_eq!(opened.retired(), keys(7).contexts());
         assert_eq!(current(&opened), current(&own));
         let id = vault.id();
-        let place = place(&id, 3);
         for bad in [&b""[..], &[1; KEY + 1], &vec![1; (MAX_RETIRED + 1) * KEY]] {
-            let row = rows::seal(own.settings(), &place, &Bytes(bad)).unwrap();
+            let row = setting::to_row(&id, &own, SETTING, 3, bad).unwrap();
             assert!(matches!(put(row), Err(Error::Corrupt(Damage::Row))), "{}", bad.len());
         }
         assert!(matches!(put(vec![0; 9]), Err(Error::Corrupt(Damage::Row))));

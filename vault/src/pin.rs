@@ -6,14 +6,16 @@
 //! heap, where it lies while a session is open, or of a setting that was opened elsewhere. With the master key
 //! nobody needs a PIN. That is why it takes no slow hash, and can be compared on the thread that serves.
 
+use glassdome_lockmem::LockedBytes;
 use subtle::ConstantTimeEq;
 
-use crate::Error;
 use crate::draft::Draft;
 use crate::keys::Keys;
 use crate::seal::derive;
+use crate::state::State;
 use crate::traceless::traceless_cipher;
 use crate::vault::Vault;
+use crate::{Error, setting};
 
 /// The setting that holds what the PIN is compared under, 32 bytes, where that is not the `settings` sub-key: a PIN
 /// that was made before a rotation is compared under the former one.
@@ -81,10 +83,12 @@ impl Vault {
     /// Whether `pin` is that one; compared in constant time.
     ///
     /// # Errors
-    /// As [`Vault::setting`].
+    /// As [`Vault::setting`]; [`Error::Memory`].
     pub fn is_pin(&self, keys: &Keys, verifier: &PinVerifier, pin: &[u8]) -> Result<bool, Error> {
-        let former = self.setting(keys, KEY_SETTING)?;
-        Ok(verifier.matches(former.as_ref().map_or(keys.settings(), |former| former), pin))
+        let (vault, reader) = (self.id(), self.store().reader()?);
+        State::read(&vault, keys, &reader)?.0.check_control(keys, &reader)?;
+        let former = setting::read_locked(&vault, keys, KEY_SETTING, &reader)?;
+        Ok(verifier.matches(former.as_ref().map_or(keys.settings(), LockedBytes::expose), pin))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Settings: policy, limits and anchors, sealed under a key of their own. Whatever could weaken security if
 //! it were altered belongs here.
 
+use glassdome_lockmem::{LockedBytes, scrub_stack};
 use zeroize::Zeroizing;
 
 use crate::aad::Place;
@@ -9,7 +10,7 @@ use crate::keys::Keys;
 use crate::record::Bytes;
 use crate::state::State;
 use crate::store::{Reader, Table};
-use crate::{Damage, Error, rows, state};
+use crate::{Damage, Error, rows, seal, state};
 
 /// The largest setting, in bytes: 1 MiB.
 pub const MAX_SETTING: usize = 1024 * 1024;
@@ -49,6 +50,29 @@ pub(crate) fn read(
     State::read(vault, keys, reader)?.0.check_control(keys, reader)?;
     let row = reader.get(Table::Sealed, key.as_bytes())?;
     row.map(|row| from_row(vault, keys, key, row.value())).transpose()
+}
+
+/// Reads a setting that is a key, if there is one: from locked memory into locked memory. Whether the settings are what
+/// the last change left is for whoever calls.
+///
+/// # Errors
+/// [`Error::Corrupt`], [`Error::Memory`].
+pub(crate) fn read_locked(
+    vault: &VaultId,
+    keys: &Keys,
+    key: &str,
+    reader: &Reader,
+) -> Result<Option<LockedBytes>, Error> {
+    let Some(row) = reader.get(Table::Sealed, key.as_bytes())? else { return Ok(None) };
+    let (version, sealed) = row.value().split_first_chunk().ok_or(Damage::Row)?;
+    let length = seal::plain_length(sealed).ok_or(Damage::Row)?;
+    let mut plain = LockedBytes::zeroed(length)?;
+    let place = place(vault, key, u64::from_le_bytes(*version));
+    seal::open_into(keys.settings(), &place, sealed, plain.expose_mut()).map_err(|_| Damage::Row)?;
+    let Bytes(value) = rows::decode(plain.expose())?;
+    let value = LockedBytes::copied_from(value)?;
+    scrub_stack();
+    Ok(Some(value))
 }
 
 /// Opens a setting's row.

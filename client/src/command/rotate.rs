@@ -1,11 +1,15 @@
 //! `ctl rotate`: give the vault another master key, while everybody is served. Where there is a recovery code, the new
 //! key has another one, which is shown once.
 
+use std::fs::symlink_metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use glassdome_proto::pin::PinState;
 use glassdome_proto::recovery;
 use glassdome_proto::rotation::{Former, Progress as Done};
 use glassdome_proto::settings::{Answer as SettingsAnswer, RecoveryCode, Request, SlotKind};
+use glassdome_proto::storage::Answer as StorageAnswer;
 use glassdome_proto::{Answer, Body, Code};
 use zeroize::Zeroizing;
 
@@ -19,6 +23,7 @@ use crate::proof::with_password;
 use crate::shown_once::{Fate, Place, Sending, put};
 use crate::text::notice;
 use crate::text::progress::Progress;
+use crate::text::shell_word::quoted;
 
 /// What can be typed behind `ctl rotate`.
 #[derive(clap::Args)]
@@ -47,6 +52,7 @@ impl Command for Rotate {
                 return Err(Error::Usage("there is no recovery code, and so no other one to write".into()));
             }
         };
+        tell_other_names(&mut connection)?;
         let mut source = Source::open(&self.password)?;
         let Some(place) = place else {
             let former = rotate(&mut connection, &mut source, None, &mut Sending::new())?;
@@ -74,6 +80,20 @@ fn has_code(connection: &mut Connection) -> Result<bool, Error> {
         }
         _ => Err(Error::Unexpected),
     }
+}
+
+/// What would be left as it is when all is done, told before it is begun.
+fn tell_other_names(connection: &mut Connection) -> Result<(), Error> {
+    let StorageAnswer::Status { path, .. } = connection.storage()? else { return Err(Error::Unexpected) };
+    let others = symlink_metadata(&*path).map_or(0, |about| about.nlink().saturating_sub(1));
+    if others > 0 {
+        notice::remind(&format!(
+            "the vault's file has {others} other names (hard links). It will not be overwritten, and opens there with what \
+             opens it now. To see them: find / -xdev -samefile {}",
+            quoted(&path)
+        ));
+    }
+    Ok(())
 }
 
 /// From the password to the new key in force; what became of the former file.
@@ -154,6 +174,13 @@ fn tell(connection: &mut Connection, former: Former, code: &str) {
             "the former file was not overwritten: it has {names} other names (hard links). It is somebody's copy, and opens \
              with what opened it then"
         )),
+    }
+    // Where this cannot be told, nothing of the PIN has changed.
+    if matches!(connection.pin_state(), Ok(PinState::Set | PinState::Spent)) {
+        notice::remind(
+            "the approval PIN is the one from before, and whoever had the former key can find it out from a copy. Make \
+             another one: ctl pin set",
+        );
     }
     notice::remind(
         "backups and copies from before open with what opened them then, to what they held then. Make a new one: \

@@ -364,3 +364,6 @@ fn code_fits(vault: &Vault, brought: bool) -> Result<(), Refusal<'static>> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod finish_tests;

@@ -1,7 +1,7 @@
 //! What is beside the vault: streams that were encrypted before, and what others put in a rotation's place.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Duration;
 
 use glassdome_tests::{PASSWORD, User, World, text, wait_until};
@@ -62,4 +62,34 @@ fn what_others_put_in_its_place_keeps_nobody_from_anything_and_is_left_as_it_is(
     assert_eq!(out.code, 0, "{}", out.stderr);
     assert!(out.stderr.contains("vault.rotation.aside-3"), "{}", out.stderr);
     is_aside(3);
+}
+
+#[test]
+fn what_nobody_may_enter_is_set_aside_and_another_name_of_the_vault_is_told_of_before_the_work() {
+    let world = World::unlocked();
+    world.set("a", "1");
+    fs::create_dir(directory(&world)).unwrap();
+    fs::write(directory(&world).join("former"), "mine").unwrap();
+    User::A.own(&directory(&world)).unwrap();
+    fs::set_permissions(directory(&world), Permissions::from_mode(0o000)).unwrap();
+    let copy = world.home("copy");
+    fs::hard_link(world.vault(), &copy).unwrap();
+    // It is told to whoever does not know the password, too: they may want to see to it first.
+    let line = world.ctl(&["rotate", "--password-stdin"]).stdin("not the password\n").output();
+    let told = |said: &str| said.find("has 1 other names (hard links). It will not be overwritten");
+    assert!(line.code == 7 && told(&line.stderr).is_some(), "{}", line.stderr);
+    let out = rotate(&world);
+    assert_eq!(out.code, 0, "{}", out.stderr);
+    assert!(
+        told(&out.stderr) < out.stderr.find("was not overwritten: it has 1 other names"),
+        "{}",
+        out.stderr
+    );
+    assert!(fs::read(&copy).unwrap().starts_with(b"redb"));
+    let aside = world.vault().with_file_name("vault.rotation.aside-1");
+    assert_eq!(fs::read(aside.join("former")).unwrap(), b"mine");
+    assert!(!directory(&world).exists());
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
+    fs::remove_file(copy).unwrap();
+    assert!(!rotate(&world).stderr.contains("other names"), "control");
 }

@@ -19,6 +19,7 @@ mod tools;
 
 mod disk;
 mod ended;
+mod held;
 mod kept;
 mod page;
 mod stopped;
@@ -167,6 +168,7 @@ fn all_is_as_it_was_and_what_opened_it_before_opens_what_was_there_then() {
     assert_eq!(out.code, 0, "{}", out.stderr);
     assert!(out.stderr.contains("the vault has another master key"), "{}", out.stderr);
     assert!(out.stderr.contains("backups and copies from before open with what opened them then"));
+    assert!(out.stderr.contains("Make another one: ctl pin set"), "{}", out.stderr);
     let second = fs::read_to_string(world.home("second")).unwrap().trim_end().to_owned();
     assert_ne!(first, second);
     assert!(!directory(&world).exists());
