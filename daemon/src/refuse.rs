@@ -158,6 +158,10 @@ pub fn secret(error: &Error, name: &str) -> Refusal<'static> {
             Code::Usage,
             format!("{name} would be over the limit: 1 MiB with all fields, 64 fields"),
         ),
+        Error::Corrupt(damage @ Damage::InTheWay) => Refusal::new(
+            Code::Corrupt,
+            format!("{damage}. Take another name, or see what is: ctl storage test"),
+        ),
         Error::Corrupt(damage) => Refusal::new(
             Code::Corrupt,
             format!("{name} is damaged: {damage}. What else is: ctl storage test. {FROM_A_BACKUP}"),

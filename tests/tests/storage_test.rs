@@ -152,9 +152,15 @@ fn the_page_for_a_damaged_file_is_followed() {
         &["mv", "long", "none"],
         &["rm", unfound],
         &["restore", &format!("{unfound}@1")],
+        // What is damaged is neither replaced nor removed: nobody could tell then that nothing else is.
+        &["set", "long", "--stdin"],
+        &["mv", "long", "longer"],
+        &["rm", "long"],
+        &["rm", "--purge", "long"],
     ] {
         let said = world.ctl(refused).stdin("2").output();
         assert_eq!(said.code, 10, "{refused:?}: {}", said.stderr);
+        assert!(said.stderr.contains("ctl storage "), "{}", said.stderr);
     }
     let (found, _) = values.iter().find(|(name, _)| name != unfound).unwrap();
     world.set(found, "another");

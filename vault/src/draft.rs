@@ -2,6 +2,9 @@
 //!
 //! A [`Draft`] reads a snapshot and its own edits on top of it; what it writes is sealed at once. A
 //! [`Change`] is what comes out: ciphertext, and the state of the store that it was based on.
+//!
+//! What is damaged is neither replaced nor deleted: the sums over all rows would lack, for ever, what was sealed there,
+//! and nobody could tell that from a row that somebody else took away.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -88,10 +91,12 @@ impl<'k> Draft<'k> {
     /// removed secret can still be purged.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such secret.
+    /// [`Error::NotFound`] if there is no such secret, [`Error::Corrupt`] if a row of it that would go is damaged or
+    /// missing.
     pub fn remove(&mut self, name: &str, purge: bool, now: u64) -> Result<(), Error> {
         let (id, info) = self.find(name)?.ok_or(Error::NotFound)?;
         if purge {
+            self.check_rows(&id, &info)?;
             self.purge(&id, &info);
             return Ok(());
         }
@@ -104,13 +109,20 @@ impl<'k> Draft<'k> {
     /// name is purged.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no secret `from`, [`Error::Exists`] if there is one `to`.
+    /// [`Error::NotFound`] if there is no secret `from`, [`Error::Exists`] if there is one `to`, [`Error::Corrupt`] with
+    /// [`Damage::InTheWay`] if what is kept of a removed one is damaged.
     pub fn rename(&mut self, from: &str, to: &str, now: u64) -> Result<u64, Error> {
         let (id, info) = self.find(from)?.ok_or(Error::NotFound)?;
         let current = self.current(&id, &info)?;
         let in_the_way = self.find(to)?;
         if in_the_way.as_ref().is_some_and(|(_, other)| !other.is_removed()) {
             return Err(Error::Exists);
+        }
+        if let Some((other, info)) = &in_the_way {
+            self.check_rows(other, info).map_err(|error| match error {
+                Error::Corrupt(Damage::Row) => Damage::InTheWay.into(),
+                error => error,
+            })?;
         }
         let record = Record { name: to, ..current.record() };
         let version = self.put(&id, info, Some(&current), Some(&record), VersionKind::Moved, now)?;
@@ -134,11 +146,7 @@ impl<'k> Draft<'k> {
         if !kept {
             return Err(Error::NoSuchVersion);
         }
-        let row = self.row(Table::History, &id.history_key(version))?.ok_or(Damage::Row)?;
-        let opened = Opened::from_row(self.keys, &self.place(Table::History, &id, version), row.bytes())?;
-        if opened.version() != version {
-            return Err(Damage::Row.into());
-        }
+        let opened = self.former(&id, version)?;
         let current = if info.is_removed() { None } else { Some(self.current(&id, &info)?) };
         let record = Record { name, ..opened.record() };
         self.put(&id, info, current.as_ref(), Some(&record), VersionKind::Restored, now)
@@ -281,6 +289,35 @@ impl<'k> Draft<'k> {
         Ok(opened)
     }
 
+    /// A former version of an entry, which is kept.
+    fn former(&self, id: &EntryId, version: u64) -> Result<Opened, Error> {
+        let row = self.row(Table::History, &id.history_key(version))?.ok_or(Damage::Row)?;
+        let opened = Opened::from_row(self.keys, &self.place(Table::History, id, version), row.bytes())?;
+        if opened.version() == version { Ok(opened) } else { Err(Damage::Row.into()) }
+    }
+
+    /// Whether all rows of an entry are what was sealed, and no others are there.
+    fn check_rows(&self, id: &EntryId, info: &Info) -> Result<(), Error> {
+        let (now, former) = info.versions.split_last().ok_or(Damage::Row)?;
+        match now.kind {
+            VersionKind::Removed => self.vacant(Table::Values, id.as_bytes())?,
+            _ => drop(self.current(id, info)?),
+        }
+        self.vacant(Table::History, &id.history_key(now.version))?;
+        for one in former {
+            match one.kind {
+                VersionKind::Removed => self.vacant(Table::History, &id.history_key(one.version))?,
+                _ => drop(self.former(id, one.version)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is no row where none should be.
+    fn vacant(&self, table: Table, key: &[u8]) -> Result<(), Error> {
+        if self.row(table, key)?.is_none() { Ok(()) } else { Err(Damage::Row.into()) }
+    }
+
     /// Writes the next version of an entry, and moves the present one to the history.
     fn put(
         &mut self,
@@ -291,7 +328,17 @@ impl<'k> Draft<'k> {
         kind: VersionKind,
         now: u64,
     ) -> Result<u64, Error> {
+        let oldest = info.versions.first().copied();
         let dropped = info.succeed(record, kind, now)?;
+        match oldest.filter(|oldest| dropped == Some(oldest.version)) {
+            Some(oldest) if oldest.kind != VersionKind::Removed => drop(self.former(id, oldest.version)?),
+            Some(oldest) => self.vacant(Table::History, &id.history_key(oldest.version))?,
+            None => {}
+        }
+        match current {
+            Some(current) => self.vacant(Table::History, &id.history_key(current.version()))?,
+            None => self.vacant(Table::Values, id.as_bytes())?,
+        }
         if let Some(record) = record {
             info.name = record.name.to_owned();
         }

@@ -112,6 +112,9 @@ pub enum Damage {
     /// A sealed row does not open at its place: altered, moved, or from another vault.
     #[error("a sealed row cannot be opened")]
     Row,
+    /// A row of a removed secret, in the way of another of its name, does not open at its place.
+    #[error("what is kept of a removed secret of the new name cannot be opened")]
+    InTheWay,
     /// The index of names leads to another entry, or to none.
     #[error("the index of names leads astray")]
     Index,
