@@ -230,12 +230,14 @@ fn the_page_for_an_older_vault_and_for_another_machine_is_followed_at_a_terminal
 }
 
 /// Which test follows which section. A section that is followed is followed whole.
-const FOLLOWED: [(&str, &str); 8] = [
+const FOLLOWED: [(&str, &str); 10] = [
     ("Before: a backup", include_str!("recovery.rs")),
     ("Before: a recovery code", include_str!("recovery.rs")),
     ("The master password is forgotten", include_str!("recovery.rs")),
     ("The keyring is lost", include_str!("device.rs")),
     ("The vault's file is damaged or gone", include_str!("storage_test.rs")),
+    ("A backup is damaged", include_str!("storage.rs")),
+    ("There is no backup to recover from", include_str!("storage.rs")),
     ("An older vault was put back", include_str!("recovery.rs")),
     ("Another machine", include_str!("recovery.rs")),
     ("The machine was not yours for a while", include_str!("rotate/page.rs")),

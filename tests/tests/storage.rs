@@ -2,6 +2,11 @@
 //! recovered, nothing that was there is lost.
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+#[path = "support/damage.rs"]
+mod damage;
+#[path = "support/recovery_page.rs"]
+mod recovery_page;
+
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +14,9 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use damage::{flip, rows};
 use glassdome_tests::{Out, PASSWORD, User, World, text, wait_until};
+use recovery_page::follow;
 use serde_json::Value;
 
 const OTHER: &str = "eleven badgers weave soft rope";
@@ -139,6 +146,68 @@ fn what_is_recovered_over_stays_under_another_name_and_a_bad_backup_changes_noth
     assert!(world.unlock(OTHER, &["--end-panic"]).refused(10).contains("an older one"));
     world.unlock(OTHER, &["--accept-rollback"]).ok();
     assert_eq!(world.ctl(&["get", "a"]).ok(), b"new");
+}
+
+#[test]
+fn the_pages_for_a_damaged_backup_and_for_none_are_followed() {
+    let world = World::unlocked();
+    for (name, value) in [("work/a", "1"), ("mail/b", "2"), ("other", &*"x".repeat(1500))] {
+        world.set(name, value);
+    }
+    let file = |name: &str| text(&world.home(name)).to_owned();
+    world.ctl(&["storage", "backup", &file("vault-before.backup")]).ok();
+    world.set("work/a", "3");
+    world.ctl(&["storage", "backup", &file("vault.backup")]).ok();
+    let mut flipped = fs::read(file("vault.backup")).unwrap();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    fs::write(file("vault.backup"), flipped).unwrap();
+    let mut refused = world.terminal("ctl storage recover vault.backup");
+    refused.expect("the backup is cut or damaged: nothing was changed. Take another one");
+
+    let page = follow("A backup is damaged");
+    let [again, is_whole, before, start] = page.lines();
+    let asked = ("Master password of the backup, or its recovery code: ", PASSWORD);
+    page.typed_at(&world, again, &[]);
+    page.typed_at(&world, is_whole, &[asked]).expect("3 secrets,");
+    page.typed_at(&world, before, &[asked]);
+    page.typed_at(&world, start, &[("Master password: ", PASSWORD)]);
+    world.unlock(PASSWORD, &[]).ok();
+    assert_eq!(world.ctl(&["get", "work/a"]).ok(), b"1");
+
+    let stopped = || assert!(wait_until(|| world.daemon().is_none(), Duration::from_secs(20)));
+    world.ctl(&["stop"]).ok();
+    stopped();
+    let (_, longest) = rows(&world, "values").into_iter().max_by_key(|(_, row)| row.len()).unwrap();
+    flip(&world, &longest);
+    world.start(PASSWORD);
+    let all = world.ctl(&["export", "--password-stdin", "--out", &file("all.json")]);
+    let said = all.stdin(format!("{PASSWORD}\n")).refused(10);
+    assert!(said.contains("other is damaged") && !world.home("all.json").exists(), "{said}");
+    let page = follow("There is no backup to recover from");
+    let [export, stop, away, start, import, shred] = page.lines();
+    page.begun_at(&world, export, &[("Master password: ", PASSWORD)]).expect("2 out");
+    page.typed_at(&world, stop, &[]);
+    stopped();
+    world.shell(page.takes(away)).output().ok();
+    // The terminal in which it is unlocked is the one that imports.
+    let mut terminal = world.terminal(&[start, import].map(|line| page.takes(line)).join(" && "));
+    for asked in ["New master password (not shown): ", "Once more: "] {
+        terminal.expect(asked);
+        terminal.send_line(PASSWORD);
+    }
+    terminal.expect("2 in");
+    world.shell(page.takes(shred)).output().ok();
+    world.unlock(PASSWORD, &[]).ok();
+    assert_eq!(world.ctl(&["list"]).ok(), b"mail/b\nwork/a\n");
+    assert_eq!(
+        (world.ctl(&["get", "work/a"]).ok(), world.ctl(&["get", "mail/b"]).ok()),
+        (b"1".into(), b"2".into())
+    );
+    assert!(world.home("vault.damaged").exists() && !world.home("rest.json").exists());
+    let test = world.ctl(&["storage", "test", "--json"]).output();
+    let found: Value = serde_json::from_slice(&test.stdout).unwrap();
+    assert_eq!((test.code, &found["sound"]), (0, &true.into()), "the log goes on, too: {found}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! page on recovery says about a damaged file is done as it stands there.
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+#[path = "support/damage.rs"]
+mod damage;
 #[path = "support/recovery_page.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod recovery_page;
@@ -12,9 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use damage::{flip, rows, spoil};
 use glassdome_tests::{PASSWORD, World, wait_until};
 use recovery_page::follow;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -31,29 +33,6 @@ fn storage(world: &World) -> Value {
 fn stop(world: &World) {
     world.ctl(&["stop"]).ok();
     assert!(wait_until(|| world.daemon().is_none(), SOON));
-}
-
-/// The rows of a table of the vault that nobody has open, in the order of their keys.
-fn rows(world: &World, table: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let database = Database::open(world.vault()).unwrap();
-    let table: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(table);
-    let rows = database.begin_read().unwrap().open_table(table).unwrap();
-    let rows = rows.iter().unwrap().map(|row| {
-        let (key, row) = row.unwrap();
-        (key.value().to_vec(), row.value().to_vec())
-    });
-    rows.collect()
-}
-
-/// Flips one bit of the last byte of each copy of this in the vault's file.
-fn flip(world: &World, what: &[u8]) {
-    let mut file = fs::read(world.vault()).unwrap();
-    let at: Vec<usize> = (0..=file.len() - what.len()).filter(|at| file[*at..].starts_with(what)).collect();
-    assert!(!at.is_empty());
-    for at in at {
-        file[at + what.len() - 1] ^= 1;
-    }
-    fs::write(world.vault(), file).unwrap();
 }
 
 #[test]
@@ -293,26 +272,6 @@ fn large(world: &World) -> Vec<(Vec<u8>, Vec<u8>)> {
 /// How many secrets there are in that.
 const LARGE: usize = 60;
 
-/// What begins in the vault's file with this row is no page any more: its count of rows is another one.
-fn spoil<'a>(world: &World, rows: impl Iterator<Item = &'a [u8]>) {
-    let now = fs::read(world.vault()).unwrap();
-    let file = fs::File::options().write(true).open(world.vault()).unwrap();
-    for row in rows {
-        let (head, _) = row.split_first_chunk::<32>().unwrap();
-        let there: Vec<usize> = now
-            .windows(head.len())
-            .enumerate()
-            .filter(|(_, there)| there == head)
-            .map(|(at, _)| at)
-            .collect();
-        assert!(!there.is_empty());
-        for at in there {
-            let count = at / 4096 * 4096 + 2;
-            file.write_all_at(&[now[count] ^ 0x55], count as u64).unwrap();
-        }
-    }
-}
-
 fn is_damaged(world: &World) -> bool {
     String::from_utf8_lossy(&world.ctl(&["status"]).output().stdout).contains("damaged")
 }
@@ -376,7 +335,7 @@ fn a_backup_that_meets_damage_leaves_none_and_keeps_the_one_before() {
     assert!(kept.is_u64() && !is_damaged(&world), "the control");
 
     // Behind the look that follows an unlock, as a disk wears out.
-    spoil(&world, values.iter().map(|(_, row)| &row[..]));
+    spoil(&world, values.iter().step_by(LARGE / 5).map(|(_, row)| &row[..]));
     let refused = |to: &[&str]| {
         let said = world.ctl(&[&["storage", "backup"], to].concat()).output();
         assert_eq!(said.code, 10, "{to:?}: {}", said.stderr);
