@@ -42,6 +42,27 @@ fn the_newest_that_the_keys_vouch_for_counts_and_nothing_else_hides_it() {
 }
 
 #[test]
+fn a_kept_state_of_which_a_bit_is_another_vouches_for_nothing_and_is_no_reason_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (vault, own) = keys(&dir, "own");
+    let mark = |generation| Mark { vault: vault.id(), generation, state: [5; 16], key: None };
+    for kept in [mark(5), mark(4), mark(6)] {
+        let honest = Zeroizing::new(kept.to_kept(&own));
+        let control = Kept::Items(vec![honest.clone()]).compare(&mark(5), &own);
+        assert_eq!(control, (kept.generation > 5).then_some(Differs::Older(1)));
+        for bit in 0..8 * Mark::KEPT {
+            let mut flipped = honest.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            // Whether it was newer, older or this very state, nobody can tell: the password opens nothing until its
+            // owner says so.
+            let found = Kept::Items(vec![flipped.clone()]).compare(&mark(5), &own);
+            assert_eq!(found, Some(Differs::Foreign), "bit {bit}");
+            assert_eq!(Kept::Items(vec![flipped, honest.clone()]).compare(&mark(5), &own), control);
+        }
+    }
+}
+
+#[test]
 fn what_was_left_is_taken_once_and_a_reason_goes_with_the_next_that_is_kept() {
     let keeping = Keeping::default();
     let bytes = [3; Mark::KEPT];
