@@ -5,6 +5,7 @@
 #[path = "support/damage.rs"]
 mod damage;
 #[path = "support/recovery_page.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod recovery_page;
 
 use std::collections::HashMap;
