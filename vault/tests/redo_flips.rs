@@ -112,7 +112,7 @@ fn a_bit_anywhere_leaves_the_vault_as_it_was_behind_a_change() {
     let heads = records.iter().flat_map(|record| (record.start..record.start + HEAD).step_by(7));
     let ends =
         records.iter().flat_map(|record| [record.end - 1, record.end, record.end.next_multiple_of(PAGE) - 1]);
-    let all = (0..redo.len()).step_by(redo.len() / 30 | 1);
+    let all = (0..redo.len()).step_by((redo.len() / 30) | 1);
     let written = (0..records.last().unwrap().end).step_by(1_021);
     let mut made = BTreeMap::new();
     for (turn, at) in heads.chain(ends).chain(all).chain(written).enumerate() {
