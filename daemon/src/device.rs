@@ -29,6 +29,9 @@ pub enum Lacking {
     /// It is in a keyring that is locked.
     #[error("the keyring that has its device key is locked")]
     Locked,
+    /// It is in none that is open; what may be it lies beside, in one that is locked.
+    #[error("its device key is not in the keyring that is open, and may be in one that is locked")]
+    Beside,
     /// It is not there.
     #[error("its device key is not in the keyring")]
     Missing,
@@ -53,6 +56,13 @@ impl Lacking {
                 Code::Locked,
                 format!(
                     "locked: your keyring is locked, {WHY}. Unlock your keyring, then try again; or {CODE}"
+                ),
+            ),
+            Self::Beside => (
+                Code::Locked,
+                format!(
+                    "locked: your keyring is open and does not have the device key of this vault; what claims to be it \
+                     lies in another that is locked, {WHY}. Unlock that one, then try again; or {CODE}"
                 ),
             ),
             Self::Keyring(seen) => (
@@ -162,7 +172,10 @@ pub async fn watched(
     key: DeviceKeyId,
 ) -> Result<DeviceKey, Lacking> {
     let reach = reach(keyring).await?;
-    let found = read(&reach.service(), vault, key).await;
+    let found = match read(&reach.service(), vault, key).await {
+        Err(Lacking::Locked) if keyring.state() == Keyring::Unlocked => Err(Lacking::Beside),
+        found => found,
+    };
     keyring.misled(matches!(found, Err(Lacking::Wrong | Lacking::Crowd(_))));
     found
 }
@@ -198,7 +211,7 @@ mod tests {
     fn each_reason_is_one_line_with_a_way_out() {
         let seen =
             [Keyring::NoBus, Keyring::NoKeyring, Keyring::NoCollection, Keyring::Silent, Keyring::Unwatched];
-        let all = [Lacking::Locked, Lacking::Missing, Lacking::Wrong, Lacking::Crowd(300)]
+        let all = [Lacking::Locked, Lacking::Beside, Lacking::Missing, Lacking::Wrong, Lacking::Crowd(300)]
             .into_iter()
             .chain(seen.map(Lacking::Keyring));
         let mut lines: Vec<String> = all.map(|lacking| lacking.refusal().message.into_owned()).collect();

@@ -32,11 +32,13 @@ pub type Bytes = [u8; Mark::KEPT];
 /// What the keyring has to say of the vault.
 #[derive(Default)]
 pub enum Kept {
-    /// Nobody could be asked, or what is there cannot be read now.
+    /// Nobody could be asked.
     #[default]
     Unknown,
     /// It keeps nothing of it.
     Nothing,
+    /// It keeps nothing that can be read; what may be it, or was put there to look so, lies where it is locked.
+    Locked,
     /// It keeps these, of which anybody may have put some there.
     Items(Vec<Zeroizing<Bytes>>),
 }
@@ -124,12 +126,13 @@ pub async fn look(reach: &Reach, vault: VaultId) -> Result<Kept, Unanswered> {
     Ok(match (held.is_empty(), found.locked.is_empty()) {
         (false, _) => Kept::Items(held),
         (true, true) => Kept::Nothing,
-        (true, false) => Kept::Unknown,
+        (true, false) => Kept::Locked,
     })
 }
 
-/// Has it kept, in the place of what was: in each item that is there, or in a new one in `collection`. `label` is what a
-/// person sees of that.
+/// Has it kept, in the place of what was: in each item that is there, or in a new one in `collection`, also beside those
+/// that are locked: of several the newest counts, and who puts one there keeps nothing from being kept. `label` is what a
+/// person sees of it.
 ///
 /// # Errors
 /// [`Unkept`].
@@ -149,11 +152,11 @@ pub async fn keep(
             replaced = true;
         }
     }
-    match (replaced, found.locked.is_empty(), collection) {
+    match (replaced, collection, found.locked.is_empty()) {
         (true, ..) => Ok(()),
-        (false, false, _) => Err(Unkept::Locked),
-        (false, true, None) => Err(Unkept::Nowhere),
-        (false, true, Some(collection)) => Ok(items::store(&service, collection, &what, label, bytes).await?),
+        (false, Some(collection), _) => Ok(items::store(&service, collection, &what, label, bytes).await?),
+        (false, None, true) => Err(Unkept::Nowhere),
+        (false, None, false) => Err(Unkept::Locked),
     }
 }
 

@@ -24,6 +24,7 @@ fn the_newest_that_the_keys_vouch_for_counts_and_nothing_else_hides_it() {
     for (number, (items, differs)) in [
         (Kept::Unknown, None),
         (Kept::Nothing, None),
+        (Kept::Locked, None),
         (Kept::Items(vec![kept(5, 5)]), None),
         // What the keyring was not given yet, or somebody has put back there.
         (Kept::Items(vec![kept(4, 4)]), None),

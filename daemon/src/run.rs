@@ -129,7 +129,7 @@ impl Error {
                 vault::Error::WrongPassword => 7,
                 _ => 10,
             },
-            Self::Device(Lacking::Locked | Lacking::Keyring(_)) => 3,
+            Self::Device(Lacking::Locked | Lacking::Beside | Lacking::Keyring(_)) => 3,
             Self::Device(Lacking::Missing) => 5,
             Self::Device(Lacking::Wrong | Lacking::Crowd(_)) => 10,
             Self::Journal { .. } | Self::File { .. } => 12,

@@ -109,8 +109,8 @@ impl Stage {
         each.flat_map(|(name, is)| [name.to_owned(), is.to_owned()]).collect()
     }
 
-    /// Puts items beside those that have these attributes.
-    fn plant(&self, count: usize, value: &str, attributes: &[String]) {
+    /// Puts items beside those that have these attributes, into that collection.
+    fn plant(&self, to: &str, count: usize, value: &str, attributes: &[String]) {
         let scripts = scripts::scripts(&self.world);
         let found = Command::new(decrypt::interpreter())
             .args(["-c", "import jeepney; print(jeepney.__path__[0])"])
@@ -119,7 +119,7 @@ impl Stage {
         let copied = Command::new("cp").args(["-r", package.trim(), text(&scripts)]).status();
         assert!(copied.unwrap().success());
         let bus = self.world.runtime().join("bus");
-        let args = [text(&bus).to_owned(), count.to_string(), value.to_owned()];
+        let args = [text(&bus).to_owned(), to.to_owned(), count.to_string(), value.to_owned()];
         let args: Vec<&str> = args.iter().chain(attributes).map(String::as_str).collect();
         self.world.python(&scripts.join("plant_items.py"), &args).ok();
     }
@@ -255,7 +255,7 @@ fn what_is_honest_is_never_taken_for_an_older_vault() {
     let planted = (0..5).find_map(|_| {
         world.ctl(&["lock"]).ok();
         stage.secret_tool(&["clear", "application", "glassdome", "kind", "vault-state"]).output();
-        stage.plant(1, &format!("\u{1}{}", "x".repeat(56)), &attributes);
+        stage.plant("session", 1, &format!("\u{1}{}", "x".repeat(56)), &attributes);
         let out = stage.unlock(&[]);
         (out.code != 0).then_some(out)
     });
@@ -267,6 +267,38 @@ fn what_is_honest_is_never_taken_for_an_older_vault() {
     world.ctl(&["lock"]).ok();
     stage.unlock(&[]).ok();
     assert_eq!(sprung(world), "");
+}
+
+#[test]
+fn what_is_planted_where_it_is_locked_hides_nothing_that_is_gone() {
+    let stage = Stage::new();
+    let world = &stage.world;
+    let [state, key] = ["vault-state", "device-key"].map(|kind| stage.attributes(kind));
+    let gone = |kind: &str| {
+        stage.secret_tool(&["clear", "application", "glassdome", "kind", kind]).output();
+    };
+    let missing = || stage.recorded("rollback").iter().filter(|(_, by)| by == "keyring-missing").count();
+    assert_eq!(missing(), 0);
+    stage.stop();
+    gone("vault-state");
+    stage.plant("locked", 1, &"x".repeat(57), &state);
+    stage.unlock(&[]).ok();
+    assert_eq!(missing(), 1);
+    // And it is kept again, beside that.
+    stage.kept_anew(None);
+    assert!(wait_until(|| stage.older_vaults().starts_with("on: "), SOON), "{}", stage.older_vaults());
+
+    world.ctl(&["lock"]).ok();
+    gone("device-key");
+    assert!(stage.unlock(&[]).refused(5).contains("is not in your keyring"), "control");
+    stage.plant("locked", 1, &"x".repeat(32), &key);
+    let refused = stage.unlock(&[]).refused(3);
+    for said in
+        ["your keyring is open and does not have the device key", "another that is locked", "recovery code"]
+    {
+        assert!(refused.contains(said), "{refused}");
+    }
+    assert_eq!(sprung(world), "", "nothing prompted");
 }
 
 #[test]
@@ -299,11 +331,11 @@ fn without_a_password_the_device_key_does_not_cross_the_bus_and_a_crowd_hides_it
 
     // The right one is found among many; and where it is not, that is said.
     let key = stage.attributes("device-key");
-    stage.plant(40, &"x".repeat(32), &key);
+    stage.plant("session", 40, &"x".repeat(32), &key);
     world.ctl(&["lock"]).ok();
     stage.unlock(&[]).ok();
     stage.secret_tool(&["clear", "application", "glassdome", "kind", "device-key"]).output();
-    stage.plant(257, &"x".repeat(32), &key);
+    stage.plant("session", 257, &"x".repeat(32), &key);
     world.ctl(&["lock"]).ok();
     let refused = stage.unlock(&[]).refused(10);
     assert!(refused.contains("257 items of your keyring claim to be the device key"), "{refused}");

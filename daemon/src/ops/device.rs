@@ -19,7 +19,7 @@ use super::{Asking, Turn, password};
 use crate::device::{self, Lacking};
 use crate::kept;
 use crate::keyring::Sight;
-use crate::watch::items::{self, Found};
+use crate::watch::items::{self, Found, Unmoved};
 use crate::watch::keyring::{FIRST_LOOK, Reach};
 use crate::{refuse, worker};
 
@@ -338,7 +338,10 @@ impl Place {
             .map_err(|_| refused("it has no such collection"))?;
         let service = self.reach.service();
         let stored = items::store(&service, &collection, &what, &label, device.expose()).await;
-        stored.map_err(|error| refused(&error.to_string()))?;
+        stored.map_err(|error| match error {
+            Unmoved::Asks => asks(),
+            Unmoved::Unanswered(unanswered) => refused(&unanswered.to_string()),
+        })?;
         match device::read(&service, vault.id(), device.id()).await {
             Ok(_) => Ok(()),
             Err(lacking) => {
@@ -350,6 +353,14 @@ impl Place {
             }
         }
     }
+}
+
+/// It would have asked its owner, which nobody here lets it do.
+fn asks() -> Refusal<'static> {
+    let message = "your keyring keeps nothing from a program without asking you each time, as KeePassXC does, and so \
+                   cannot have the device key: nothing was changed. To bind the vault, have another keyring on your \
+                   session bus (gnome-keyring)";
+    Refusal::new(Code::Error, message)
 }
 
 fn refused(why: &str) -> Refusal<'static> {

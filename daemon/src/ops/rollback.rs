@@ -125,15 +125,16 @@ pub async fn refuse_older(
     Err(Refusal::new(Code::Corrupt, format!("{what}. {mend}")))
 }
 
-/// Records that the keyring keeps nothing of a vault that is bound to it, and so was opened by what lies there: somebody
-/// took that away, or it was never taken.
+/// Records that the keyring keeps nothing that can be read of a vault that is bound to it, and so was opened by what can
+/// be read there: somebody took that away, or it was never taken. What is locked beside it is no excuse: anybody can put
+/// it there.
 ///
 /// # Errors
 /// The refusal to send: it could not be recorded.
 pub fn miss(asking: &Asking, vault: &Vault, keys: &Keys, kept: &Kept) -> Result<(), Refusal<'static>> {
     let bound = device::input_of(vault).is_ok_and(|input| input.device().is_some());
     match kept {
-        Kept::Nothing if bound && keys.opened_by() == SlotKind::Password => {
+        Kept::Nothing | Kept::Locked if bound && keys.opened_by() == SlotKind::Password => {
             tracing::warn!("the keyring keeps no state of the vault, by which an older one would be noticed");
             asking.record(Event::Rollback, Outcome::Allowed, None, "keyring-missing")
         }

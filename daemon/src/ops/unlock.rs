@@ -111,7 +111,7 @@ pub async fn unlock(
         rollback::refuse_older(&asking, &vault, &keys, &kept).await?;
     }
     rollback::miss(&asking, &vault, &keys, &kept)?;
-    if let Kept::Nothing = kept {
+    if let Kept::Nothing | Kept::Locked = kept {
         // Whatever was given to it: it is given again.
         asking.state.keeping().forgotten();
     }
