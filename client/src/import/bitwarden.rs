@@ -8,6 +8,9 @@
 //! | card (3) | number | `code`, `cardholderName`, `brand`, `expMonth`, `expYear` |
 //! | identity (4) | none | each by Bitwarden's name for it |
 //! | SSH key (5) | private key | `publicKey`, `keyFingerprint` |
+//! | bank account (6) | account number | `iban`, `pin`, `bankName` … |
+//! | driver's licence (7) | its number | each by Bitwarden's name for it |
+//! | passport (8) | its number | each by Bitwarden's name for it |
 //!
 //! Each has `notes`, and its custom fields by their names, text, hidden or true and false. Folders are paths; of an
 //! organisation's item the first of its collections is. What has no place in a secret is counted and told: former
@@ -25,6 +28,10 @@ const FORMER: &str = "former passwords";
 const PASSKEYS: &str = "passkeys";
 const LINKED: &str = "custom fields that are linked to another";
 const OVER: &str = "fields without room or with an impossible name";
+
+/// Where an item has what its kind has.
+const DETAILS: [&str; 7] =
+    ["login", "card", "identity", "sshKey", "bankAccount", "driversLicense", "passport"];
 
 /// Of a login, dates and settings that are no part of a secret.
 const LOGIN_SETTINGS: [&str; 2] = ["passwordRevisionDate", "autofillOnPageLoad"];
@@ -145,7 +152,7 @@ impl Thing {
                 "deletedDate" => thing.is_deleted = cursor.scalar()?.is_some(),
                 "passwordHistory" => thing.former = passed_over(cursor)?,
                 "fields" => array(cursor, 3, |cursor| thing.custom_field(cursor))?,
-                "login" | "card" | "identity" | "sshKey" => thing.details(cursor)?,
+                key if DETAILS.contains(&key) => thing.details(cursor)?,
                 _ => cursor.pass_over(3)?,
             }
             Ok(())
@@ -227,6 +234,9 @@ impl Thing {
             3 => whole.value(self.part("number")),
             4 => {}
             5 => whole.value(self.part("privateKey")),
+            6 => whole.value(self.part("accountNumber")),
+            7 => whole.value(self.part("licenseNumber")),
+            8 => whole.value(self.part("passportNumber")),
             _ => {
                 parsed.skip(place, "a kind of item that is not known");
                 return;
@@ -336,6 +346,9 @@ mod tests {
                 "keyFingerprint": "SHA256:x"}},
             {"type": 1, "name": "empty", "login": {"username": null, "password": ""}},
             {"type": 1, "name": "gone", "deletedDate": "2026", "login": {"password": "x"}},
+            {"type": 6, "name": "bank", "bankAccount": {"accountNumber": "", "iban": "DE89", "pin": "1"}},
+            {"type": 7, "name": "licence", "driversLicense": {"licenseNumber": "D1", "issuingState": null}},
+            {"type": 8, "name": "passport", "passport": {"passportNumber": "C1", "sex": "F"}, "archivedDate": "2026"},
             {"type": 9, "name": "new"}, {"type": 1, "name": "collected", "collectionIds": ["f", "g"],
                 "login": {"password": "x"}}"#,
         );
@@ -346,6 +359,9 @@ mod tests {
                 "card: 4242 brand=Visa code=1 cardholderName=A expMonth=1 expYear=2030",
                 "me: - firstName=A",
                 "unnamed: -----BEGIN publicKey=ssh-ed25519 keyFingerprint=SHA256:x",
+                "bank: - iban=DE89 pin=1",
+                "licence: D1 ",
+                "passport: C1 sex=F",
                 "Work/Bank/collected: x "
             ]
         );

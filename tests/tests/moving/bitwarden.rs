@@ -5,10 +5,11 @@ use serde_json::json;
 
 use crate::{holds, moves_on, report, taken_in};
 
-/// As the web vault writes it, with every kind of item.
+/// As the web vault writes it, with every kind of item and of custom field, and what stands beside them: a re-prompt, an
+/// item that was archived, the item's own key (Bitwarden's `libs/common/src/models/export/`).
 const EXPORT: &str = include_str!("bitwarden_export.json");
 
-const HELD: [(&str, &str, &[u8]); 21] = [
+const HELD: [(&str, &str, &[u8]); 33] = [
     ("Social/Fediverse", "", b"p@ss, \"w\xc3\xb6rd\"\\ 'x'"),
     ("Social/Fediverse", "username", b"ann@example.com"),
     ("Social/Fediverse", "url", b"https://social.example"),
@@ -34,6 +35,18 @@ const HELD: [(&str, &str, &[u8]); 21] = [
     ),
     ("deploy key", "publicKey", b"ssh-ed25519 AAAAC3Nz ann"),
     ("only a name for a login", "username", b"ann"),
+    ("Bank", "", b"0123456789"),
+    ("Bank", "iban", b"DE89370400440532013000"),
+    ("Bank", "pin", b"4321"),
+    ("Licence", "", b"D12345678"),
+    ("Licence", "licenseClass", b"B"),
+    ("Passport", "", b"C01X00T47"),
+    ("Passport", "surname", b"Example"),
+    ("Passport", "birthPlace", b"Town"),
+    ("put away", "", b"still good"),
+    ("put away", "url", b"https://a.example/*"),
+    ("put away", "totp", b"JBSWY3DPEHPK3PXP"),
+    ("put away", "is on", b"false"),
 ];
 
 #[test]
@@ -52,7 +65,7 @@ fn everything_comes_in_under_its_folders_and_leaves_again() {
 
     let told = taken_in(&world, &[text(&file)]);
     let (line, note) = told.split_once('\n').unwrap();
-    assert!(line.starts_with("9 in, 2 of one name told apart (Social/Work/git.example as "), "{line}");
+    assert!(line.starts_with("13 in, 2 of one name told apart (Social/Work/git.example as "), "{line}");
     assert!(
         line.contains("left out: 2 former passwords, 1 passkeys, 1 custom fields that are linked"),
         "{line}"
@@ -65,7 +78,7 @@ fn everything_comes_in_under_its_folders_and_leaves_again() {
 
     // Again: nothing is new, under the very names. Another password is left, and said.
     let again = report(&world.ctl(&["import", text(&file), "--json"]).output());
-    assert_eq!((&again["same"], &again["created"], &again["left"]), (&json!(9), &json!(0), &json!([])));
+    assert_eq!((&again["same"], &again["created"], &again["left"]), (&json!(13), &json!(0), &json!([])));
     world.ctl(&["set", "Visa", "--field", "code", "--stdin"]).stdin("999").ok();
     let out = world.ctl(&["import", text(&file)]).output();
     assert!(out.code == 9 && out.stderr.contains("1 left (Visa: another value is there"), "{}", out.stderr);
