@@ -38,6 +38,8 @@ pub fn pidfd_alive(pidfd: BorrowedFd<'_>) -> bool {
 pub struct PidInfo {
     /// The process id (of the thread group) in our pid namespace.
     pub pid: i32,
+    /// What started it, or has taken it over; 0 if that is outside our pid namespace.
+    pub parent: i32,
     /// The *effective* user id, as [`Creds`](crate::Creds) has it.
     pub uid: u32,
     /// The *effective* group id, likewise.
@@ -97,7 +99,8 @@ pub fn pidfd_info(pidfd: BorrowedFd<'_>) -> io::Result<Option<PidInfo>> {
     }
     let pid = i32::try_from(raw.tgid).map_err(|_| io::ErrorKind::InvalidData)?;
     let cgroup = if told(WANT_CGROUP) { raw.cgroup } else { 0 };
-    Ok(Some(PidInfo { pid, uid: raw.euid, gid: raw.egid, cgroup }))
+    let parent = i32::try_from(raw.ppid).map_err(|_| io::ErrorKind::InvalidData)?;
+    Ok(Some(PidInfo { pid, parent, uid: raw.euid, gid: raw.egid, cgroup }))
 }
 
 #[cfg(test)]
@@ -186,6 +189,7 @@ mod tests {
         let (mut child, pidfd) = sleeper();
         let info = pidfd_info(pidfd.as_fd()).unwrap().expect("tests need Linux 6.13");
         assert_eq!(info.pid, child.id() as i32);
+        assert_eq!(info.parent, std::process::id() as i32);
         assert_eq!(info.uid, rustix::process::geteuid().as_raw());
         assert_eq!(info.gid, rustix::process::getegid().as_raw());
         if let Some(inode) = cgroup_inode(child.id()) {

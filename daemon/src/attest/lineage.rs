@@ -8,11 +8,12 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use glassdome_sys::{AddressSpace, pidfd_alive};
+use glassdome_sys::{AddressSpace, pidfd_alive, pidfd_info};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::process::{self, Stat};
@@ -32,6 +33,8 @@ pub struct Member {
     pub dir: OwnedFd,
     /// What the kernel says of it to everybody.
     pub stat: Stat,
+    /// A handle on it, where there is one already: by that the kernel says at once who its parent is.
+    pidfd: Option<Arc<OwnedFd>>,
 }
 
 impl Member {
@@ -49,14 +52,24 @@ impl Member {
     /// As [`Member::of`].
     pub fn at(dir: OwnedFd) -> io::Result<Self> {
         let stat = Stat::read(dir.as_fd())?;
-        Ok(Self { dir, stat })
+        Ok(Self { dir, stat, pidfd: None })
+    }
+
+    /// The process behind a pidfd, with what was read of it.
+    pub fn held(dir: OwnedFd, stat: Stat, pidfd: Arc<OwnedFd>) -> Self {
+        Self { dir, stat, pidfd: Some(pidfd) }
     }
 
     /// What started it; `None` at the top, or where it cannot be seen any more.
     pub fn parent(&self) -> Option<Self> {
         // One that went away meanwhile has left its children to somebody else: there the line ends.
-        let (dir, stat) = process::parent(self.dir.as_fd(), &self.stat).ok().flatten()?;
-        Some(Self { dir, stat })
+        let (dir, stat) = process::parent(&self.stat, || self.parent_now()).ok().flatten()?;
+        Some(Self { dir, stat, pidfd: None })
+    }
+
+    fn parent_now(&self) -> io::Result<i32> {
+        let told = self.pidfd.as_ref().map(|pidfd| pidfd_info(pidfd.as_fd())).transpose()?.flatten();
+        told.map_or_else(|| Ok(Stat::read(self.dir.as_fd())?.parent), |told| Ok(told.parent))
     }
 
     /// The file that it executed, if it can be seen: not of other users' processes, nor of those that

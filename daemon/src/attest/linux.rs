@@ -14,13 +14,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use glassdome_sys::{AddressSpace, Creds, peer_creds, peer_pidfd, pidfd_alive, pidfd_info, stream_pair};
 use rustix::fs::{AtFlags, OFlags, Statx, StatxFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::process::{self, HIDDEN, Layout, Stat};
+use super::process::{self, HIDDEN, Layout, Stat, StatFile};
 use super::{Exe, Kernel, Ours, Unattested};
 
 /// Handles on a process that die with it, and what was read while they lived.
@@ -28,11 +28,12 @@ use super::{Exe, Kernel, Ours, Unattested};
 pub struct Identity {
     pub(super) kernel: Kernel,
     pub(super) ours: Option<Ours>,
-    pub(super) pidfd: OwnedFd,
+    pub(super) pidfd: Arc<OwnedFd>,
     /// Of a stamped peer there is none: it is out of our reach, and needs none, since our programs
     /// never execute anything with a connection open.
     pub(super) space: Option<AddressSpace>,
     pub(super) dir: OwnedFd,
+    stat: StatFile,
     layout: Layout,
 }
 
@@ -106,9 +107,8 @@ pub fn identify_holder(creds: Creds, owner: u32, stamp: Option<u32>) -> Result<I
         _ => match looked_at(creds, pidfd, dir, stamp.is_none(), Where::Anywhere) {
             Err(Unattested::Hidden { .. }) => {
                 let (pidfd, dir) = open().ok_or(Unattested::Gone { pid })?;
-                let layout = Stat::read(dir.as_fd()).map_err(|_| Unattested::Gone { pid })?.layout;
                 let kernel = Kernel { pid, uid, gid, exe: None };
-                Identity { kernel, ours: None, pidfd, space: None, dir, layout }
+                unseen(kernel, None, pidfd, dir)?
             }
             looked => looked?,
         },
@@ -120,9 +120,14 @@ pub fn identify_holder(creds: Creds, owner: u32, stamp: Option<u32>) -> Result<I
 /// One of the installed programs: the kernel gives their group to nobody else.
 fn stamped(creds: Creds, pidfd: OwnedFd, dir: OwnedFd) -> Result<Identity, Unattested> {
     let Creds { pid, uid, gid } = creds;
-    let stat = Stat::read(dir.as_fd()).map_err(|_| Unattested::Gone { pid })?;
-    let kernel = Kernel { pid, uid, gid, exe: None };
-    Ok(Identity { kernel, ours: Some(Ours::Stamp), pidfd, space: None, dir, layout: stat.layout })
+    unseen(Kernel { pid, uid, gid, exe: None }, Some(Ours::Stamp), pidfd, dir)
+}
+
+/// One that nobody can look into.
+fn unseen(kernel: Kernel, ours: Option<Ours>, pidfd: OwnedFd, dir: OwnedFd) -> Result<Identity, Unattested> {
+    let read = StatFile::open(dir.as_fd()).and_then(|stat| Ok((stat.read()?.layout, stat)));
+    let (layout, stat) = read.map_err(|_| Unattested::Gone { pid: kernel.pid })?;
+    Ok(Identity { kernel, ours, pidfd: Arc::new(pidfd), space: None, dir, stat, layout })
 }
 
 /// In which namespaces a process may live.
@@ -147,7 +152,8 @@ fn looked_at(
         namespaces(pid, dir.as_fd())?;
     }
     let exe = executable(dir.as_fd()).map_err(hidden("the executable"))?;
-    let stat = Stat::read(dir.as_fd()).map_err(hidden("the layout"))?;
+    let file = StatFile::open(dir.as_fd()).map_err(hidden("the layout"))?;
+    let stat = file.read().map_err(hidden("the layout"))?;
     if process::status(dir.as_fd(), "TracerPid").map_err(hidden("the tracer"))? != "0" {
         return Err(Unattested::Traced { pid });
     }
@@ -156,7 +162,8 @@ fn looked_at(
     }
     let ours = (by_file && is_client_file(&exe)).then_some(Ours::File);
     let kernel = Kernel { pid, uid, gid, exe: Some(exe) };
-    Ok(Identity { kernel, ours, pidfd, space: Some(space), dir, layout: stat.layout })
+    let (pidfd, space) = (Arc::new(pidfd), Some(space));
+    Ok(Identity { kernel, ours, pidfd, space, dir, stat: file, layout: stat.layout })
 }
 
 /// Whether a process is in the daemon's own user and pid namespaces.
@@ -188,27 +195,26 @@ impl Identity {
 
     /// Whether executable and layout are those that were read first. A process that hides itself
     /// from us meanwhile is believed only if it is one of our own programs, which do that and never
-    /// execute anything with a connection open.
-    pub(super) fn unchanged(&self) -> Result<(), Unattested> {
+    /// execute anything with a connection open. What was read of it now, where that was needed.
+    pub(super) fn unchanged(&self) -> Result<Option<Stat>, Unattested> {
         let pid = self.kernel.pid;
-        let Some(Exe { dev, ino, .. }) = self.kernel.exe else { return self.still() };
         let hidden = |source| Unattested::Hidden { pid, what: "the executable", source };
-        let now = match file_id(self.dir.as_fd(), "exe") {
-            Ok(exe) => Some((exe, Stat::read(self.dir.as_fd()).map_err(hidden)?.layout)),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.ours.is_some() => None,
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(hidden(error)),
-            Err(_) => return Err(Unattested::Gone { pid }),
+        let now = match &self.kernel.exe {
+            None => None,
+            Some(Exe { dev, ino, .. }) => match file_id(self.dir.as_fd(), "exe") {
+                Ok(exe) if exe != (*dev, *ino) => return Err(Unattested::Gone { pid }),
+                Ok(_) => Some(self.stat.read().map_err(hidden)?),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.ours.is_some() => None,
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(hidden(error)),
+                Err(_) => return Err(Unattested::Gone { pid }),
+            },
         };
-        match now {
-            None => self.still(),
-            Some((exe, layout))
-                if exe == (dev, ino)
-                    && (layout == self.layout || layout == HIDDEN && self.ours.is_some()) =>
-            {
-                self.still()
-            }
-            Some(_) => Err(Unattested::Gone { pid }),
+        let fits = |layout| layout == self.layout || layout == HIDDEN && self.ours.is_some();
+        if now.as_ref().is_some_and(|now| !fits(now.layout)) {
+            return Err(Unattested::Gone { pid });
         }
+        self.still()?;
+        Ok(now)
     }
 
     /// The process, for the log of a handshake that fails.

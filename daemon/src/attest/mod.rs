@@ -20,14 +20,16 @@ pub mod seen;
 pub mod subject;
 pub mod unit;
 
-use std::cell::RefCell;
-use std::os::fd::OwnedFd;
+use std::cell::{Cell, RefCell};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use glassdome_audit as audit;
 use glassdome_sys::{AddressSpace, Creds};
 
 use lineage::Member;
 pub use linux::{Identity, identify, identify_holder, is_client_file, supported};
+use process::Stat;
 
 /// What the kernel says of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,27 +193,31 @@ impl Unattested {
 /// [`Identity::confirmed`] and [`Identity::confirmed_holder`].
 #[derive(Debug)]
 pub struct Peer {
-    pidfd: OwnedFd,
+    pidfd: Arc<OwnedFd>,
     space: Option<AddressSpace>,
     ours: Option<Ours>,
     evidence: Evidence,
     /// Its directory, for the look at it that the first request brings, and open until then: whoever connects and asks
     /// nothing has one descriptor more for as long as that lasts.
     dir: RefCell<Option<OwnedFd>>,
+    /// What the end of the handshake read of it, where the first request was there by then: it was read for that, too.
+    for_first: RefCell<Option<Stat>>,
+    /// Whether a request has come since it was seen last.
+    asked_since: Cell<bool>,
 }
 
 impl Identity {
     /// The peer has proved that it is the process that was read: it sent the nonce back, under the
-    /// same pid, and is still the same program.
+    /// same pid, and is still the same program. `asked` says whether its first request is there already.
     ///
     /// # Errors
     /// [`Unattested::Gone`] if it became another program, [`Unattested::Hidden`] if that cannot be
     /// told.
-    pub fn confirmed(self, claims: Claims) -> Result<Peer, Box<(Self, Unattested)>> {
-        if let Err(reason) = self.unchanged() {
-            return Err(Box::new((self, reason)));
+    pub fn confirmed(self, claims: Claims, asked: bool) -> Result<Peer, Box<(Self, Unattested)>> {
+        match self.unchanged() {
+            Ok(read) => Ok(self.into_peer(claims, read.filter(|_| asked))),
+            Err(reason) => Err(Box::new((self, reason))),
         }
-        Ok(self.into_peer(claims))
     }
 
     /// As [`Identity::confirmed`], for the holder of a tap: it need not be seen to be still the same program,
@@ -221,12 +227,14 @@ impl Identity {
     /// [`Unattested::Gone`].
     pub fn confirmed_holder(self, claims: Claims) -> Result<Peer, Unattested> {
         self.still()?;
-        Ok(self.into_peer(claims))
+        Ok(self.into_peer(claims, None))
     }
 
-    fn into_peer(self, claims: Claims) -> Peer {
+    fn into_peer(self, claims: Claims, for_first: Option<Stat>) -> Peer {
         let Self { kernel, pidfd, space, ours, dir, .. } = self;
-        Peer { pidfd, space, ours, evidence: Evidence { kernel, claims }, dir: RefCell::new(Some(dir)) }
+        let asked_since = Cell::new(for_first.is_none());
+        let (dir, for_first) = (RefCell::new(Some(dir)), RefCell::new(for_first));
+        Peer { pidfd, space, ours, evidence: Evidence { kernel, claims }, dir, for_first, asked_since }
     }
 }
 
@@ -248,12 +256,18 @@ impl Peer {
     /// [`Unattested::Gone`].
     pub fn member(&self) -> Result<Member, Unattested> {
         let pid = self.evidence.kernel.pid;
-        self.dir.take().map_or_else(|| Member::of(pid), Member::at).map_err(|_| Unattested::Gone { pid })
+        let look = || {
+            let dir = self.dir.take().map_or_else(|| process::directory(pid), Ok)?;
+            let stat = self.for_first.take().map_or_else(|| Stat::read(dir.as_fd()), Ok)?;
+            Ok::<_, std::io::Error>(Member::held(dir, stat, self.pidfd.clone()))
+        };
+        look().map_err(|_| Unattested::Gone { pid })
     }
 
-    /// Keeps its directory no longer.
+    /// The first request is answered: what was kept for that is kept no longer.
     pub fn let_go(&self) {
         self.dir.take();
+        self.for_first.take();
     }
 
     /// Whether it is one of the programs that were installed with this daemon, and how that is known:
@@ -269,6 +283,15 @@ impl Peer {
     /// [`Unattested`] says what does not fit; the connection must end.
     pub fn sent(&self, sender: Option<Creds>) -> Result<(), Unattested> {
         linux::sent(&self.evidence.kernel, sender)
+    }
+
+    /// As [`Peer::still`], for a request that is taken up now. What had come before the handshake ended was there when
+    /// its end looked.
+    ///
+    /// # Errors
+    /// As [`Peer::still`].
+    pub fn asks(&self) -> Result<(), Unattested> {
+        if self.asked_since.replace(true) { self.still() } else { Ok(()) }
     }
 
     /// Whether it is still the program it was: asked when a request is there, and again before anything leaves.
@@ -296,5 +319,44 @@ impl Kernel {
         let exe = self.exe.as_ref();
         let exe = exe.map(|exe| audit::Exe { path: (&*exe.path).into(), dev: exe.dev, ino: exe.ino });
         audit::Kernel { pid: Some(self.pid), uid: self.uid, gid: Some(self.gid), exe }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glassdome_sys::stream_pair;
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+    fn peer(asked: bool) -> Peer {
+        let (ours, _theirs) = stream_pair().unwrap();
+        let identity = identify(ours.as_fd(), rustix::process::getuid().as_raw(), None).unwrap();
+        let claims = Claims { client: "test".into(), version: "1".into() };
+        identity.confirmed(claims, asked).unwrap()
+    }
+
+    #[test]
+    fn what_the_handshake_read_serves_the_request_that_was_there_and_no_other() {
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let dead = Arc::new(pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for asked in [true, false] {
+            let peer = Peer { pidfd: dead.clone(), ..peer(asked) };
+            assert_eq!(peer.asks().is_ok(), asked);
+            assert!(peer.asks().is_err(), "the second was not there then");
+        }
+    }
+
+    #[test]
+    fn what_is_read_of_it_for_its_first_request_is_read_once() {
+        let own = std::process::id().cast_signed();
+        let peer = peer(true);
+        let parent = || peer.member().unwrap().parent().map(|parent| parent.stat.pid);
+        peer.for_first.borrow_mut().as_mut().unwrap().name = "kept".into();
+        let first = peer.member().unwrap();
+        assert_eq!((first.stat.pid, first.stat.name.as_str()), (own, "kept"));
+        assert_ne!(peer.member().unwrap().stat.name, "kept", "the next request's look is its own");
+        assert_eq!(parent(), Some(rustix::process::getppid().unwrap().as_raw_nonzero().get()));
     }
 }

@@ -46,16 +46,37 @@ pub struct Stat {
     env_end: u64,
 }
 
+/// Where [`Stat`] is read, open: each reading says what is then, and opening costs as much again as reading.
+#[derive(Debug)]
+pub struct StatFile(OwnedFd);
+
+impl StatFile {
+    /// Opens it through an open `/proc/PID` directory.
+    ///
+    /// # Errors
+    /// `ESRCH` or `ENOENT` of a process that is gone.
+    pub fn open(dir: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self(rustix::fs::openat(dir, "stat", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?))
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn read(&self) -> io::Result<Stat> {
+        let mut text = [0; 1024];
+        let len = rustix::io::pread(&self.0, &mut text, 0)?;
+        Stat::parse(&text[..len]).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
 impl Stat {
     /// Reads it through an open `/proc/PID` directory.
     ///
     /// # Errors
-    /// `ESRCH` or `ENOENT` of a process that is gone.
+    /// As [`StatFile::open`].
     pub fn read(dir: BorrowedFd<'_>) -> io::Result<Self> {
-        let file = rustix::fs::openat(dir, "stat", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut text = [0; 1024];
-        let len = rustix::io::read(&file, &mut text)?;
-        Self::parse(&text[..len]).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        StatFile::open(dir)?.read()
     }
 
     fn parse(stat: &[u8]) -> Option<Self> {
@@ -133,11 +154,11 @@ pub fn directory(pid: i32) -> io::Result<OwnedFd> {
 }
 
 /// The process that started this one, as long as both are there; `None` for the first of all, and
-/// for one whose parent our pid namespace does not show.
+/// for one whose parent our pid namespace does not show. `still` says what the child's parent is by now.
 ///
 /// # Errors
 /// `ESRCH` if either went away while it was looked at.
-pub fn parent(dir: BorrowedFd<'_>, child: &Stat) -> io::Result<Option<(OwnedFd, Stat)>> {
+pub fn parent(child: &Stat, still: impl FnOnce() -> io::Result<i32>) -> io::Result<Option<(OwnedFd, Stat)>> {
     if child.parent <= 0 {
         return Ok(None);
     }
@@ -145,7 +166,7 @@ pub fn parent(dir: BorrowedFd<'_>, child: &Stat) -> io::Result<Option<(OwnedFd, 
     let parent = Stat::read(above.as_fd())?;
     // As long as it is the child's parent its number is not given to another, and a parent is never
     // younger than its child.
-    let same = Stat::read(dir)?.parent == child.parent && parent.start <= child.start;
+    let same = still()? == child.parent && parent.start <= child.start;
     if same { Ok(Some((above, parent))) } else { Err(rustix::io::Errno::SRCH.into()) }
 }
 
@@ -214,10 +235,11 @@ mod tests {
         let mut child = Command::new("sleep").arg("100").spawn().unwrap();
         let dir = directory(child.id().cast_signed()).unwrap();
         let stat = Stat::read(dir.as_fd()).unwrap();
-        let (_, parent) = super::parent(dir.as_fd(), &stat).unwrap().unwrap();
+        let still = || Ok(Stat::read(dir.as_fd()).unwrap().parent);
+        let (_, parent) = super::parent(&stat, still).unwrap().unwrap();
         assert_eq!(parent.pid, std::process::id().cast_signed());
         let strange = Stat { parent: 1, ..stat };
-        assert!(super::parent(dir.as_fd(), &strange).is_err(), "it is not what the child says");
+        assert!(super::parent(&strange, still).is_err(), "it is not what the child says");
         child.kill().unwrap();
         child.wait().unwrap();
     }

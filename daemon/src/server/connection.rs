@@ -197,7 +197,7 @@ impl Connection {
         // no longer who it was, the connection ends and is recorded the same, now or then.
         let looks = self.asking.only_looks(&body);
         if !looks {
-            self.peer().still()?;
+            self.peer().asks()?;
         }
         match body {
             Body::More(part) => self.add(upload, id, part).await,

@@ -47,13 +47,18 @@ pub enum Failed {
 pub async fn meet(shared: &Shared, accepted: &Arc<OwnedFd>) -> Result<Met, Failed> {
     let (owner, stamp) = (shared.state.owner(), shared.state.stamp());
     let socket = accepted.clone();
-    let identity = identify(shared, move || attest::identify(socket.as_fd(), owner, stamp)).await?;
-    let (wire, nonce) = challenge(shared, accepted.as_fd()).map_err(Failed::Early)?;
+    // The thread that has read who it is sends the challenge, too: so the peer need not wait until the event loop wakes.
+    let read = move || {
+        let identity = attest::identify(socket.as_fd(), owner, stamp)?;
+        Ok((identity, challenge(socket.as_fd())))
+    };
+    let (identity, challenged) = identify(shared, read).await?;
+    let (wire, nonce) = challenged.and_then(|challenged| challenged.wire(shared)).map_err(Failed::Early)?;
     let mut inbox = Inbox::new();
     let hello = hello(&wire, &mut inbox, |sender| identity.sent(sender), &nonce);
     let hello = timeout(limits::HANDSHAKE, hello).await;
     match hello.unwrap_or(Err(Ended::TooSlow("answer the challenge"))) {
-        Ok((claims, wait)) => match identity.confirmed(claims) {
+        Ok((claims, wait)) => match identity.confirmed(claims, inbox.has_more()) {
             Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox, wait }),
             Err(failed) => {
                 let (identity, reason) = *failed;
@@ -80,7 +85,8 @@ pub async fn meet_holder(
     // Read now: our clients hide themselves before they greet. What is wrong with it is said to whoever
     // greets, since another may take this answer.
     let read = identify(shared, move || attest::identify_holder(asked, owner, stamp)).await;
-    let (wire, nonce) = challenge(shared, tap).map_err(Failed::Early)?;
+    let challenged = challenge(tap).and_then(|challenged| challenged.wire(shared));
+    let (wire, nonce) = challenged.map_err(Failed::Early)?;
     let mut inbox = Inbox::new();
     let first = Cell::new(None);
     let from_one = |sender: Option<Creds>| {
@@ -126,8 +132,20 @@ pub async fn meet_holder(
     }
 }
 
-/// Sends the nonce, with one end of a fresh pair; our end and the nonce.
-fn challenge(shared: &Shared, to: BorrowedFd<'_>) -> Result<(Wire, Nonce), Ended> {
+/// A nonce that was sent, with one end of a fresh pair.
+struct Challenged {
+    /// Our end.
+    ours: OwnedFd,
+    nonce: Nonce,
+}
+
+impl Challenged {
+    fn wire(self, shared: &Shared) -> Result<(Wire, Nonce), Ended> {
+        Ok((Wire::new(self.ours, shared.outbox.clone())?, self.nonce))
+    }
+}
+
+fn challenge(to: BorrowedFd<'_>) -> Result<Challenged, Ended> {
     let (ours, theirs) = stream_pair()?;
     pass_credentials(ours.as_fd())?;
     refuse_descriptors(ours.as_fd())?;
@@ -137,13 +155,13 @@ fn challenge(shared: &Shared, to: BorrowedFd<'_>) -> Result<(Wire, Nonce), Ended
     let len = encode(&Challenge { protocol: Range::OURS, nonce }, &mut frame)?;
     send_with_fd(to, &frame[..len], theirs.as_fd())?;
     rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
-    Ok((Wire::new(ours, shared.outbox.clone())?, nonce))
+    Ok(Challenged { ours, nonce })
 }
 
-async fn identify(
+async fn identify<T: Send + 'static>(
     shared: &Shared,
-    read: impl FnOnce() -> Result<Identity, Unattested> + Send + 'static,
-) -> Result<Identity, Failed> {
+    read: impl FnOnce() -> Result<T, Unattested> + Send + 'static,
+) -> Result<T, Failed> {
     let late = || Failed::Early(Ended::TooSlow("be identified"));
     let until = Instant::now() + limits::HANDSHAKE;
     let room = timeout_at(until, shared.identifying.clone().acquire_owned()).await;

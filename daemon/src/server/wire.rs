@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::attest::Unattested;
 
 /// What an idle connection keeps.
-const SMALL: usize = 2 * 1024;
+const SMALL: usize = 512;
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -327,6 +327,14 @@ impl Inbox {
         self.end == 0
     }
 
+    /// Whether a whole frame is here behind the one that was taken last.
+    pub fn has_more(&self) -> bool {
+        let left = &self.bytes[self.read..self.end];
+        let header = left.first_chunk::<HEADER_LEN>();
+        let payload = header.and_then(|header| payload_len(*header).ok());
+        payload.is_some_and(|payload| left.len() >= HEADER_LEN + payload)
+    }
+
     fn is_grown(&self) -> bool {
         self.bytes.len() > SMALL
     }
@@ -414,6 +422,22 @@ mod tests {
             inbox.drop_read();
         }
         assert!(inbox.is_empty() && inbox.bytes.iter().all(|&b| b == 0));
+    }
+
+    #[test]
+    fn what_is_whole_behind_the_frame_that_was_taken_is_told() {
+        let mut inbox = Inbox::new();
+        let (first, second) = (framed(b"hello"), framed(b"request"));
+        put(&mut inbox, &[&first[..], &second[..second.len() - 1]].concat());
+        let payload = inbox.frame().unwrap().unwrap();
+        inbox.take(payload);
+        assert!(!inbox.has_more(), "its last byte is missing");
+        put(&mut inbox, &second[second.len() - 1..]);
+        assert!(inbox.has_more());
+        inbox.drop_read();
+        let payload = inbox.frame().unwrap().unwrap();
+        assert_eq!(inbox.take(payload), b"request");
+        assert!(!inbox.has_more());
     }
 
     #[test]
