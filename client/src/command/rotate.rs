@@ -10,7 +10,7 @@ use glassdome_proto::recovery;
 use glassdome_proto::rotation::{Former, Progress as Done};
 use glassdome_proto::settings::{Answer as SettingsAnswer, RecoveryCode, Request, SlotKind};
 use glassdome_proto::storage::Answer as StorageAnswer;
-use glassdome_proto::{Answer, Body, Code};
+use glassdome_proto::{Answer, Body};
 use zeroize::Zeroizing;
 
 use super::slots::{WORDS, grouped, new_code};
@@ -112,8 +112,8 @@ fn rotate(
         notice::say(&format!("going on where it was left: {before} rows are under the new key already"));
     }
     let mut last = None;
-    carry(connection, &mut last).inspect_err(|error| {
-        if let (Some(Done { done, total, .. }), true) = (last, rests(error)) {
+    carry(connection, &mut last).inspect_err(|_| {
+        if let (Some(Done { done, total, .. }), true) = (last, rests(connection)) {
             notice::remind(&format!(
                 "{done} of {total} rows are under the new key; the vault is as it was. Go on: ctl rotate"
             ));
@@ -136,9 +136,9 @@ fn carry(connection: &mut Connection, last: &mut Option<Done>) -> Result<(), Err
     }
 }
 
-/// Whether what was done lies there, to be gone on with.
-fn rests(error: &Error) -> bool {
-    !matches!(error, Error::Refused { code: Code::Storage | Code::Corrupt, .. })
+/// Whether what was done lies there, to be gone on with. Where the daemon can no longer be asked, it has not removed it.
+fn rests(connection: &mut Connection) -> bool {
+    connection.rotation().map_or(true, |rotation| rotation.since.is_some())
 }
 
 fn show(place: Place<'_>, text: &Zeroizing<Vec<u8>>) -> Result<(), Error> {
