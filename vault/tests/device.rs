@@ -5,9 +5,13 @@
 
 mod support;
 
+use std::fs;
+use std::path::Path;
+
 use glassdome_vault::kdf::{KdfInput, KdfParams, Kek};
-use glassdome_vault::{Damage, DeviceKey, Error, SlotKind, Vault};
-use support::{Fresh, PASSWORD, derive, fresh, kek};
+use glassdome_vault::{CheckStep, Damage, DeviceKey, Error, SlotKind, Vault};
+use support::at_each_call::{is_killed, killed_at_each_call};
+use support::{Fresh, PASSWORD, derive, fresh, kek, present};
 
 fn input(kind: SlotKind) -> KdfInput {
     Vault::new_kdf_input(kind, KdfParams::FLOOR).unwrap()
@@ -137,4 +141,56 @@ fn a_row_that_is_no_whole_bound_slot_condemns_the_vault() {
         drop(raw);
         assert!(matches!(Vault::open(&path), Err(Error::Corrupt(Damage::Slot))), "{kind} {keep}");
     }
+}
+
+const KILLED: &str = "killed_at_any_call_the_slot_is_bound_or_not_and_the_vault_opens";
+
+/// Binds the slot. To take the bond away is the same change of the vault.
+fn bind_at(path: &Path) {
+    let vault = present(path);
+    let keys =
+        vault.unwrap(&derive(&vault.kdf_input(SlotKind::Password).unwrap().unwrap(), PASSWORD)).unwrap();
+    let device = DeviceKey::random().unwrap();
+    // It is in the keyring before anything is bound to it.
+    fs::write(path.with_file_name("device"), device.expose()).unwrap();
+    let bound = input(SlotKind::Password).bound_to(&device);
+    let kek = derive(&bound, PASSWORD).with_device(&device).unwrap();
+    vault.commit(vault.rewrap(&keys, &bound, &kek).unwrap()).unwrap();
+    vault.close().unwrap();
+}
+
+#[test]
+fn killed_at_any_call_the_slot_is_bound_or_not_and_the_vault_opens() {
+    if let Some(path) = is_killed() {
+        return bind_at(&path);
+    }
+    let it = fresh();
+    it.set("s", b"v");
+    let code_input = input(SlotKind::Recovery);
+    let code = derive(&code_input, "0000");
+    seal(&it, &code_input, &code);
+    let (path, _home) = (it.path, it.directory);
+    it.vault.close().unwrap();
+    let left = killed_at_each_call(KILLED, &path, |path| {
+        let vault = present(path);
+        let input = vault.kdf_input(SlotKind::Password).unwrap().unwrap();
+        let kek = derive(&input, PASSWORD);
+        let kek = match input.device() {
+            None => kek,
+            Some(id) => {
+                let device = fs::read(path.with_file_name("device")).unwrap();
+                kek.with_device(&DeviceKey::read(&device, id).unwrap()).unwrap()
+            }
+        };
+        for kek in [&kek, &code] {
+            let keys = vault.unwrap(kek).unwrap();
+            assert_eq!(vault.read(&keys, "s").unwrap().value(), Some(&b"v"[..]));
+            assert!(matches!(vault.check(&keys).unwrap().step(&keys, 1000), Ok(CheckStep::Sound { .. })));
+        }
+        input.device().is_some()
+    });
+    // From one call on.
+    let mut changes: Vec<bool> = left.iter().map(|(_, is_bound)| *is_bound).collect();
+    changes.dedup();
+    assert_eq!(changes, [false, true], "{left:?}");
 }

@@ -1,6 +1,7 @@
 //! A vault to test with: one Argon2id run for the whole test program, at the floor.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod at_each_call;
 pub mod ordinary;
 pub mod rotating;
 
