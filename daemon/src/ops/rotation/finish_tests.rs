@@ -144,7 +144,7 @@ fn asking(vault: Vault, home: &tempfile::TempDir) -> Asking {
     });
     let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let identity = attest::identify(ours.as_fd(), owner, None).unwrap();
-    let peer = identity.confirmed(Claims { client: "test".into(), version: String::new() }).unwrap();
+    let peer = identity.confirmed(Claims { client: "test".into(), version: String::new() }, false).unwrap();
     Asking {
         state: Rc::new(state),
         peer: Rc::new(peer),
