@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use damage::{flip, rows, spoil};
-use glassdome_tests::{PASSWORD, World, wait_until};
+use glassdome_tests::{PASSWORD, World, left_out_without_root, wait_until};
 use recovery_page::follow;
 use serde_json::{Value, json};
 
@@ -394,6 +394,54 @@ fn a_vault_that_gets_another_master_key_meanwhile_is_sound() {
     });
     assert!(tested > 1, "{tested}");
     assert_eq!(storage(&world)["damaged"], false);
+}
+
+#[test]
+fn nothing_is_said_of_a_vault_whose_file_is_opened_anew_each_time() {
+    if left_out_without_root("a test of the storage on a full disk") {
+        return;
+    }
+    let world = World::with_vault();
+    world.mount_tmpfs(&world.data(), 4096);
+    world.start(PASSWORD);
+    // Enough that it is not read between two changes.
+    let lines: String = (0..600).map(|number| format!("N{number}={number}\n")).collect();
+    world.file("many.env", lines);
+    world.ctl(&["import", "many.env"]).ok();
+    world.set("long", vec![b'x'; 1500]);
+    stop(&world);
+    let (_, longest) = rows(&world, "values").into_iter().max_by_key(|(_, row)| row.len()).unwrap();
+    flip(&world, &longest);
+    world.start(PASSWORD);
+    assert_eq!(test(&world).0, 10, "the control: its disk takes what comes");
+
+    let disk = rustix::fs::statvfs(world.data()).unwrap();
+    let room = usize::try_from(disk.f_bavail * disk.f_frsize).unwrap();
+    fs::write(world.data().join("in the way"), vec![0; room - 300_000]).unwrap();
+    let over = AtomicBool::new(false);
+    let said = thread::scope(|scope| {
+        for name in ["one", "two"] {
+            let (world, over) = (&world, &over);
+            scope.spawn(move || {
+                while !over.load(Ordering::SeqCst) {
+                    world.ctl(&["set", name, "--stdin"]).stdin(vec![7; 1_000_000]).refused(12);
+                }
+            });
+        }
+        // One that was read between two of them says what is wrong.
+        let tested = || world.ctl(&["storage", "test"]).output();
+        let said = (0..10).map(|_| tested()).find(|said| said.code != 10);
+        over.store(true, Ordering::SeqCst);
+        said.expect("they come again and again")
+    });
+    assert_eq!(said.code, 9, "{}", said.stderr);
+    assert!(
+        said.stderr.contains("opened anew again and again") && said.stderr.contains("try again"),
+        "{}",
+        said.stderr
+    );
+    let (code, found) = test(&world);
+    assert!(code == 10 && found["told"][1]["name"] == "long", "it is told once they have ended: {found}");
 }
 
 #[test]
