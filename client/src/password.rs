@@ -13,6 +13,8 @@ use crate::error::Error;
 use crate::terminal::Terminal;
 
 const WHAT: &str = "a master password";
+/// How often a person is asked for a password, a PIN or a code before it is given up.
+pub(crate) const TRIES: u32 = 3;
 
 /// The options that every command that needs the master password has.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -151,7 +153,6 @@ pub(crate) fn ask_twice(
     what: &'static str,
     max: usize,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
-    const TRIES: u32 = 3;
     for rest in (0..TRIES).rev() {
         let first = terminal.ask_hidden(&format!("{prompt} (not shown): "), what, max)?;
         if first.is_empty() {

@@ -10,13 +10,10 @@ use zeroize::Zeroizing;
 use crate::connection::Connection;
 use crate::descriptor::{Lines, inherited, keep_from_others};
 use crate::error::Error;
-use crate::password::ask_twice;
+use crate::password::{TRIES, ask_twice};
 use crate::terminal::Terminal;
 
 const WHAT: &str = "an approval PIN";
-/// How often a person is asked.
-const TRIES: u32 = 3;
-
 /// A PIN; wiped when dropped, never shown.
 pub(crate) struct Pin(Zeroizing<Vec<u8>>);
 

@@ -7,12 +7,9 @@ use glassdome_proto::session::Password as Wire;
 
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::password::{PasswordArgs, Source};
+use crate::password::{PasswordArgs, Source, TRIES};
 use crate::pin::{self, Pin};
 use crate::terminal::Terminal;
-
-/// How often a person is asked.
-const TRIES: u32 = 3;
 
 /// Does what takes the master password: asks a person up to three times, takes a script's answer once.
 ///

@@ -11,12 +11,9 @@ use crate::cli::connect;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::{Password, PasswordArgs, Source};
+use crate::password::{Password, PasswordArgs, Source, TRIES};
 use crate::proof::with_password;
 use crate::text::notice;
-
-/// How often a person is asked.
-const TRIES: u32 = 3;
 
 /// Where to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

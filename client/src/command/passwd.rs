@@ -6,11 +6,8 @@ use crate::cli::{Command, connect};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::{Password, PasswordArgs, Source};
+use crate::password::{Password, PasswordArgs, Source, TRIES};
 use crate::text::notice;
-
-/// How often a person is asked.
-const TRIES: u32 = 3;
 
 /// What can be typed behind `ctl passwd`.
 #[derive(clap::Args)]

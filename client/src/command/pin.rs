@@ -6,14 +6,11 @@ use crate::cli::{Command, connect};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::{PasswordArgs, Source};
+use crate::password::{PasswordArgs, Source, TRIES};
 use crate::pin::Pin;
 use crate::proof::with_password;
 use crate::terminal::Terminal;
 use crate::text::notice;
-
-/// How often a person is asked.
-const TRIES: u32 = 3;
 
 /// What can be typed behind `ctl pin`.
 #[derive(clap::Args)]

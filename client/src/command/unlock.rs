@@ -21,15 +21,12 @@ use crate::cli::{Command, as_ourselves};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::password::{Password, PasswordArgs, Source};
+use crate::password::{Password, PasswordArgs, Source, TRIES};
 use crate::socket_path::SocketPath;
 use crate::start::connect_or_start;
 use crate::terminal::Terminal;
 use crate::text::status_text::LOG_ALARM;
 use crate::text::{notice, time};
-
-/// How often a person is asked.
-const TRIES: u32 = 3;
 
 /// What can be typed behind `glassdome_start`.
 #[derive(clap::Args)]

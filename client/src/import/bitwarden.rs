@@ -19,9 +19,9 @@
 
 use std::collections::HashMap;
 
+use super::content_builder::ContentBuilder;
 use super::json_cursor::{self, Cursor, NotJson};
 use super::segment::path;
-use super::whole::Whole;
 use super::{Content, Item, Parsed, Place, Value};
 
 const FORMER: &str = "former passwords";
@@ -222,34 +222,34 @@ impl Thing {
         }
         let folder = self.folder.as_ref().or(self.collection.as_ref()).and_then(|id| folders.get(id));
         let key = path(folder.map_or("", String::as_str), &self.name);
-        let mut whole = Whole::default();
+        let mut content = ContentBuilder::default();
         match self.kind {
             1 => {
-                whole.value(self.part("password"));
-                whole.user(self.part("username"));
-                self.urls.drain(..).for_each(|url| whole.field("url", url));
-                whole.field_if_any("totp", self.part("totp"));
+                content.value(self.part("password"));
+                content.user(self.part("username"));
+                self.urls.drain(..).for_each(|url| content.field("url", url));
+                content.field_if_any("totp", self.part("totp"));
             }
-            2 => whole.value(self.notes.take()),
-            3 => whole.value(self.part("number")),
+            2 => content.value(self.notes.take()),
+            3 => content.value(self.part("number")),
             4 => {}
-            5 => whole.value(self.part("privateKey")),
-            6 => whole.value(self.part("accountNumber")),
-            7 => whole.value(self.part("licenseNumber")),
-            8 => whole.value(self.part("passportNumber")),
+            5 => content.value(self.part("privateKey")),
+            6 => content.value(self.part("accountNumber")),
+            7 => content.value(self.part("licenseNumber")),
+            8 => content.value(self.part("passportNumber")),
             _ => {
                 parsed.skip(place, "a kind of item that is not known");
                 return;
             }
         }
-        self.parts.into_iter().for_each(|(name, value)| whole.field(&name, value));
-        whole.field_if_any("notes", self.notes);
-        self.custom.into_iter().for_each(|(name, value)| whole.field(&name, value));
+        self.parts.into_iter().for_each(|(name, value)| content.field(&name, value));
+        content.field_if_any("notes", self.notes);
+        self.custom.into_iter().for_each(|(name, value)| content.field(&name, value));
         details.former += self.former;
         details.passkeys += self.passkeys;
         details.linked += self.linked;
-        details.over += whole.over();
-        match whole.content() {
+        details.over += content.over();
+        match content.content() {
             Some(value) => parsed.items.push(Item { place, key, value }),
             None => parsed.skip(place, "nothing in it"),
         }

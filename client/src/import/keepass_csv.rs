@@ -8,9 +8,9 @@
 //! The former's group is a path that begins with the database's own name, which all rows share and no secret needs.
 //! Sources: `CsvExporter.cpp` of KeePassXC; <https://keepass.info/help/base/importexport.html>.
 
+use super::content_builder::ContentBuilder;
 use super::csv::{NotCsv, Quoting, Rows};
 use super::segment::path;
-use super::whole::Whole;
 use super::{Content, Item, Parsed, Place, Value};
 
 const XC: [&str; 6] = ["Group", "Title", "Username", "Password", "URL", "Notes"];
@@ -70,12 +70,12 @@ pub(crate) fn parse(file: &[u8]) -> Result<Parsed<Content>, NotCsv> {
     let shared = if writer == Writer::KeePass { None } else { shared_group(&entries) };
     let mut over = 0;
     for (line, row) in entries {
-        let (key, whole) = match writer {
+        let (key, content) = match writer {
             Writer::KeePass => keepass(row),
             Writer::KeePassXc { .. } => keepassxc(row, shared.as_deref()),
         };
-        over += whole.over();
-        match whole.content() {
+        over += content.over();
+        match content.content() {
             Some(value) => parsed.items.push(Item { place: Place::Line(line), key, value }),
             None => parsed.skip(Place::Line(line), "nothing in it"),
         }
@@ -98,30 +98,30 @@ fn text(value: &[u8]) -> &str {
     std::str::from_utf8(value).unwrap_or_default()
 }
 
-fn keepassxc(row: Vec<Value>, shared: Option<&str>) -> (String, Whole) {
+fn keepassxc(row: Vec<Value>, shared: Option<&str>) -> (String, ContentBuilder) {
     let group = text(&row[0]);
     let group = shared.and_then(|shared| group.strip_prefix(shared)).unwrap_or(group);
     let key = path(group, text(&row[1]));
     let mut row = row.into_iter().skip(2);
-    let mut whole = Whole::default();
-    whole.user(row.next());
-    whole.value(row.next());
+    let mut content = ContentBuilder::default();
+    content.user(row.next());
+    content.value(row.next());
     for name in ["url", "notes", "totp"] {
-        whole.field_if_any(name, row.next());
+        content.field_if_any(name, row.next());
     }
-    (key, whole)
+    (key, content)
 }
 
-fn keepass(row: Vec<Value>) -> (String, Whole) {
+fn keepass(row: Vec<Value>) -> (String, ContentBuilder) {
     let key = path("", text(&row[0]));
     let mut row = row.into_iter().skip(1);
-    let mut whole = Whole::default();
-    whole.user(row.next());
-    whole.value(row.next());
+    let mut content = ContentBuilder::default();
+    content.user(row.next());
+    content.value(row.next());
     for name in ["url", "notes"] {
-        whole.field_if_any(name, row.next());
+        content.field_if_any(name, row.next());
     }
-    (key, whole)
+    (key, content)
 }
 
 #[cfg(test)]

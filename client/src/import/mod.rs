@@ -11,7 +11,7 @@
 //! | [`pass_store`], by [`gpg`] | the directory of `pass` |
 //!
 //! [`mod@format`] tells which of these a file is. [`segment`] makes part of a name out of what another program calls
-//! something, [`whole`] a secret with fields out of what it knows of it; [`twins`] tells those of one name apart.
+//! something, [`content_builder`] a secret with fields out of what it knows of it; [`twins`] tells those of one name apart.
 //! [`store`] gives what was read its names, and
 //! stores it.
 
@@ -19,6 +19,7 @@ use glassdome_proto::Field;
 use zeroize::Zeroizing;
 
 pub(crate) mod bitwarden;
+pub(crate) mod content_builder;
 pub(crate) mod csv;
 pub(crate) mod env_file;
 pub(crate) mod format;
@@ -31,7 +32,6 @@ pub(crate) mod pass_store;
 pub(crate) mod segment;
 pub(crate) mod store;
 pub(crate) mod twins;
-pub(crate) mod whole;
 
 /// Largest file that is read, in bytes, and most of what a store of `pass` may hold.
 pub(crate) const FILE: usize = 64 * 1024 * 1024;

@@ -18,9 +18,9 @@ use glassdome_proto::limits;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+use super::content_builder::ContentBuilder;
 use super::gpg::{self, Undecrypted};
 use super::segment::segment;
-use super::whole::Whole;
 use super::{Content, FILE, Item, Parsed, Place, Value};
 use crate::error::{Error, printable};
 use crate::text::progress::Progress;
@@ -69,9 +69,9 @@ fn read_by(
             Ok(entry) => {
                 // What is small as a file may be large: it is compressed before it is encrypted.
                 room = room.checked_sub(entry.len()).ok_or_else(|| too_large(most))?;
-                let whole = whole(&entry);
-                over += whole.over();
-                match whole.content() {
+                let content = content_of(&entry);
+                over += content.over();
+                match content.content() {
                     Some(value) => parsed.items.push(Item { place, key, value }),
                     None => parsed.skip(place, "nothing in it"),
                 }
@@ -151,38 +151,38 @@ fn decrypted(path: &Path) -> Result<Result<Value, Undecrypted>, Error> {
 }
 
 /// A secret out of an entry.
-fn whole(entry: &[u8]) -> Whole {
-    let mut whole = Whole::default();
+fn content_of(entry: &[u8]) -> ContentBuilder {
+    let mut content = ContentBuilder::default();
     let is_text = std::str::from_utf8(entry).is_ok_and(|text| !text.contains('\0'));
     let split = entry
         .iter()
         .position(|&byte| byte == b'\n')
         .filter(|_| is_text && !entry.starts_with(b"-----BEGIN "));
     let Some(end) = split else {
-        whole.value(Some(Zeroizing::new(entry.to_vec())));
-        return whole;
+        content.value(Some(Zeroizing::new(entry.to_vec())));
+        return content;
     };
     let (first, notes) = (&entry[..end], &entry[end + 1..]);
-    whole.value(Some(Zeroizing::new(first.to_vec())));
-    whole.field_if_any("notes", Some(Zeroizing::new(notes.to_vec())));
+    content.value(Some(Zeroizing::new(first.to_vec())));
+    content.field_if_any("notes", Some(Zeroizing::new(notes.to_vec())));
     // Together they have room for a secret twice as long as its parts at the most: else only the whole text is kept.
     if entry.len() > limits::VALUE / 4 {
-        return whole;
+        return content;
     }
     let mut otpauth = false;
     for line in notes.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
         if line.starts_with(b"otpauth://") && !otpauth {
             otpauth = true;
-            whole.field("totp", Zeroizing::new(line.to_vec()));
+            content.field("totp", Zeroizing::new(line.to_vec()));
         } else if let Some((key, value)) = pair(line) {
             let value = Zeroizing::new(value.to_vec());
             if matches!(key, "login" | "user" | "username") {
-                whole.tell_apart_by(&value)
+                content.tell_apart_by(&value)
             }
-            whole.field(key, value);
+            content.field(key, value);
         }
     }
-    whole
+    content
 }
 
 /// `key: value`, with what follows the colon and its blank as it is.
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     fn told(entry: &[u8]) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
-        let content = whole(entry).content().unwrap();
+        let content = content_of(entry).content().unwrap();
         let fields = content.rest.unwrap().fields;
         let fields = fields.iter().map(|(name, value)| (name.to_string(), value.to_vec())).collect();
         (content.value.map(|value| value.to_vec()).unwrap_or_default(), fields)

@@ -115,15 +115,15 @@ fn free(name: &str, numbers: &mut HashMap<String, usize>, taken: &HashSet<String
 
 #[cfg(test)]
 mod tests {
-    use super::super::whole::Whole;
+    use super::super::content_builder::ContentBuilder;
     use super::super::{Place, Value};
     use super::*;
 
     fn item(key: &str, user: &str, value: &str) -> Item<Content> {
-        let mut whole = Whole::default();
-        whole.user(Some(Value::new(user.into())));
-        whole.value(Some(Value::new(value.into())));
-        Item { place: Place::Line(1), key: key.into(), value: whole.content().unwrap() }
+        let mut content = ContentBuilder::default();
+        content.user(Some(Value::new(user.into())));
+        content.value(Some(Value::new(value.into())));
+        Item { place: Place::Line(1), key: key.into(), value: content.content().unwrap() }
     }
 
     fn told(items: &[(&str, &str, &str)]) -> (Vec<String>, Vec<String>) {

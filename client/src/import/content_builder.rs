@@ -7,14 +7,14 @@ use super::{Content, Rest, Value};
 
 /// What is known of one thing so far.
 #[derive(Default)]
-pub(crate) struct Whole {
+pub(crate) struct ContentBuilder {
     value: Option<Value>,
     rest: Rest,
     /// Fields that had no room or no possible name.
     over: usize,
 }
 
-impl Whole {
+impl ContentBuilder {
     /// Its value, if there is one and it is not empty.
     pub(crate) fn value(&mut self, value: Option<Value>) {
         self.value = value.filter(|value| !value.is_empty());
@@ -87,16 +87,16 @@ mod tests {
 
     #[test]
     fn nothing_takes_the_place_of_anything() {
-        let mut whole = Whole::default();
-        whole.user(Some(value("ann")));
+        let mut content = ContentBuilder::default();
+        content.user(Some(value("ann")));
         for (name, text) in [("username", "b"), ("username", "c"), ("", "d"), ("a/b\n", "e")] {
-            whole.field(name, value(text));
+            content.field(name, value(text));
         }
-        whole.field_if_any("empty", Some(value("")));
-        whole.field_if_any("none", None);
-        whole.field(&"x".repeat(limits::FIELD + 1), value("f"));
-        assert_eq!(whole.over(), 1);
-        let rest = whole.content().unwrap().rest.unwrap();
+        content.field_if_any("empty", Some(value("")));
+        content.field_if_any("none", None);
+        content.field(&"x".repeat(limits::FIELD + 1), value("f"));
+        assert_eq!(content.over(), 1);
+        let rest = content.content().unwrap().rest.unwrap();
         let fields: Vec<(&str, &[u8])> =
             rest.fields.iter().map(|(name, value)| (&**name, &value[..])).collect();
         let expected: [(&str, &[u8]); 5] = [
@@ -107,15 +107,15 @@ mod tests {
             ("a/b%0A", b"e"),
         ];
         assert_eq!((fields, rest.user.as_deref()), (expected.to_vec(), Some("ann")));
-        assert!(Whole::default().content().is_none());
+        assert!(ContentBuilder::default().content().is_none());
     }
 
     #[test]
     fn there_is_room_for_so_many_fields_and_the_rest_is_counted() {
-        let mut whole = Whole::default();
+        let mut content = ContentBuilder::default();
         for number in 0..limits::FIELDS + 3 {
-            whole.field(&number.to_string(), value("x"));
+            content.field(&number.to_string(), value("x"));
         }
-        assert_eq!(whole.over(), 3);
+        assert_eq!(content.over(), 3);
     }
 }
