@@ -43,14 +43,7 @@ impl Member {
     /// # Errors
     /// `ENOENT` or `ESRCH` if there is none.
     pub fn of(pid: i32) -> io::Result<Self> {
-        Self::at(process::directory(pid)?)
-    }
-
-    /// The process whose directory that is.
-    ///
-    /// # Errors
-    /// As [`Member::of`].
-    pub fn at(dir: OwnedFd) -> io::Result<Self> {
+        let dir = process::directory(pid)?;
         let stat = Stat::read(dir.as_fd())?;
         Ok(Self { dir, stat, pidfd: None })
     }

@@ -291,7 +291,12 @@ impl Peer {
     /// # Errors
     /// As [`Peer::still`].
     pub fn asks(&self) -> Result<(), Unattested> {
-        if self.asked_since.replace(true) { self.still() } else { Ok(()) }
+        if !self.asked_since.replace(true) {
+            return Ok(());
+        }
+        // The first may have been refused before anything was looked at for it.
+        self.for_first.take();
+        self.still()
     }
 
     /// Whether it is still the program it was: asked when a request is there, and again before anything leaves.
@@ -353,10 +358,18 @@ mod tests {
         let own = std::process::id().cast_signed();
         let peer = peer(true);
         let parent = || peer.member().unwrap().parent().map(|parent| parent.stat.pid);
-        peer.for_first.borrow_mut().as_mut().unwrap().name = "kept".into();
+        let keep = |peer: &Peer| peer.for_first.borrow_mut().as_mut().unwrap().name = "kept".into();
+        keep(&peer);
+        peer.asks().unwrap();
         let first = peer.member().unwrap();
         assert_eq!((first.stat.pid, first.stat.name.as_str()), (own, "kept"));
         assert_ne!(peer.member().unwrap().stat.name, "kept", "the next request's look is its own");
+        // The first was refused before it was looked at.
+        let refused = self::peer(true);
+        keep(&refused);
+        refused.asks().unwrap();
+        refused.asks().unwrap();
+        assert_ne!(refused.member().unwrap().stat.name, "kept");
         assert_eq!(parent(), Some(rustix::process::getppid().unwrap().as_raw_nonzero().get()));
     }
 }
