@@ -162,6 +162,12 @@ pub fn secret(error: &Error, name: &str) -> Refusal<'static> {
             Code::Corrupt,
             format!("{damage}. Take another name, or see what is: ctl storage test"),
         ),
+        Error::Corrupt(damage @ Damage::LetGo) => Refusal::new(
+            Code::Corrupt,
+            format!(
+                "{name} stays as it is, and is served: {damage}. Use another name, or recover: ctl storage recover FILE"
+            ),
+        ),
         Error::Corrupt(damage) => Refusal::new(
             Code::Corrupt,
             format!("{name} is damaged: {damage}. What else is: ctl storage test. {FROM_A_BACKUP}"),

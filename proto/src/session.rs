@@ -1,10 +1,13 @@
 //! The session family: is it open, open it, close it.
 
+mod storage;
+
 use serde::{Deserialize, Serialize};
 
 use crate::leftovers::{Fate, Found, ItemPath, Mark};
 use crate::pin::{Pin, PinState, Proof};
 use crate::{Bytes, List, Text, limits};
+pub use storage::{Storage, is_backup_due};
 
 /// A master password on its way.
 pub type Password<'a> = Bytes<'a, { limits::PASSWORD }>;
@@ -129,9 +132,6 @@ pub enum Request<'a> {
 /// From here on a session is called about to end, in seconds.
 pub const ENDS_SOON_S: u32 = 300;
 
-/// A backup is due when the last one is so old, in seconds.
-const BACKUP_DUE_S: u64 = 30 * 86_400;
-
 /// How long a session shall last; each only ever shortens what the sealed settings allow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifetime {
@@ -214,27 +214,6 @@ pub struct Status<'a> {
     pub audit: Audit,
     /// How the vault is kept; `None` without one, and where that cannot be read.
     pub storage: Option<Storage>,
-}
-
-/// How the vault is kept, as everybody can tell who has its file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Storage {
-    /// Whether the password opens it only with a device key in the OS keyring.
-    pub bound: bool,
-    /// Of when the last backup is that was kept, in seconds since the epoch.
-    pub backup: Option<u64>,
-}
-
-impl Storage {
-    /// The word that programs see for what it takes beside the password.
-    pub fn mode(self) -> &'static str {
-        if self.bound { "keyring" } else { "file" }
-    }
-}
-
-/// Whether a backup is due `now`: the last one is older than 30 days, or there is none. Both in seconds since the epoch.
-pub fn is_backup_due(last: Option<u64>, now: u64) -> bool {
-    last.is_none_or(|at| at.saturating_add(BACKUP_DUE_S) < now)
 }
 
 /// Whether there is a session.

@@ -4,13 +4,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::Error;
 use crate::header::VaultId;
 use crate::keys::Keys;
 use crate::multiset::Sum;
 use crate::state::{ENTRY_TABLES, State};
 use crate::store::Reader;
 use crate::traceless::traceless;
-use crate::{Error, KEPT_VERSIONS};
 
 /// What counts as one row, in bytes.
 const ROW: usize = 1024;
@@ -50,15 +50,6 @@ impl Check {
         let (state, _) = State::read(vault, keys, &reader)?;
         state.check_control(keys, &reader)?;
         Ok(Self { reader, expected: state.entries, found: Sum::default(), table: 0, after: None, rows: 0 })
-    }
-
-    /// How many rows there are to read, at the most.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] or [`Error::Storage`] if the file cannot be read.
-    pub fn rows_at_most(&self) -> Result<u64, Error> {
-        let entries = self.reader.count(ENTRY_TABLES[0])?;
-        Ok(entries.saturating_mul(3 + KEPT_VERSIONS as u64))
     }
 
     /// Reads up to `rows` more rows; a row counts once for each 1,024 bytes of it.

@@ -114,15 +114,12 @@ impl<'k> Draft<'k> {
     pub fn rename(&mut self, from: &str, to: &str, now: u64) -> Result<u64, Error> {
         let (id, info) = self.find(from)?.ok_or(Error::NotFound)?;
         let current = self.current(&id, &info)?;
-        let in_the_way = self.find(to)?;
+        let in_the_way = self.find(to).map_err(|error| damaged_as(error, Damage::InTheWay))?;
         if in_the_way.as_ref().is_some_and(|(_, other)| !other.is_removed()) {
             return Err(Error::Exists);
         }
         if let Some((other, info)) = &in_the_way {
-            self.check_rows(other, info).map_err(|error| match error {
-                Error::Corrupt(Damage::Row) => Damage::InTheWay.into(),
-                error => error,
-            })?;
+            self.check_rows(other, info).map_err(|error| damaged_as(error, Damage::InTheWay))?;
         }
         let record = Record { name: to, ..current.record() };
         let version = self.put(&id, info, Some(&current), Some(&record), VersionKind::Moved, now)?;
@@ -331,10 +328,11 @@ impl<'k> Draft<'k> {
         let oldest = info.versions.first().copied();
         let dropped = info.succeed(record, kind, now)?;
         match oldest.filter(|oldest| dropped == Some(oldest.version)) {
-            Some(oldest) if oldest.kind != VersionKind::Removed => drop(self.former(id, oldest.version)?),
-            Some(oldest) => self.vacant(Table::History, &id.history_key(oldest.version))?,
-            None => {}
+            Some(oldest) if oldest.kind != VersionKind::Removed => self.former(id, oldest.version).map(drop),
+            Some(oldest) => self.vacant(Table::History, &id.history_key(oldest.version)),
+            None => Ok(()),
         }
+        .map_err(|error| damaged_as(error, Damage::LetGo))?;
         match current {
             Some(current) => self.vacant(Table::History, &id.history_key(current.version()))?,
             None => self.vacant(Table::Values, id.as_bytes())?,
@@ -394,6 +392,11 @@ impl<'k> Draft<'k> {
             None => Ok(self.base.get(table, key)?.map(Seen::Stored)),
         }
     }
+}
+
+/// What an edit met that is damaged, as what it is to that edit.
+fn damaged_as(error: Error, damage: Damage) -> Error {
+    if matches!(error, Error::Corrupt(_)) { damage.into() } else { error }
 }
 
 impl fmt::Debug for Draft<'_> {

@@ -115,6 +115,9 @@ pub enum Damage {
     /// A row of a removed secret, in the way of another of its name, does not open at its place.
     #[error("what is kept of a removed secret of the new name cannot be opened")]
     InTheWay,
+    /// A row of the version that a change would let go, for a newer one, does not open at its place.
+    #[error("its oldest version, which would go for a new one, cannot be opened")]
+    LetGo,
     /// The index of names leads to another entry, or to none.
     #[error("the index of names leads astray")]
     Index,

@@ -63,7 +63,12 @@ fn damaged(
     });
     for (name, change) in refused {
         let ended = it.change(change);
-        let damage = if *name == MOVE_ONTO.0 { Damage::InTheWay } else { Damage::Row };
+        let lets_go = table == "history" && honest.len() == KEPT_VERSIONS;
+        let damage = match *name {
+            name if name == MOVE_ONTO.0 => Damage::InTheWay,
+            name if name != PURGE.0 && lets_go => Damage::LetGo,
+            _ => Damage::Row,
+        };
         assert!(
             matches!(&ended, Err(Error::Corrupt(found)) if *found == damage),
             "{table}, {name}: {ended:?}"
@@ -153,4 +158,13 @@ fn a_former_version_that_is_altered_missing_or_another() {
     // The one that the next version lets go.
     let all = || filled(KEPT_VERSIONS + 1, false);
     damaged(all, "history", flip_first, &[SET, REMOVE, PURGE, MOVE, RESTORE], &[]);
+}
+
+#[test]
+fn a_name_that_leads_astray_is_in_the_way_of_another_secret() {
+    let astray = |raw: &mut Raw, entry: Vec<u8>| {
+        let (key, _) = raw.rows("names").into_iter().find(|(_, row)| *row == entry).unwrap();
+        flip(raw, "names", &key);
+    };
+    damaged(|| filled(4, true), "names", astray, &[MOVE_ONTO], &[]);
 }

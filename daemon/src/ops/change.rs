@@ -3,6 +3,8 @@
 //! it is on the disk. One change is under way at a time; a lock in between answers `locked`, and the
 //! change is then whole on the disk or not there at all.
 
+use std::cell::Cell;
+
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::secrets::{self, Expect};
 use glassdome_proto::{Answer, Field, Name, Refusal, limits};
@@ -111,14 +113,13 @@ pub async fn rename(
 ) -> Result<Answer<'static>, Refusal<'static>> {
     // Both names are asked about: a right to one is no right to the other.
     drop(gate::admit(&asking, Event::Move, question(Action::Set, &to))?);
+    let taken = Cell::new(false);
     change(&asking, (Event::Move, Action::Set), &from, Some(&to), Effect::Moved(&from, &to), |draft| {
-        draft.rename(&from, &to, clock::now().wall.as_secs())
+        let moved = draft.rename(&from, &to, clock::now().wall.as_secs());
+        moved.inspect_err(|error| taken.set(matches!(error, Error::Exists)))
     })
     .await
-    .map_err(|refusal| match refusal.code {
-        glassdome_proto::Code::Conflict => Refusal::new(refusal.code, format!("{to} exists already")),
-        _ => refusal,
-    })?;
+    .map_err(|refusal| if taken.get() { refuse::secret(&Error::Exists, &to) } else { refusal })?;
     Ok(Answer::Secrets(secrets::Answer::Moved))
 }
 
