@@ -1,5 +1,6 @@
 //! The session family: is it open, open it, close it.
 
+mod protection;
 mod storage;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::leftovers::{Fate, Found, ItemPath, Mark};
 use crate::pin::{Pin, PinState, Proof};
 use crate::{Bytes, List, Text, limits};
+pub use protection::{Level, Protection};
 pub use storage::{Storage, is_backup_due};
 
 /// A master password on its way.
@@ -484,28 +486,4 @@ impl Audit {
             Self::Alarm => "alarm",
         }
     }
-}
-
-/// One protection of the daemon.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Protection<'a> {
-    /// What is protected, or how.
-    #[serde(borrow)]
-    pub what: Text<'a, 64>,
-    /// Whether it is.
-    pub level: Level,
-    /// Why, and how to mend it.
-    #[serde(borrow)]
-    pub why: Text<'a, 400>,
-}
-
-/// How far a protection is in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Level {
-    /// In force.
-    On,
-    /// In force in part.
-    Degraded,
-    /// Not in force.
-    Off,
 }
