@@ -228,11 +228,14 @@ fn allowed_by(verdict: Option<&Verdict>) -> String {
 
 /// Whether `pin` is the approval PIN. The key is used for it without a permit, since it says nothing of what the vault
 /// holds. How often it may be asked is for [`crate::pins`] to say.
-pub fn is_pin(state: &State, verifier: &PinVerifier, pin: &[u8]) -> bool {
-    let (Some(vault), Some(keys)) = (state.vault(), state.keys()) else { return false };
-    vault.is_pin(&keys, verifier, pin).unwrap_or_else(|error| {
+///
+/// # Errors
+/// The refusal to send where nothing can be compared, whatever the PIN is.
+pub fn is_pin(state: &State, verifier: &PinVerifier, pin: &[u8]) -> Result<bool, Refusal<'static>> {
+    let (Some(vault), Some(keys)) = (state.vault(), state.keys()) else { return Err(state.locked()) };
+    vault.is_pin(&keys, verifier, pin).map_err(|error| {
         tracing::error!("the approval PIN could not be compared: {error}");
-        false
+        refuse::uncompared_pin(&error)
     })
 }
 

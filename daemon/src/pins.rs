@@ -40,15 +40,17 @@ pub struct Pins {
     epoch: Cell<u64>,
 }
 
-/// Why a PIN was not taken.
+/// Why a PIN was not taken; `E`: why none can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Untaken {
+pub enum Untaken<E> {
     /// There is none.
     Unset,
     /// It was not tried: the next try may come after this.
     Throttled(Duration),
     /// It was not tried: there were too many wrong ones.
     Spent,
+    /// It was not tried, nor counted: nothing could be compared.
+    Uncompared(E),
     /// It is another one. `wait` until the next try; `None` if it was the last.
     Wrong {
         /// How long.
@@ -125,11 +127,15 @@ impl Pins {
         }
     }
 
-    /// Tries one; `matches` compares it. It counts as wrong before it is compared.
+    /// Tries one; `matches` compares it, or says why it cannot. It counts as wrong before it is compared.
     ///
     /// # Errors
     /// [`Untaken`].
-    pub fn take(&self, now: Now, matches: impl FnOnce(&PinVerifier) -> bool) -> Result<(), Untaken> {
+    pub fn take<E>(
+        &self,
+        now: Now,
+        matches: impl FnOnce(&PinVerifier) -> Result<bool, E>,
+    ) -> Result<(), Untaken<E>> {
         let verifier = self.verifier.borrow();
         let verifier = verifier.as_ref().ok_or(Untaken::Unset)?;
         if self.wrong.get() >= TRIES {
@@ -139,12 +145,22 @@ impl Pins {
         if !wait.is_zero() {
             return Err(Untaken::Throttled(wait));
         }
-        self.wrong.set(self.wrong.get() + 1);
-        self.backoff.set(self.backoff.get().charge(now));
-        if matches(verifier) {
-            self.wrong.set(self.wrong.get() - 1);
-            self.backoff.set(Backoff::default());
-            return Ok(());
+        let before = (self.wrong.get(), self.backoff.get());
+        self.wrong.set(before.0 + 1);
+        self.backoff.set(before.1.charge(now));
+        match matches(verifier) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.wrong.set(before.0);
+                self.backoff.set(Backoff::default());
+                return Ok(());
+            }
+            // What says nothing of the PIN costs its owner nothing.
+            Err(error) => {
+                self.wrong.set(before.0);
+                self.backoff.set(before.1);
+                return Err(Untaken::Uncompared(error));
+            }
         }
         let wait = (self.wrong.get() < TRIES).then(|| self.backoff.get().wait(now));
         Err(Untaken::Wrong { wait })
@@ -192,8 +208,21 @@ mod tests {
         pins
     }
 
-    fn wrong(pins: &Pins, seconds: u64) -> Untaken {
-        pins.take(at(seconds), |_| false).unwrap_err()
+    fn take(
+        pins: &Pins,
+        seconds: u64,
+        compared: Result<bool, &'static str>,
+    ) -> Result<(), Untaken<&'static str>> {
+        pins.take(at(seconds), |_| compared)
+    }
+
+    fn wrong(pins: &Pins, seconds: u64) -> Untaken<&'static str> {
+        take(pins, seconds, Ok(false)).unwrap_err()
+    }
+
+    /// Takes one that must not be tried.
+    fn untried(pins: &Pins, seconds: u64) -> Untaken<&'static str> {
+        pins.take(at(seconds), |_| panic!("not even compared")).unwrap_err()
     }
 
     #[test]
@@ -204,20 +233,16 @@ mod tests {
             assert_eq!(wrong(&pins, now), Untaken::Wrong { wait: Some(Duration::from_secs(pause)) });
             assert_eq!(pins.state(), PinState::Set);
             let half = now + pause - 1;
-            assert_eq!(
-                pins.take(at(half), |_| panic!("not even compared")),
-                Err(Untaken::Throttled(Duration::from_secs(1)))
-            );
+            assert_eq!(untried(&pins, half), Untaken::Throttled(Duration::from_secs(1)));
             now += pause;
         }
         assert_eq!(wrong(&pins, now), Untaken::Wrong { wait: None });
         assert_eq!(pins.state(), PinState::Spent);
         for later in [0, 60, 1_000_000] {
-            let tried = pins.take(at(now + later), |_| panic!("not even compared"));
-            assert_eq!(tried, Err(Untaken::Spent));
+            assert_eq!(untried(&pins, now + later), Untaken::Spent);
         }
         pins.forgive();
-        assert_eq!(pins.take(at(now), |_| true), Ok(()));
+        assert_eq!(take(&pins, now, Ok(true)), Ok(()));
     }
 
     #[test]
@@ -227,11 +252,34 @@ mod tests {
         for _ in 1..TRIES {
             assert!(matches!(wrong(&pins, now), Untaken::Wrong { wait: Some(_) }));
             now += 60;
-            assert_eq!(pins.take(at(now), |_| true), Ok(()));
-            assert_eq!(pins.take(at(now), |_| true), Ok(()), "no pause behind it");
+            assert_eq!(take(&pins, now, Ok(true)), Ok(()));
+            assert_eq!(take(&pins, now, Ok(true)), Ok(()), "no pause behind it");
         }
         assert_eq!(wrong(&pins, now), Untaken::Wrong { wait: None });
         assert_eq!(wrong(&pins, now + 60), Untaken::Spent);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_counts_for_nothing() {
+        let pins = set();
+        let mut now = 1000;
+        let uncompared = |pins: &Pins, seconds| {
+            for _ in 0..2 * TRIES {
+                assert_eq!(take(pins, seconds, Err("why")), Err(Untaken::Uncompared("why")));
+            }
+        };
+        uncompared(&pins, now);
+        assert_eq!(take(&pins, now, Ok(true)), Ok(()));
+        // Nor does it forgive anything: neither a pause nor a wrong one.
+        for pause in [1, 2, 4, 8] {
+            assert_eq!(wrong(&pins, now), Untaken::Wrong { wait: Some(Duration::from_secs(pause)) });
+            assert!(matches!(untried(&pins, now), Untaken::Throttled(_)));
+            now += pause;
+            uncompared(&pins, now);
+        }
+        assert_eq!(pins.state(), PinState::Set);
+        assert_eq!(wrong(&pins, now), Untaken::Wrong { wait: None });
+        assert_eq!(untried(&pins, now + 60), Untaken::Spent);
     }
 
     #[test]
@@ -243,7 +291,7 @@ mod tests {
         pins.replace(None);
         assert_ne!(pins.epoch(), before);
         assert_eq!(pins.state(), PinState::Unset);
-        assert_eq!(pins.take(at(0), |_| true), Err(Untaken::Unset));
+        assert_eq!(take(&pins, 0, Ok(true)), Err(Untaken::Unset));
     }
 
     #[test]

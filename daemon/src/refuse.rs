@@ -274,6 +274,13 @@ pub fn vault(error: &Error) -> Refusal<'static> {
     Refusal::new(code, text)
 }
 
+/// What an approval PIN is compared with cannot be read.
+pub fn uncompared_pin(error: &Error) -> Refusal<'static> {
+    let why = vault(error);
+    let message = format!("the approval PIN was not tried, and none counts as wrong: {}", &*why.message);
+    Refusal::new(why.code, message)
+}
+
 /// What was found wrong with a stream that was to be encrypted or decrypted for this context.
 pub fn stream(error: StreamError, context: &str) -> Refusal<'static> {
     let mend = match error {

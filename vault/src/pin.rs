@@ -85,10 +85,12 @@ impl Vault {
     /// # Errors
     /// As [`Vault::setting`]; [`Error::Memory`].
     pub fn is_pin(&self, keys: &Keys, verifier: &PinVerifier, pin: &[u8]) -> Result<bool, Error> {
-        let (vault, reader) = (self.id(), self.store().reader()?);
-        State::read(&vault, keys, &reader)?.0.check_control(keys, &reader)?;
-        let former = setting::read_locked(&vault, keys, KEY_SETTING, &reader)?;
-        Ok(verifier.matches(former.as_ref().map_or(keys.settings(), LockedBytes::expose), pin))
+        let vault = self.id();
+        self.store().read(|reader| {
+            State::read(&vault, keys, reader)?.0.check_control(keys, reader)?;
+            let former = setting::read_locked(&vault, keys, KEY_SETTING, reader)?;
+            Ok(verifier.matches(former.as_ref().map_or(keys.settings(), LockedBytes::expose), pin))
+        })
     }
 }
 
@@ -138,6 +140,33 @@ mod tests {
             !verifier.matches(other.settings(), b"402913"),
             "there is nothing to guess from without the key"
         );
+    }
+
+    #[test]
+    fn a_file_that_is_opened_anew_meanwhile_does_not_end_a_comparison() {
+        let directory = tempfile::tempdir().unwrap();
+        let input = Vault::new_kdf_input(crate::SlotKind::Password, crate::kdf::KdfParams::FLOOR).unwrap();
+        let password = LockedBytes::copied_from(b"a password").unwrap();
+        let kek = crate::kdf::derive(&input, &password).unwrap();
+        let (vault, keys) = Vault::create(&directory.path().join("vault"), &input, &kek, 0).unwrap();
+        let verifier = PinVerifier::new(&keys, b"402913").unwrap();
+        let mut draft = vault.draft(&keys).unwrap();
+        for number in 0..60 {
+            let large = crate::Edit { value: Some(&[7; 40_000]), ..Default::default() };
+            draft.set(&format!("s{number}"), large, 0).unwrap();
+            // A table of one page lies in each snapshot.
+            draft.setting(&format!("s{number}"), Some(&[7; 1000])).unwrap();
+        }
+        vault.commit(draft.finish().unwrap()).unwrap();
+        for (pin, is_it) in [(&b"402913"[..], true), (b"402914", false)] {
+            vault.store().close_under_reader();
+            let reader = vault.store().reader().unwrap();
+            let read = State::read(&vault.id(), &keys, &reader);
+            assert!(matches!(read, Err(Error::OpenedAnew)), "control: {:?}", read.map(drop));
+            drop((read, reader));
+            vault.store().close_under_reader();
+            assert_eq!(vault.is_pin(&keys, &verifier, pin).unwrap(), is_it);
+        }
     }
 
     #[test]

@@ -253,6 +253,15 @@ impl Store {
         guarded(|| run(open))
     }
 
+    /// What a change that the disk refuses does to whoever reads at that moment: the file is closed, and the snapshot that
+    /// was handed out has of it what redb keeps in memory: of values that are more than that, only their end.
+    #[cfg(test)]
+    pub fn close_under_reader(&self) {
+        self.reader().unwrap().each(Table::Values, None, |_, _| Ok(true)).unwrap();
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        drop(open.take().unwrap().close().unwrap());
+    }
+
     fn newest(&self) -> MutexGuard<'_, Option<Arc<Reader>>> {
         // A snapshot is whole or absent, also after a panic.
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)

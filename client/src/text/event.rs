@@ -188,6 +188,7 @@ fn why(record: &Record<'_>) -> Option<String> {
         "wrong-pin" => "wrong PIN",
         "no-pin" => "there is no PIN",
         "pin-spent" => "too many wrong PINs",
+        "pin-untried" => "the PIN could not be compared",
         "throttled" => "too soon after a wrong one",
         "requested" => "you asked for it",
         "expired" => "its time was over",

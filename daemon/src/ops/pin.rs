@@ -38,6 +38,7 @@ pub fn prove(asking: &Asking, pin: Pin<'_>) -> Result<Answer<'static>, Refusal<'
             return refused("throttled", refuse::throttled(message, wait));
         }
         Err(Untaken::Spent) => return refused("pin-spent", Refusal::new(Code::Throttled, spent())),
+        Err(Untaken::Uncompared(refusal)) => return refused("pin-untried", refusal),
         Err(Untaken::Wrong { wait: Some(wait) }) => {
             let wrong = Refusal::new(Code::WrongPassword, "wrong PIN");
             return refused("wrong-pin", Refusal { retry_after_ms: Some(millis(wait)), ..wrong });

@@ -114,12 +114,21 @@ fn seen(world: &World, code: Option<&str>) -> Vec<String> {
         ["secrets", "created", "last_backup", "recovery_code"].map(|key| &storage[key])
     ));
     // The PIN, which is compared under what it was made under.
-    let script = world.file("apart.sh", format!("ctl approvals --pin-fd 3 3<<<'{PIN}'\nexit $?"));
-    let apart =
-        world.program(Path::new("/bin/bash"), &["-c", &format!("setsid --wait bash {}", text(&script))]);
-    seen.push(format!("pin {}", apart.output().code));
+    seen.push(format!("pin {}", by_pin(world).code));
     seen.push(format!("code {}", code.is_some()));
     seen
+}
+
+/// What takes the PIN, where nothing was granted.
+fn by_pin(world: &World) -> Out {
+    let script = world.file("apart.sh", format!("ctl approvals --pin-fd 3 3<<<'{PIN}'\nexit $?"));
+    world.program(Path::new("/bin/bash"), &["-c", &format!("setsid --wait bash {}", text(&script))]).output()
+}
+
+/// The daemon's limit of locked memory, set by any program of that user.
+fn limit_locked_memory(world: &World, soft: &str) {
+    let pid = format!("--pid={}", world.daemon_pid());
+    world.program(Path::new("/usr/bin/prlimit"), &[&pid, &format!("--memlock={soft}:")]).ok();
 }
 
 /// Makes a code, or another one, by that command, and gives it.
@@ -132,6 +141,23 @@ fn code(world: &World, args: &[&str], name: &str) -> String {
 /// Without what parts its groups.
 fn letters(code: &str) -> String {
     code.chars().filter(|letter| letter.is_ascii_alphanumeric()).collect()
+}
+
+/// What the PIN is compared under takes locked memory from the rotation on. Where there is none, the right PIN is told as
+/// no wrong one, however often.
+fn no_memory_costs_no_try(world: &World) {
+    let pid = world.daemon_pid().to_string();
+    let shown = ["--memlock", "--output=SOFT", "--noheadings", "--raw", "--pid", &pid];
+    let before = world.program(Path::new("/usr/bin/prlimit"), &shown).text();
+    limit_locked_memory(world, "0");
+    for _ in 0..6 {
+        let refused = by_pin(world).refused(1);
+        assert!(refused.contains("was not tried") && refused.contains("ulimit -l"), "{refused}");
+    }
+    limit_locked_memory(world, before.trim());
+    by_pin(world).ok();
+    let untried = |record: &Value| record["event"] == "prove" && record["by"] == "pin-untried";
+    assert!(world.audit().iter().any(untried));
 }
 
 #[test]
@@ -179,6 +205,7 @@ fn all_is_as_it_was_and_what_opened_it_before_opens_what_was_there_then() {
 
     // In the session that goes on, in the next one, and in the next run of the daemon.
     assert_eq!(seen(&world, Some(&second)), before);
+    no_memory_costs_no_try(&world);
     world.set("later", "1");
     let pages = |word: &str| decrypt::decrypt(&world, word, &[])["secrets"]["db/a"]["value"].clone();
     assert_eq!(pages(PASSWORD), hex("two"), "as the page says");
