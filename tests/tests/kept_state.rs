@@ -273,6 +273,9 @@ fn what_is_honest_is_never_taken_for_an_older_vault() {
 fn what_is_planted_where_it_is_locked_hides_nothing_that_is_gone() {
     let stage = Stage::new();
     let world = &stage.world;
+    let [code, backup] = ["code", "vault.backup"].map(|name| world.home(name));
+    stage.with_password(&["slots", "add", "recovery", "--code-file", text(&code)]).ok();
+    world.ctl(&["storage", "backup", text(&backup)]).ok();
     let [state, key] = ["vault-state", "device-key"].map(|kind| stage.attributes(kind));
     let gone = |kind: &str| {
         stage.secret_tool(&["clear", "application", "glassdome", "kind", kind]).output();
@@ -292,12 +295,21 @@ fn what_is_planted_where_it_is_locked_hides_nothing_that_is_gone() {
     gone("device-key");
     assert!(stage.unlock(&[]).refused(5).contains("is not in your keyring"), "control");
     stage.plant("locked", 1, &"x".repeat(32), &key);
-    let refused = stage.unlock(&[]).refused(3);
-    for said in
-        ["your keyring is open and does not have the device key", "another that is locked", "recovery code"]
-    {
-        assert!(refused.contains(said), "{refused}");
+    let recover = stage.with_password(&["storage", "recover", "--check", text(&backup)]);
+    for refused in [stage.unlock(&[]).refused(3), recover.refused(3)] {
+        for said in [
+            "your keyring is open and does not have the device key",
+            "another that is locked",
+            "recovery code",
+        ] {
+            assert!(refused.contains(said), "{refused}");
+        }
     }
+    // With the code another key is made, beside that.
+    let lines = format!("{}\n{PASSWORD}\n", fs::read_to_string(&code).unwrap().trim_end());
+    world.ctl(&["storage", "migrate", "--to", "keyring", "--password-stdin"]).stdin(lines).ok();
+    world.ctl(&["lock"]).ok();
+    stage.unlock(&[]).ok();
     assert_eq!(sprung(world), "", "nothing prompted");
 }
 

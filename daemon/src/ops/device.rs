@@ -164,7 +164,7 @@ pub async fn migrate(
             return Err(refuse::usage(message));
         }
     };
-    if is_there(&vault, &before, place.as_ref()).await? {
+    if is_there(&asking, &vault, &before, to).await? {
         return Ok(Answer::Storage(wire::Answer::Migrated { changed: false, left: false }));
     }
     let derived = worker::once("kdf", move || {
@@ -226,14 +226,21 @@ fn recoverable(vault: &Vault, to: Mode, without_recovery: bool) -> Result<(), Re
 }
 
 /// Whether nothing is to be done.
-async fn is_there(vault: &Vault, now: &KdfInput, to: Option<&Place>) -> Result<bool, Refusal<'static>> {
+async fn is_there(
+    asking: &Asking,
+    vault: &Vault,
+    now: &KdfInput,
+    to: Mode,
+) -> Result<bool, Refusal<'static>> {
     match (to, now.device()) {
-        (None, bound_to) => Ok(bound_to.is_none()),
-        (Some(_), None) => Ok(false),
-        (Some(place), Some(id)) => match device::read(&place.reach.service(), vault.id(), id).await {
+        (Mode::File, bound_to) => Ok(bound_to.is_none()),
+        (Mode::Keyring, None) => Ok(false),
+        (Mode::Keyring, Some(id)) => match device::watched(asking.state.keyring(), vault.id(), id).await {
             Ok(_) => Ok(true),
-            Err(Lacking::Missing | Lacking::Wrong | Lacking::Crowd(_)) => Ok(false),
-            Err(lacking) => Err(lacking.refusal()),
+            // What lies beside it, where it is locked, anybody may have put there.
+            Err(Lacking::Missing | Lacking::Beside | Lacking::Wrong | Lacking::Crowd(_)) => Ok(false),
+            // It was open, and fell meanwhile.
+            Err(lacking) => Err(unkept(lacking)),
         },
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::config::Desktop;
 use crate::device::{self, Lacking};
 use crate::kept::{self, Bytes, Kept};
+use crate::keyring::Sight;
 use crate::run::Error;
 use crate::watch::keyring::Reach;
 
@@ -45,12 +46,20 @@ impl<'c> Keyring<'c> {
     /// # Errors
     /// [`Lacking`].
     pub async fn device_key(&self, vault: &Vault, key: DeviceKeyId) -> Result<DeviceKey, Lacking> {
-        let read = device::read(&self.reach().await?.service(), vault.id(), key).await;
-        if let Err(Lacking::Keyring(_)) = read {
-            // Whoever tries again may have started it anew.
-            self.reach.take();
+        let reach = self.reach().await?;
+        let read = device::read(&reach.service(), vault.id(), key).await;
+        match read {
+            Err(Lacking::Locked) => {
+                let sight = reach.look(self.desktop.keyring.as_ref()).await;
+                Err(if let Sight::Open(_) = sight { Lacking::Beside } else { Lacking::Locked })
+            }
+            Err(Lacking::Keyring(_)) => {
+                // Whoever tries again may have started it anew.
+                self.reach.take();
+                read
+            }
+            read => read,
         }
-        read
     }
 
     /// What it keeps of the vault.

@@ -50,6 +50,11 @@ impl Reach {
     pub fn service(&self) -> Service<'_> {
         Service { connection: &self.connection, owner: &self.owner }
     }
+
+    /// How that collection of it, or the default one, is seen now.
+    pub async fn look(&self, collection: Option<&OwnedObjectPath>) -> Sight {
+        look(&self.service(), collection).await.unwrap_or_else(|instead| instead)
+    }
 }
 
 /// Looks for as long as the daemon runs, at `collection` or the default one, on the bus at this place.
@@ -98,11 +103,11 @@ async fn follow(state: &State, connection: &Connection, collection: Option<&Owne
             Ok(owner) => owner,
             Err(error) => return error.into(),
         };
-        let reach = owner.clone().map(|owner| Reach { connection: connection.clone(), owner });
-        state.keyring().reach(reach);
-        let sight = match &owner {
+        let reach = owner.map(|owner| Reach { connection: connection.clone(), owner });
+        state.keyring().reach(reach.clone());
+        let sight = match &reach {
             None => Sight::NoKeyring,
-            Some(owner) => look(connection, owner, collection).await.unwrap_or_else(|instead| instead),
+            Some(reach) => reach.look(collection).await,
         };
         see(state, sight);
         sleep(SETTLE).await;
@@ -116,12 +121,7 @@ async fn follow(state: &State, connection: &Connection, collection: Option<&Owne
 }
 
 /// Looks at the collection, or says what was seen instead of one.
-async fn look(
-    connection: &Connection,
-    owner: &OwnedUniqueName,
-    collection: Option<&OwnedObjectPath>,
-) -> Result<Sight, Sight> {
-    let service = Service { connection, owner };
+async fn look(service: &Service<'_>, collection: Option<&OwnedObjectPath>) -> Result<Sight, Sight> {
     let path = match collection {
         Some(path) => path.clone(),
         None => {
@@ -135,7 +135,7 @@ async fn look(
     }
     match service.property(&path, "org.freedesktop.Secret.Collection", "Locked").await? {
         true => Ok(Sight::Locked),
-        false => Ok(Sight::Open(Collection { owner: owner.to_string(), path: path.to_string() })),
+        false => Ok(Sight::Open(Collection { owner: service.owner.to_string(), path: path.to_string() })),
     }
 }
 
