@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use glassdome_proto::secrets::{self, Cursor, Entry, FieldInfo, Info};
-use glassdome_proto::{Answer, Body, Field, Glob, List, Name};
+use glassdome_proto::{Answer, Body, Code, Field, Glob, List, Name};
 
 use crate::connection::Connection;
 use crate::errand::{Errand, Heard};
@@ -17,6 +17,23 @@ impl Connection {
     /// As [`Connection::call`].
     pub fn list(&mut self, glob: Option<&Glob>) -> Result<Vec<Entry<'static>>, Error> {
         self.run(&mut Listing::of(glob.cloned()))
+    }
+
+    /// As [`Connection::list`]; where the vault is damaged, what can be listed, and the refusal that comes behind it,
+    /// which says what cannot.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn list_what_can_be(
+        &mut self,
+        glob: Option<&Glob>,
+    ) -> Result<(Vec<Entry<'static>>, Option<Error>), Error> {
+        let mut listing = Listing::of(glob.cloned());
+        match self.run(&mut listing) {
+            Ok(all) => Ok((all, None)),
+            Err(error) if error.code() == Some(Code::Corrupt) => Ok((listing.sorted(), Some(error))),
+            Err(error) => Err(error),
+        }
     }
 
     /// Everything about a secret but its value. It borrows from a buffer that is wiped by the next call.
@@ -39,6 +56,12 @@ impl Listing {
     pub(crate) fn of(glob: Option<Glob>) -> Self {
         Self { glob, after: None, all: Vec::new() }
     }
+
+    /// What has come.
+    fn sorted(&mut self) -> Vec<Entry<'static>> {
+        self.all.sort_unstable_by(by_name);
+        std::mem::take(&mut self.all)
+    }
 }
 
 impl Errand for Listing {
@@ -57,8 +80,7 @@ impl Errand for Listing {
         if self.after.is_some() {
             return Ok(Heard::Page);
         }
-        self.all.sort_unstable_by(by_name);
-        Ok(Heard::All(std::mem::take(&mut self.all)))
+        Ok(Heard::All(self.sorted()))
     }
 }
 

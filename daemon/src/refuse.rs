@@ -226,6 +226,30 @@ pub fn listing(error: &Error) -> Refusal<'static> {
     }
 }
 
+/// What could not be listed: some of the names, how many more there are, and of how many the name is not known.
+pub fn unlisted(names: &[String], more: usize, nameless: usize) -> Refusal<'static> {
+    let mut told: Vec<String> = names.iter().map(|name| words::shown_secret(name)).collect();
+    if more > 0 {
+        told.push(format!("{more} more"));
+    }
+    if nameless > 0 {
+        told.push(format!("{nameless} whose name is not known"));
+    }
+    let of = if told.is_empty() { "some".to_owned() } else { told.join(", ") };
+    let message = format!(
+        "the list may not be whole: what is known of {of} is damaged. By its name each secret is served whose value is \
+         not: ctl get NAME. See what is: ctl storage test"
+    );
+    Refusal::new(Code::Corrupt, message)
+}
+
+/// What was to leave with others may be among what cannot be read.
+pub fn unexported() -> Refusal<'static> {
+    let message = "a secret is damaged whose name is not known. Leave out what cannot be read by exact names, without * \
+                   and ?: ctl export NAME... See what is damaged: ctl storage test";
+    Refusal::new(Code::Corrupt, message)
+}
+
 /// What the vault said.
 pub fn vault(error: &Error) -> Refusal<'static> {
     let (code, text) = match error {

@@ -106,6 +106,11 @@ impl Glob {
         glob
     }
 
+    /// All of its text, if that stands for itself: it matches this and nothing else.
+    pub fn as_exact(&self) -> Option<&str> {
+        (self.literal == self.text.len()).then_some(&*self.text)
+    }
+
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &str) -> bool {
         let literal = &self.text[..self.literal];

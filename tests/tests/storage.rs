@@ -152,7 +152,8 @@ fn what_is_recovered_over_stays_under_another_name_and_a_bad_backup_changes_noth
 #[test]
 fn the_pages_for_a_damaged_backup_and_for_none_are_followed() {
     let world = World::unlocked();
-    for (name, value) in [("work/a", "1"), ("mail/b", "2"), ("other", &*"x".repeat(1500))] {
+    let long = "work/a-name-that-is-the-longest";
+    for (name, value) in [("work/a", "1"), ("mail/b", "2"), ("other", &*"x".repeat(1500)), (long, "4")] {
         world.set(name, value);
     }
     let file = |name: &str| text(&world.home(name)).to_owned();
@@ -170,7 +171,7 @@ fn the_pages_for_a_damaged_backup_and_for_none_are_followed() {
     let [again, is_whole, before, start] = page.lines();
     let asked = ("Master password of the backup, or its recovery code: ", PASSWORD);
     page.typed_at(&world, again, &[]);
-    page.typed_at(&world, is_whole, &[asked]).expect("3 secrets,");
+    page.typed_at(&world, is_whole, &[asked]).expect("4 secrets,");
     page.typed_at(&world, before, &[asked]);
     page.typed_at(&world, start, &[("Master password: ", PASSWORD)]);
     world.unlock(PASSWORD, &[]).ok();
@@ -181,13 +182,22 @@ fn the_pages_for_a_damaged_backup_and_for_none_are_followed() {
     stopped();
     let (_, longest) = rows(&world, "values").into_iter().max_by_key(|(_, row)| row.len()).unwrap();
     flip(&world, &longest);
+    let (_, known) = rows(&world, "meta").into_iter().max_by_key(|(_, row)| row.len()).unwrap();
+    flip(&world, &known);
     world.start(PASSWORD);
+    let list = world.ctl(&["list"]).output();
+    assert_eq!((list.code, &*list.stdout), (10, &b"mail/b\nother\nwork/a\n"[..]), "{}", list.stderr);
+    assert!(list.stderr.contains(&format!("what is known of {long} is damaged")), "{}", list.stderr);
+    assert_eq!(world.ctl(&["get", long]).ok(), b"4");
+    let exactly = world.ctl(&["export", "work/a", "mail/b", "--password-stdin", "--out", &file("two.json")]);
+    let said = exactly.stdin(format!("{PASSWORD}\n")).output();
+    assert!(said.code == 0 && said.stderr.contains("2 out"), "{}", said.stderr);
     let all = world.ctl(&["export", "--password-stdin", "--out", &file("all.json")]);
     let said = all.stdin(format!("{PASSWORD}\n")).refused(10);
     assert!(said.contains("other is damaged") && !world.home("all.json").exists(), "{said}");
     let page = follow("There is no backup to recover from");
     let [export, stop, away, start, import, shred] = page.lines();
-    page.begun_at(&world, export, &[("Master password: ", PASSWORD)]).expect("2 out");
+    page.begun_at(&world, export, &[("Master password: ", PASSWORD)]).expect("3 out");
     page.typed_at(&world, stop, &[]);
     stopped();
     world.shell(page.takes(away)).output().ok();
@@ -197,10 +207,10 @@ fn the_pages_for_a_damaged_backup_and_for_none_are_followed() {
         terminal.expect(asked);
         terminal.send_line(PASSWORD);
     }
-    terminal.expect("2 in");
+    terminal.expect("3 in");
     world.shell(page.takes(shred)).output().ok();
     world.unlock(PASSWORD, &[]).ok();
-    assert_eq!(world.ctl(&["list"]).ok(), b"mail/b\nwork/a\n");
+    assert_eq!(world.ctl(&["list"]).ok(), format!("mail/b\nwork/a\n{long}\n").as_bytes());
     assert_eq!(
         (world.ctl(&["get", "work/a"]).ok(), world.ctl(&["get", "mail/b"]).ok()),
         (b"1".into(), b"2".into())

@@ -78,7 +78,7 @@ pub use last_test::LastTest;
 pub use look::Look;
 pub use mark::Mark;
 pub use name::{MAX_FIELD_NAME, MAX_NAME};
-pub use page::Page;
+pub use page::{Damaged, Page};
 pub use pin::PinVerifier;
 pub use record::{MAX_FIELDS, MAX_SECRET, Opened};
 pub use recover::{Recovered, open_backup};

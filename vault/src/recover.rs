@@ -62,6 +62,9 @@ impl Recovered {
         let (mut secrets, mut after) = (0, None);
         loop {
             let page = self.vault.page(keys, after, 256)?;
+            if page.unread || !page.damaged.is_empty() {
+                return Err(Damage::Row.into());
+            }
             for (_, info) in &page.secrets {
                 self.vault.read(keys, &info.name)?;
                 secrets += 1;

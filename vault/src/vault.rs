@@ -234,10 +234,11 @@ impl Vault {
         })
     }
 
-    /// Up to `examine` entries behind `after`, in the order of their ids.
+    /// Up to `examine` entries behind `after`, in the order of their ids. What of them is damaged is told beside the
+    /// others.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::Storage`].
+    /// [`Error::Corrupt`], [`Error::Storage`]: neither what is known of them nor their values can be gone through.
     pub fn page(&self, keys: &Keys, after: Option<EntryId>, examine: usize) -> Result<Page, Error> {
         self.store.read(|reader| page::page(&self.header.id, keys, reader, after, examine))
     }

@@ -5,7 +5,7 @@
 
 mod support;
 
-use glassdome_vault::{CheckStep, Damage, Draft, Error, KEPT_VERSIONS};
+use glassdome_vault::{CheckStep, Damage, Damaged, Draft, Error, KEPT_VERSIONS};
 use support::{Fresh, NOW, Raw, fresh, value_edit};
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
@@ -167,4 +167,29 @@ fn a_name_that_leads_astray_is_in_the_way_of_another_secret() {
         flip(raw, "names", &key);
     };
     damaged(|| filled(4, true), "names", astray, &[MOVE_ONTO], &[]);
+}
+
+#[test]
+fn where_what_is_known_does_not_open_the_value_tells_the_name() {
+    let listed = |it: &Fresh| {
+        let page = it.vault.page(&it.keys, None, 10).unwrap();
+        assert!(page.next.is_none() && !page.unread);
+        (page.secrets.into_iter().map(|(_, info)| info.name.clone()).collect::<Vec<_>>(), page.damaged)
+    };
+    assert_eq!(listed(&filled(3, true)), (vec!["other".to_owned()], vec![]), "the control");
+    let meta = |removed, also: &str| {
+        let it = filled(3, removed).tampered(|raw| {
+            let entry = entry(raw);
+            flip(raw, "meta", &entry);
+            if !also.is_empty() {
+                flip(raw, also, &entry);
+            }
+        });
+        let (names, damaged) = listed(&it);
+        assert_eq!(names, ["other"], "it is still listed");
+        damaged
+    };
+    assert_eq!(meta(false, ""), [Damaged::Named("a".to_owned())]);
+    assert_eq!(meta(false, "values"), [Damaged::Sealed]);
+    assert_eq!(meta(true, ""), [Damaged::Valueless]);
 }

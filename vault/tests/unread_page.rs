@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use glassdome_vault::{CheckStep, Damage, Error, Recovered};
+use glassdome_vault::{CheckStep, Damage, Damaged, Error, Recovered};
 use support::{Fresh, Raw, fresh, present};
 
 /// What redb reads at once, in bytes.
@@ -152,4 +152,45 @@ fn a_backup_that_is_past_it_is_whole() {
     let recovered = Recovered::build(&stream[..], &it.directory.path().join("other")).unwrap();
     assert_eq!(recovered.check(&it.keys).unwrap(), SECRETS as u64);
     assert_eq!(it.vault.opened_again(), 0);
+}
+
+/// All that is listed, `examine` entries at a time: the names that are known, what is damaged, whether some is unread.
+fn listed(it: &Fresh, examine: usize) -> (BTreeSet<String>, Vec<Damaged>, bool) {
+    let (mut known, mut damaged, mut unread, mut after) = (BTreeSet::new(), Vec::new(), false, None);
+    loop {
+        let page = it.vault.page(&it.keys, after, examine).unwrap();
+        assert!(page.secrets.len() + page.damaged.len() <= examine);
+        for (_, info) in page.secrets {
+            assert!(known.insert(info.name.clone()), "{} comes once", info.name);
+        }
+        damaged.extend(page.damaged);
+        unread |= page.unread;
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return (known, damaged, unread),
+        }
+    }
+}
+
+#[test]
+fn names_are_told_by_the_values_where_the_page_that_has_them_cannot_be_read() {
+    let it = filled();
+    it.change(|draft| draft.remove(&name(0), false, support::NOW)).unwrap();
+    let all: BTreeSet<String> = (1..SECRETS).map(name).collect();
+    assert_eq!(listed(&it, 7), (all.clone(), vec![], false), "the control");
+    let Fresh { vault, keys, path, directory } = it;
+    vault.close().unwrap();
+    let (_, row) = Raw::open(&path).rows("meta").swap_remove(SECRETS / 2);
+    spoil(&path, &[row]);
+    let it = Fresh { vault: present(&path), keys, path, directory };
+    for examine in [1, 7, 2 * SECRETS] {
+        let (mut known, damaged, unread) = listed(&it, examine);
+        let count = known.len();
+        for damaged in damaged {
+            let Damaged::Named(name) = damaged else { panic!("{damaged:?}") };
+            assert!(known.insert(name));
+        }
+        assert!(unread && (1..SECRETS - 1).contains(&count), "{count} of {SECRETS}");
+        assert_eq!(known, all, "{examine} at a time");
+    }
 }

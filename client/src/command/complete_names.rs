@@ -41,7 +41,7 @@ fn names() -> Result<String, Error> {
         connection.call(Body::Session(session::Request::Status))?
         && matches!(status.state, State::Unlocked { .. })
     {
-        for entry in connection.list(None)? {
+        for entry in connection.list_what_can_be(None)?.0 {
             names.push_str(&entry.name);
             names.push('\n');
         }

@@ -46,7 +46,7 @@ impl Command for List {
 
     fn run(self) -> Result<Exit, Error> {
         let glob = self.glob.as_deref().map(Glob::parse).transpose()?;
-        let entries = connect_to_ask(&self.wait)?.list(glob.as_ref())?;
+        let (entries, damaged) = connect_to_ask(&self.wait)?.list_what_can_be(glob.as_ref())?;
         if self.json {
             print_json(&entries.iter().map(document).collect::<Vec<_>>())?;
         } else if self.tree {
@@ -60,6 +60,9 @@ impl Command for List {
                 names.push('\n');
             }
             print(&names)?;
+        }
+        if let Some(damaged) = damaged {
+            return Err(damaged);
         }
         if entries.is_empty() && !self.json {
             notice::say(match glob {

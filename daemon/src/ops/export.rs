@@ -7,17 +7,18 @@
 //! and is not told apart: the person who types the master password for all of it goes through nothing that is not
 //! theirs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_lockmem::LockedBytes;
 use glassdome_proto::whole::{self, Whole, WholeField};
 use glassdome_proto::{Bytes, Field, Glob, List, Name, Refusal, limits};
-use glassdome_vault::{EntryId, Opened, Vault};
+use glassdome_vault::{Damaged, EntryId, Error, Opened, Vault};
 use zeroize::Zeroizing;
 
 use super::password::{self, Verified};
-use super::{Asking, Done, read};
+use super::{Asking, Done, hidden, read};
 use crate::{clock, refuse};
 
 /// One that is under way.
@@ -26,6 +27,8 @@ pub struct Export {
     keys: Verified,
     by: &'static str,
     globs: Vec<Glob>,
+    /// Names without wildcards, which are read without looking for names; those that are left, the next one last.
+    exactly: Option<Vec<String>>,
     /// Where the last look ended; `None` before the first.
     after: Option<EntryId>,
     /// One that was opened and had no room beside those before it.
@@ -62,7 +65,23 @@ pub async fn begin(
     locked_out(&asking)?;
     let by = password::word(&keys);
     asking.record(Event::Export, Outcome::Allowed, None, by)?;
-    Ok(Done::Export(Box::new(Export { vault, keys, by, globs, after: None, kept: None, over: false })))
+    let exactly = exactly(&globs);
+    Ok(Done::Export(Box::new(Export {
+        vault,
+        keys,
+        by,
+        globs,
+        exactly,
+        after: None,
+        kept: None,
+        over: false,
+    })))
+}
+
+/// The names, if all are whole ones; each once, the first one last.
+fn exactly(globs: &[Glob]) -> Option<Vec<String>> {
+    let names = globs.iter().map(Glob::as_exact).collect::<Option<BTreeSet<_>>>()?;
+    (!names.is_empty()).then(|| names.into_iter().rev().map(str::to_owned).collect())
 }
 
 /// Nothing leaves without a session, and no try is charged for it.
@@ -106,23 +125,58 @@ impl Export {
     /// Opens the next entry, if it is one that is wanted. In one step with finding its name: it may be given another
     /// one at any time, and would then be missed.
     fn look(&mut self, asking: &Asking) -> Result<Option<(String, Opened)>, Refusal<'static>> {
-        let page = self.vault.page(&self.keys, self.after, 1).map_err(|error| refuse::vault(&error))?;
+        if let Some(names) = &mut self.exactly {
+            let name = names.pop();
+            self.over = names.is_empty();
+            return name.map_or(Ok(None), |name| self.open(asking, name, true));
+        }
+        let page = self.vault.page(&self.keys, self.after, 1).map_err(|error| refuse::listing(&error))?;
         self.over = page.next.is_none();
         self.after = page.next;
-        let wanted = |name: &str| {
-            let matches = |name: &Name<'_>| self.globs.iter().any(|glob| glob.matches(name));
-            self.globs.is_empty() || Name::parse(name).is_ok_and(|name| matches(&name))
+        // All is wanted, and not all is known.
+        if page.unread && self.globs.is_empty() {
+            return Err(self.failed(asking, refuse::unexported())?);
+        }
+        let known = page.secrets.into_iter().map(|(_, info)| Ok(info.name.clone()));
+        let name = match known.chain(page.damaged.into_iter().map(Err)).next() {
+            None => return Ok(None),
+            Some(Ok(name) | Err(Damaged::Named(name))) => name,
+            // One that was removed, or gives nothing by its name, either.
+            Some(Err(Damaged::Valueless)) if !self.globs.is_empty() => return Ok(None),
+            Some(Err(Damaged::Valueless | Damaged::Sealed)) => {
+                return Err(self.failed(asking, refuse::unexported())?);
+            }
         };
-        let Some((_, info)) = page.secrets.into_iter().find(|(_, info)| wanted(&info.name)) else {
-            return Ok(None);
-        };
-        match self.vault.read(&self.keys, &info.name) {
-            Ok(opened) => Ok(Some((info.name.clone(), opened))),
+        let wanted = self.globs.is_empty()
+            || Name::parse(&*name).is_ok_and(|name| self.globs.iter().any(|glob| glob.matches(&name)));
+        if wanted { self.open(asking, name, false) } else { Ok(None) }
+    }
+
+    /// Opens a secret by its name. `may_lack`: where there is none, that is no failure.
+    fn open(
+        &self,
+        asking: &Asking,
+        name: String,
+        may_lack: bool,
+    ) -> Result<Option<(String, Opened)>, Refusal<'static>> {
+        match self.vault.read(&self.keys, &name) {
+            Ok(opened) => Ok(Some((name, opened))),
+            Err(Error::NotFound | Error::Name) if may_lack && !asking.state.hides_secrets() => Ok(None),
             Err(error) => {
-                asking.record(Event::Export, Outcome::Failed, Some(&info.name), self.by)?;
-                Err(refuse::secret(&error, &info.name))
+                asking.record(Event::Export, Outcome::Failed, Some(&name), self.by)?;
+                Err(hidden::refused(asking, &error, &name))
             }
         }
+    }
+
+    /// Records that it failed at something without a name.
+    fn failed(
+        &self,
+        asking: &Asking,
+        refusal: Refusal<'static>,
+    ) -> Result<Refusal<'static>, Refusal<'static>> {
+        asking.record(Event::Export, Outcome::Failed, None, self.by)?;
+        Ok(refusal)
     }
 }
 

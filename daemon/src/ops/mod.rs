@@ -45,6 +45,7 @@ mod storage;
 mod storage_test;
 mod turn;
 mod typed_rule;
+mod unlisted;
 mod unlock;
 
 use std::cell::{Cell, RefCell};
@@ -90,6 +91,7 @@ pub use read::Value;
 pub use status::seen;
 pub use storage::Part as BackupPart;
 use turn::Turn;
+pub use unlisted::Unlisted;
 
 /// Who asks, and of what.
 #[derive(Clone)]
@@ -106,6 +108,8 @@ pub struct Asking {
     pub wait: Duration,
     /// Where its listing was left.
     pub listing: Rc<Cell<Option<secrets::Cursor>>>,
+    /// What is damaged of what it was to list.
+    pub unlisted: Rc<RefCell<Unlisted>>,
     /// A person's yes to that listing.
     pub listing_cleared: Rc<RefCell<Option<Clearance>>>,
     /// The text of rules that came.

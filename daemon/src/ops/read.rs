@@ -8,6 +8,7 @@ use glassdome_vault::{self as vault, EntryId, Keys, Opened, Vault, VersionKind};
 
 use super::Asking;
 use super::hidden::refused;
+use super::unlisted::{END, Unlisted};
 use crate::gate::{self, Permit};
 use crate::policy::{Action, Question};
 use crate::refuse;
@@ -77,7 +78,7 @@ pub fn without(name: &Name<'_>, field: Option<&str>) -> Refusal<'static> {
     Refusal::new(Code::NotFound, missing)
 }
 
-/// A page of names.
+/// A page of names. What is damaged is told behind the last one, so that all that can be listed is.
 pub fn list(
     asking: &Asking,
     glob: Option<&Glob>,
@@ -90,16 +91,30 @@ pub fn list(
     let page = vault_of(asking)?
         .page(permit.keys(), after.map(EntryId::from_bytes), limits::PAGE)
         .map_err(|error| refuse::listing(&error));
-    let page = if goes_on { page? } else { record(asking, permit, Event::List, None, page)? };
+    let shown = |name: &str| by.shows(name) && glob.is_none_or(|glob| glob.matches(name));
+    let mut unlisted = match goes_on {
+        true => asking.unlisted.take(),
+        false if after == Some(END) => Unlisted::unknown(),
+        false => Unlisted::default(),
+    };
+    let page = page.and_then(|page| {
+        unlisted.add(&page, shown);
+        let nothing_else = page.secrets.is_empty() && page.next.is_none();
+        if nothing_else && !unlisted.is_empty() { Err(unlisted.refused()) } else { Ok(page) }
+    });
+    // What is refused in its middle is recorded, too.
+    let page = if goes_on && page.is_ok() { page? } else { record(asking, permit, Event::List, None, page)? };
     let entries = page
         .secrets
         .iter()
-        .filter(|(_, info)| by.shows(&info.name) && glob.is_none_or(|glob| glob.matches(&info.name)))
+        .filter(|(_, info)| shown(&info.name))
         .map(|(_, info)| entry(info))
         .collect::<Result<Vec<_>, _>>()?;
     let entries = List::new(entries).ok_or_else(unsendable)?;
-    let next = page.next.map(|id| *id.as_bytes());
+    let rest = (!unlisted.is_empty()).then_some(END);
+    let next = page.next.map(|id| *id.as_bytes()).or(rest);
     asking.listing.set(next);
+    asking.unlisted.replace(unlisted);
     asking.listing_cleared.replace(asking.cleared.clone().filter(|_| next.is_some()));
     Ok(Answer::Secrets(secrets::Answer::Page { entries, next }))
 }

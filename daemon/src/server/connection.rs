@@ -157,6 +157,7 @@ impl Connection {
             cleared: None,
             wait,
             listing: Rc::default(),
+            unlisted: Rc::default(),
             listing_cleared: Rc::default(),
             editing: Rc::default(),
             backup: Rc::default(),

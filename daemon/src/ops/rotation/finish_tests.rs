@@ -152,6 +152,7 @@ fn asking(vault: Vault, home: &tempfile::TempDir) -> Asking {
         cleared: None,
         wait: Duration::ZERO,
         listing: Rc::default(),
+        unlisted: Rc::default(),
         listing_cleared: Rc::default(),
         editing: Rc::default(),
         backup: Rc::default(),
