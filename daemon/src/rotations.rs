@@ -156,6 +156,13 @@ impl Rotations {
     }
 }
 
+/// Has the log say that a former file is somebody's copy, too, and so was left as it is.
+pub fn log_linked(other_names: u64) {
+    let names =
+        if other_names == 1 { "1 other name".to_owned() } else { format!("{other_names} other names") };
+    tracing::warn!("the former vault's file was not overwritten: it has {names}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,7 +32,7 @@ use crate::state::State;
 use crate::state_file::StateFile;
 use crate::throttle::Backoff;
 use crate::worker::Worker;
-use crate::{attest, clock, harden, notify, refuse, watch};
+use crate::{attest, clock, harden, notify, refuse, rotations, watch};
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -211,9 +211,7 @@ fn run(options: &Options, stamp: Option<Stamp>) -> Result<(), Error> {
         Ok(Cleared::Aside(path)) => {
             tracing::warn!("what no rotation leaves lay in its place, and is {} now", path.display());
         }
-        Ok(Cleared::Linked(names)) => {
-            tracing::warn!("the former vault's file was not overwritten: it has {names} other names");
-        }
+        Ok(Cleared::Linked(names)) => rotations::log_linked(names),
         Ok(Cleared::Kept(path)) => tracing::warn!(
             "{} is kept: what is in the vault's place is not known to have replaced it",
             path.display()

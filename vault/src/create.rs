@@ -47,7 +47,12 @@ pub(crate) fn build_beside(
 
 /// Brings the names in the directory of `path` to the disk.
 pub(crate) fn sync_directory_of(path: &Path) -> Result<(), Error> {
-    File::open(directory_of(path)).and_then(|directory| directory.sync_all()).map_err(Error::Storage)
+    open_directory_of(path)?.sync_all().map_err(Error::Storage)
+}
+
+/// The directory of `path`, to be brought to the disk later.
+pub(crate) fn open_directory_of(path: &Path) -> Result<File, Error> {
+    File::open(directory_of(path)).map_err(Error::Storage)
 }
 
 /// The rows of a vault without secrets.

@@ -11,7 +11,7 @@
 //!
 //! | step | needs | may take |
 //! |---|---|---|
-//! | [`Unfinished::find`], [`Rotation::open`], [`Plan::build`], [`Rotation::discard`], [`Vault::move_in`], [`Former::erase`] | ciphertext only | a disk's time |
+//! | [`Unfinished::find`], [`Rotation::open`], [`Plan::build`], [`Rotation::commit`], [`Rotation::discard`], [`Vault::move_in`], [`Former::erase`] | ciphertext only | a disk's time |
 //! | [`Unfinished::unwrap`], [`Plan::new`], [`Pass::carry`], [`Rotation::change`], [`Rotation::finish`], [`Vault::take_up`] | the keys | microseconds to a millisecond |
 
 mod clear;
@@ -42,6 +42,7 @@ use crate::store::{NewRow, Store};
 use crate::vault::{Found, Vault};
 
 pub use clear::{Cleared, clear_up, discard_unfinished, make_way, unfinished_since};
+use pass::half;
 pub use pass::{Carried, Pass};
 use place::Directory;
 pub use place::Erased;
@@ -238,16 +239,24 @@ impl Rotation {
         Pass::new(vault, old)
     }
 
-    /// What is to be committed to [`Rotation::vault`] of what a pass has carried.
+    /// What is to be [committed](Self::commit) of what a pass has carried.
     ///
     /// # Errors
-    /// As [`Draft::finish`](crate::Draft::finish).
+    /// As [`Draft::finish`](crate::Draft::finish); [`Error::HalfRotated`] if the new file is damaged.
     pub fn change(&self, pass: &mut Pass, new: &Keys) -> Result<Change, Error> {
-        let mut draft = self.to.draft(new)?;
+        let mut draft = self.to.draft(new).map_err(half)?;
         for ((table, key), row) in pass.take() {
             draft.write(table, key, row);
         }
-        draft.finish()
+        draft.finish().map_err(half)
+    }
+
+    /// Commits a change to the new file.
+    ///
+    /// # Errors
+    /// As [`Vault::commit`]; [`Error::HalfRotated`] if the new file is damaged, or somebody else has it open by now.
+    pub fn commit(&self, change: Change) -> Result<(), Error> {
+        self.to.commit(change).map_err(half)
     }
 
     /// Gives the disk its room back. What was begun is gone; the vault is as it was.

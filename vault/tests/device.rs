@@ -189,6 +189,8 @@ fn killed_at_any_call_the_slot_is_bound_or_not_and_the_vault_opens() {
         }
         input.device().is_some()
     });
+    let is_device = |call: &str| call.starts_with("write(") && call.contains("/device>");
+    assert!(left.iter().any(|(call, _)| is_device(call)), "control: {left:?}");
     // From one call on.
     let mut changes: Vec<bool> = left.iter().map(|(_, is_bound)| *is_bound).collect();
     changes.dedup();

@@ -93,6 +93,8 @@ fn killed_before_each_call_that_changes_a_file_nothing_is_lost() {
         let times = left.iter().filter(|(call, _)| call.starts_with(name)).count();
         assert!(times >= least, "control: {name} {times}");
     }
+    let is_key = |call: &str| call.starts_with("write(") && call.contains("/vault.rotation/key>");
+    assert!(left.iter().any(|(call, _)| is_key(call)), "control: {left:?}");
     assert!(left.is_sorted_by_key(|(_, left)| *left), "{left:?}");
     for found in [Left::Nothing, Left::Unfinished, Left::Rotated] {
         assert!(left.iter().any(|(_, left)| *left == found), "control: {found:?}");

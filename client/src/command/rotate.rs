@@ -23,6 +23,7 @@ use crate::proof::with_password;
 use crate::shown_once::{Fate, Place, Sending, put};
 use crate::text::notice;
 use crate::text::progress::Progress;
+use crate::text::rotation;
 use crate::text::shell_word::quoted;
 
 /// What can be typed behind `ctl rotate`.
@@ -88,8 +89,9 @@ fn tell_other_names(connection: &mut Connection) -> Result<(), Error> {
     let others = symlink_metadata(&*path).map_or(0, |about| about.nlink().saturating_sub(1));
     if others > 0 {
         notice::remind(&format!(
-            "the vault's file has {others} other names (hard links). It will not be overwritten, and opens there with what \
-             opens it now. To see them: find / -xdev -samefile {}",
+            "the vault's file has {}. It will not be overwritten, and opens there with what opens it now. To see where: \
+             find / -xdev -samefile {}",
+            rotation::other_names(others),
             quoted(&path)
         ));
     }
@@ -113,10 +115,8 @@ fn rotate(
     }
     let mut last = None;
     carry(connection, &mut last).inspect_err(|_| {
-        if let (Some(Done { done, total, .. }), true) = (last, rests(connection)) {
-            notice::remind(&format!(
-                "{done} of {total} rows are under the new key; the vault is as it was. Go on: ctl rotate"
-            ));
+        if let Some(left) = last.and_then(|last| rotation::left(last, connection.rotation().ok().as_ref())) {
+            notice::remind(&left);
         }
     })?;
     sending.send(Fate::after_a_step_of_its_own, || connection.finish_rotation())
@@ -134,11 +134,6 @@ fn carry(connection: &mut Connection, last: &mut Option<Done>) -> Result<(), Err
             return Ok(());
         }
     }
-}
-
-/// Whether what was done lies there, to be gone on with. Where the daemon can no longer be asked, it has not removed it.
-fn rests(connection: &mut Connection) -> bool {
-    connection.rotation().map_or(true, |rotation| rotation.since.is_some())
 }
 
 fn show(place: Place<'_>, text: &Zeroizing<Vec<u8>>) -> Result<(), Error> {
@@ -171,8 +166,8 @@ fn tell(connection: &mut Connection, former: Former, code: &str) {
             "the former file is overwritten when nobody reads it any more, or at the daemon's next start",
         ),
         Former::Linked(names) => notice::remind(&format!(
-            "the former file was not overwritten: it has {names} other names (hard links). It is somebody's copy, and opens \
-             with what opened it then"
+            "the former file was not overwritten: it has {}. It is somebody's copy, and opens with what opened it then",
+            rotation::other_names(names)
         )),
     }
     // Where this cannot be told, nothing of the PIN has changed.

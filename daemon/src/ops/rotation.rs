@@ -127,7 +127,7 @@ async fn write(asking: &Asking) -> Result<(), Stopped> {
         let change = rotation.change(pass, &rotating.new)?;
         Ok((rotation, change))
     })?;
-    let written = asking.state.store.run(move || rotation.vault().commit(change)).await;
+    let written = asking.state.store.run(move || rotation.commit(change)).await;
     Ok(written.map_err(|lost| Stopped::Refused(refuse::lost(lost)))??)
 }
 

@@ -76,12 +76,12 @@ fn what_nobody_may_enter_is_set_aside_and_another_name_of_the_vault_is_told_of_b
     fs::hard_link(world.vault(), &copy).unwrap();
     // It is told to whoever does not know the password, too: they may want to see to it first.
     let line = world.ctl(&["rotate", "--password-stdin"]).stdin("not the password\n").output();
-    let told = |said: &str| said.find("has 1 other names (hard links). It will not be overwritten");
+    let told = |said: &str| said.find("has 1 other name (a hard link). It will not be overwritten");
     assert!(line.code == 7 && told(&line.stderr).is_some(), "{}", line.stderr);
     let out = rotate(&world);
     assert_eq!(out.code, 0, "{}", out.stderr);
     assert!(
-        told(&out.stderr) < out.stderr.find("was not overwritten: it has 1 other names"),
+        told(&out.stderr) < out.stderr.find("was not overwritten: it has 1 other name (a hard link)"),
         "{}",
         out.stderr
     );
@@ -91,5 +91,5 @@ fn what_nobody_may_enter_is_set_aside_and_another_name_of_the_vault_is_told_of_b
     assert!(!directory(&world).exists());
     assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
     fs::remove_file(copy).unwrap();
-    assert!(!rotate(&world).stderr.contains("other names"), "control");
+    assert!(!rotate(&world).stderr.contains("other name"), "control");
 }

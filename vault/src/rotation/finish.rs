@@ -19,7 +19,7 @@ impl Rotation {
     ///
     /// # Errors
     /// [`Error::Conflict`] if the pass has not come to its end, or the vault was changed since; [`Error::HalfRotated`]
-    /// if the new file has more or less than that; [`Error::Corrupt`], [`Error::Storage`].
+    /// if the new file has more or less than that, or is damaged; [`Error::Corrupt`], [`Error::Storage`].
     pub fn finish(&self, pass: &Pass, vault: &Vault, old: &Keys, new: &Keys) -> Result<Change, Error> {
         traceless(|| self.seal_settings(pass, vault, old, new))
     }
@@ -28,14 +28,14 @@ impl Rotation {
         if !pass.is_current(vault, old)? {
             return Err(Error::Conflict);
         }
-        let (from, to) = (vault.store().reader()?, self.to.store().reader()?);
+        let (from, to) = (vault.store().reader()?, self.to.store().reader().map_err(half)?);
         for table in ENTRY_TABLES {
             if from.count(table)? != to.count(table).map_err(half)? {
                 return Err(Error::HalfRotated);
             }
         }
         let id = vault.id();
-        let mut draft = self.to.draft(new)?;
+        let mut draft = self.to.draft(new).map_err(half)?;
         for key in keys_of(&to).map_err(half)? {
             draft.write(Table::Sealed, key, None);
         }
@@ -63,7 +63,7 @@ impl Rotation {
         }
         // Nobody who remembers how far the vault had come takes the new file for an older one.
         draft.count_from(State::read(&id, old, &from)?.0.generation);
-        draft.finish()
+        draft.finish().map_err(half)
     }
 }
 

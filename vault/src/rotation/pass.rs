@@ -277,7 +277,11 @@ pub(super) fn nonce(new: &Keys, made_of: &[u8; 32]) -> [u8; NONCE] {
     })
 }
 
-/// What is wrong with the new file is not wrong with the vault.
+/// What is wrong with the new file is not wrong with the vault; nor is that what somebody else has open, or put there.
 pub(super) fn half(error: Error) -> Error {
-    if matches!(error, Error::Corrupt(_)) { Error::HalfRotated } else { error }
+    if matches!(error, Error::Corrupt(_) | Error::InUse | Error::NotAFile) {
+        Error::HalfRotated
+    } else {
+        error
+    }
 }

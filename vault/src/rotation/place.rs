@@ -100,7 +100,12 @@ impl Directory {
 
     /// Brings the names in it to the disk.
     pub fn sync(&self) -> Result<(), Error> {
-        File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(Error::Storage)
+        self.opened()?.sync_all().map_err(Error::Storage)
+    }
+
+    /// The directory itself, to be brought to the disk later.
+    pub fn opened(&self) -> Result<File, Error> {
+        File::open(&self.path).map_err(Error::Storage)
     }
 
     pub fn write_key(&self, row: &[u8]) -> Result<(), Error> {
@@ -138,6 +143,14 @@ impl Directory {
         gone(fs::remove_file(&former))
             .and_then(|()| fs::hard_link(&self.vault, former))
             .map_err(Error::Storage)
+    }
+
+    /// Takes that name away, where the vault is still the old file: so it is told to be nobody's copy. What cannot be
+    /// removed is whoever's who comes next.
+    pub fn drop_second_name(&self) {
+        if self.former_is_needless() {
+            let _ = fs::remove_file(self.former());
+        }
     }
 
     /// Whether it can have one, where the system or the file system may not let it.

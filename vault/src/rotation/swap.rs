@@ -1,18 +1,19 @@
 //! The new file takes the old one's place: on the disk by one rename, in memory by one step of whoever serves it. In
 //! between nothing is written. The old file is overwritten when nobody reads it any more.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
 
 use crate::Error;
-use crate::create::sync_directory_of;
+use crate::create::open_directory_of;
 use crate::mark::Mark;
 use crate::redo::Redo;
 use crate::store::{Op, Other, Store, Table};
 use crate::vault::Vault;
 
 use super::Rotation;
+use super::pass::half;
 use super::place::{Directory, Erased, is_same};
 
 /// The new file is in the vault's place, on the disk, and was opened. The old one is served until
@@ -36,25 +37,24 @@ impl Vault {
     /// one takes no change, until [`Vault::take_up`].
     ///
     /// # Errors
-    /// [`Error::Storage`], and [`Error::HalfRotated`] if another file had taken the new one's name: the vault goes on as
-    /// before. [`Error::InPlace`] if the new file is in the place, and [`Error::MovedBack`] if the old one is in it again:
+    /// [`Error::Storage`], and [`Error::HalfRotated`] if the new file is damaged, somebody else has it open, or another
+    /// one had taken its name: the vault goes on as before. [`Error::InPlace`] if the new file is in the place, and [`Error::MovedBack`] if the old one is in it again:
     /// the disk may not have that, and this one takes no change any more.
     pub fn move_in(&self, rotation: Rotation) -> Result<MovedIn, Error> {
         let Rotation { to, directory } = rotation;
         let mark = to.committed_mark();
         let store = self.store();
         store.rest()?;
-        let ready = self.memory().and_then(|rows| {
-            to.store().put(rows)?;
-            let file = close(to, &directory)?;
-            directory.second_name()?;
-            directory.sync().map(|()| file)
-        });
-        let file = ready.inspect_err(|_| store.go_on())?;
-        match move_to(&directory, store.path()).and_then(|()| other(store, &file)) {
+        let moved =
+            self.memory().and_then(|rows| Ready::new(store, &directory, to, rows)).and_then(|ready| {
+                let new = ready.move_to().and_then(|()| other(store, &ready.new));
+                new.or_else(|error| ready.move_back().and(Err(error)))
+            });
+        match moved {
             Ok(new) => Ok(MovedIn { new, mark, directory }),
+            Err(unknown @ (Error::InPlace(_) | Error::MovedBack(_))) => Err(unknown),
             Err(error) => {
-                move_back(&directory, store)?;
+                directory.drop_second_name();
                 store.go_on();
                 Err(error)
             }
@@ -116,33 +116,59 @@ fn close(to: Vault, directory: &Directory) -> Result<File, Error> {
 /// Opens what is in the vault's place now. Between its closing and here the new file was a name only, which others could
 /// give to another one: an older copy of it would open under the same keys.
 fn other(store: &Store, file: &File) -> Result<Other, Error> {
-    let other = store.other()?;
+    let other = store.other().map_err(half)?;
     let about = |file: &File| file.metadata().map_err(Error::Storage);
     let (opened, closed) = (other.file()?.as_ref().map(about).transpose()?, about(file)?);
     if opened.is_some_and(|opened| is_same(&opened, &closed)) { Ok(other) } else { Err(Error::HalfRotated) }
 }
 
-fn move_to(directory: &Directory, vault: &Path) -> Result<(), Error> {
-    fs::rename(directory.vault(), vault).map_err(Error::Storage)?;
-    sync_directory_of(vault)?;
-    directory.sync()
+/// Whatever moving the new file into the place takes, and moving it out again: from here on the disk alone can refuse.
+struct Ready<'a> {
+    directory: &'a Directory,
+    vault: &'a Path,
+    /// Which file is served.
+    old: Metadata,
+    /// The new one.
+    new: File,
+    /// The directory that the vault lies in, and that of the rotation.
+    names: [File; 2],
 }
 
-/// The old file has its name again, if it had lost it; and what had that has the name that it had before, to be gone on
-/// with.
-fn move_back(directory: &Directory, store: &Store) -> Result<(), Error> {
-    let vault = store.path();
-    let old = store.file()?.metadata().map_err(Error::Storage)?;
-    if vault.symlink_metadata().is_ok_and(|named| is_same(&named, &old)) {
-        return Ok(());
+impl<'a> Ready<'a> {
+    /// Has the new file closed, with `rows`, and the old one's second name on the disk.
+    fn new(store: &'a Store, directory: &'a Directory, to: Vault, rows: Vec<Op>) -> Result<Self, Error> {
+        let new = to.store().put(rows).and_then(|()| close(to, directory)).map_err(half)?;
+        let vault = store.path();
+        let names = [open_directory_of(vault)?, directory.opened()?];
+        let old = store.file()?.metadata().map_err(Error::Storage)?;
+        directory.second_name()?;
+        names[1].sync_all().map_err(Error::Storage)?;
+        Ok(Self { directory, vault, old, new, names })
     }
-    // So that it is without a name at no moment. Where it cannot have a second one, another rotation begins anew.
-    let _ = fs::hard_link(vault, directory.vault());
-    fs::rename(directory.former(), vault).map_err(Error::InPlace)?;
-    sync_directory_of(vault).and_then(|()| directory.sync()).map_err(|error| match error {
-        Error::Storage(error) => Error::MovedBack(error),
-        other => other,
-    })
+
+    fn move_to(&self) -> Result<(), Error> {
+        fs::rename(self.directory.vault(), self.vault).map_err(Error::Storage)?;
+        self.sync().map_err(Error::Storage)
+    }
+
+    /// The old file has its name again, if it had lost it; and what had that has the name that it had before, to be gone
+    /// on with.
+    ///
+    /// # Errors
+    /// [`Error::InPlace`], [`Error::MovedBack`].
+    fn move_back(&self) -> Result<(), Error> {
+        if self.vault.symlink_metadata().is_ok_and(|named| is_same(&named, &self.old)) {
+            return Ok(());
+        }
+        // So that it is without a name at no moment. Where it cannot have a second one, another rotation begins anew.
+        let _ = fs::hard_link(self.vault, self.directory.vault());
+        fs::rename(self.directory.former(), self.vault).map_err(Error::InPlace)?;
+        self.sync().map_err(Error::MovedBack)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.names.iter().try_for_each(File::sync_all)
+    }
 }
 
 impl std::fmt::Debug for MovedIn {

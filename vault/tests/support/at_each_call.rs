@@ -1,12 +1,15 @@
-//! A test that runs itself again as a process of its own, which is killed before each call by which it changes a file.
+//! A test that runs itself again as a process of its own, which is killed before each call by which it changes a file, or
+//! has the system refuse it one, and all of its kind from there on.
 //!
-//! The kill is real, and where it is to be: `strace` brings it about as the process enters the call.
+//! Both are real, and where they are to be: `strace` brings them about as the process enters the call. It counts the calls
+//! of each thread by themselves, and the test harness has a thread of its own that writes, too: so only calls are counted
+//! that name something beside the vault, or are about a file there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -19,10 +22,17 @@ const CALLS: &str = "openat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,
 /// What brings it to the disk. To be killed before one of these is to be killed before the next of the others.
 const SYNCS: &str = "fsync,fdatasync";
 const KILL: i32 = 9;
+/// What lies beside the vault when the process comes to where calls are refused.
+const FROM_HERE: &str = "from-here";
 
-/// The vault's path, in the process that is to be killed.
+/// The vault's path, in the process that is to be killed, or refused something.
 pub fn is_killed() -> Option<PathBuf> {
     std::env::var_os(KILLED).map(PathBuf::from)
+}
+
+/// From here on this process is to be refused something: see [`refused_from_each_call`].
+pub fn from_here(path: &Path) {
+    fs::create_dir(path.with_file_name(FROM_HERE)).unwrap();
 }
 
 /// Has the test of that name, which asks [`is_killed`] first, run over a copy of the vault at `path`, once for each call,
@@ -32,66 +42,140 @@ pub fn killed_at_each_call<T: Send>(
     path: &Path,
     look: impl Fn(&Path) -> T + Sync,
 ) -> Vec<(String, T)> {
-    let (_counted, whole) = copied(path);
-    let calls = calls(test, &whole);
-    let (next, left) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let (_counted, whole, names) = named(test, path);
+    let calls = changes(calls(test, &whole, &names, &format!("{CALLS},{SYNCS}")));
+    at_each(&calls, |Call { name, count, .. }| {
+        let (_home, path) = copied(path);
+        let kill = [format!("trace={name}"), format!("inject={name}:signal=KILL:when={count}")];
+        let (signal, log) = traced(test, &path, &names, &kill);
+        assert_eq!(signal, Some(KILL), "{name} {count}: {log}");
+        // Before that one, and no other, it was killed.
+        let entered = parsed(&log, &path);
+        let last = entered.last().map(|call| (&call.name, call.count));
+        assert_eq!(last, Some((name, *count)), "{log}");
+        look(&path)
+    })
+}
+
+/// The same, but from each call of these names on behind [`from_here`] all of them fail with `error`. The process comes to
+/// its end, and finds for itself whether that is right; `look` has what it left, and the log of those calls.
+pub fn refused_from_each_call<T: Send>(
+    test: &str,
+    path: &Path,
+    (kinds, error): (&[&str], &str),
+    look: impl Fn(&Path, &str) -> T + Sync,
+) -> Vec<(String, T)> {
+    let (_counted, whole, names) = named(test, path);
+    let traced_kinds = format!("mkdir,rename,{}", kinds.join(","));
+    let all = calls(test, &whole, &names, &traced_kinds);
+    let here = all.iter().position(|call| call.about.contains(FROM_HERE)).unwrap();
+    let calls: Vec<Call> =
+        all[here..].iter().filter(|call| kinds.contains(&call.name.as_str())).cloned().collect();
+    at_each(&calls, |call| {
+        let at = all.iter().position(|other| (&other.name, other.count) == (&call.name, call.count)).unwrap();
+        let before = |kind: &str| all[..at].iter().filter(|call| call.name == kind).count();
+        let refuse =
+            kinds.iter().map(|kind| format!("inject={kind}:error={error}:when={}+", before(kind) + 1));
+        let rules: Vec<_> = [format!("trace={traced_kinds}")].into_iter().chain(refuse).collect();
+        let (_home, path) = copied(path);
+        let (_, log) = traced(test, &path, &names, &rules);
+        assert!(log.contains("(INJECTED)"), "{} {}: {log}", call.name, call.count);
+        look(&path, &log)
+    })
+}
+
+/// What `run` makes of each, in their order, behind the call.
+fn at_each<T: Send>(calls: &[Call], run: impl Fn(&Call) -> T + Sync) -> Vec<(String, T)> {
+    let (next, made) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().unwrap().get() {
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((name, count)) = calls.get(at) else { break };
-                    let (_home, path) = copied(path);
-                    let kill = format!("inject={name}:signal=KILL:when={count}");
-                    let (status, log) = traced(test, &path, &["-e", &format!("trace={name}"), "-e", &kill]);
-                    assert_eq!(status.signal(), Some(KILL), "{name} {count}: {log}");
-                    let found = look(&path);
-                    left.lock().unwrap().insert(at, (format!("{name} {count}"), found));
+                    let Some(call) = calls.get(at) else { break };
+                    let found = run(call);
+                    made.lock().unwrap().insert(at, (format!("{}({}", call.name, call.about), found));
                 }
             });
         }
     });
-    left.into_inner().unwrap().into_values().collect()
+    made.into_inner().unwrap().into_values().collect()
 }
 
-/// This program again, which changes the vault at `path`, under `strace` with these arguments.
-fn traced(test: &str, path: &Path, args: &[&str]) -> (ExitStatus, String) {
+/// A call that concerns what lies beside the vault: which of its name it is, and what it was called with, each path there
+/// as it goes on behind the directory.
+#[derive(Clone)]
+struct Call {
+    name: String,
+    count: usize,
+    about: String,
+}
+
+/// This program again, which changes the vault at `path`, under `strace` with these rules, for calls that concern one of
+/// the names beside the vault; for all calls if there are no names. The signal that ended it, if one did, and the log.
+fn traced(test: &str, path: &Path, names: &BTreeSet<String>, rules: &[String]) -> (Option<i32>, String) {
     let log = path.with_file_name("calls");
+    let place = path.parent().unwrap().to_str().unwrap();
     let output = Command::new("strace")
-        .args(["-f", "-qq", "-o"])
+        .args(["-f", "-qq", "-y", "-e", "signal=none", "-o"])
         .arg(&log)
-        .args(args)
+        .args(names.iter().flat_map(|name| ["-P".to_owned(), format!("{place}{name}")]))
+        .args(rules.iter().flat_map(|rule| ["-e", rule]))
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--test-threads=1"])
         .env(KILLED, path)
-        .stdout(Stdio::null())
         .output()
         .unwrap_or_else(|error| panic!("strace: {error}. Install it: scripts/prepare test"));
-    (output.status, fs::read_to_string(log).unwrap())
+    let log = fs::read_to_string(log).unwrap();
+    let (signal, said) = (output.status.signal(), String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success() || signal.is_some(), "{log}{said}");
+    (signal, log)
 }
 
-/// The calls that change something of the vault at `path`, in their order: the name of each, and which of that name it is.
-/// Of pages that are written between two syncs, the first and the last: what is in between is the store's.
-fn calls(test: &str, path: &Path) -> Vec<(String, usize)> {
-    let (status, log) = traced(test, path, &["-y", "-e", &format!("trace={CALLS},{SYNCS}")]);
-    assert!(status.success(), "{log}");
+/// A copy of the vault to count in, and what the test names beside it: each as it goes on behind their directory.
+fn named(test: &str, path: &Path) -> (tempfile::TempDir, PathBuf, BTreeSet<String>) {
+    let (_named, whole) = copied(path);
+    let (_, log) = traced(test, &whole, &BTreeSet::new(), &[format!("trace={CALLS},{SYNCS}")]);
+    let place = whole.parent().unwrap().to_str().unwrap();
+    let told = log.split(['"', '<', '>']).filter_map(|told| told.strip_prefix(place));
+    let names = told.filter(|name| name.is_empty() || name.starts_with('/')).map(str::to_owned).collect();
+    let (counted, whole) = copied(path);
+    (counted, whole, names)
+}
+
+/// The calls of a run to its end, in their order.
+fn calls(test: &str, path: &Path, names: &BTreeSet<String>, traced_calls: &str) -> Vec<Call> {
+    let (_, log) = traced(test, path, names, &[format!("trace={traced_calls}")]);
+    parsed(&log, path)
+}
+
+/// The calls of a log. One thread has made all of them.
+fn parsed(log: &str, path: &Path) -> Vec<Call> {
     let place = path.parent().unwrap().to_str().unwrap();
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let (mut counts, mut threads) = (BTreeMap::new(), BTreeSet::new());
     let mut found = Vec::new();
     for line in log.lines() {
         let Some((thread, call)) = line.split_once(' ') else { continue };
         let Some((name, about)) = call.trim_start().split_once('(') else { continue };
-        // Each thread's are counted by themselves.
-        let count = counts.entry((thread, name)).or_default();
+        assert!(about.contains(place), "{line}");
+        threads.insert(thread);
+        let count = counts.entry(name).or_default();
         *count += 1;
-        let reads = name == "openat" && !about.contains("O_CREAT");
-        if about.contains(place) && !reads && !about.contains(") = -1 ") {
-            found.push((name.to_owned(), *count));
-        }
+        found.push(Call { name: name.to_owned(), count: *count, about: about.replace(place, "") });
     }
-    let is_page = |at: usize| found.get(at).is_some_and(|call: &(String, usize)| call.0 == "pwrite64");
+    assert!(threads.len() <= 1, "{log}");
+    found
+}
+
+/// Those that change something. Of pages that are written between two syncs, the first and the last: what is in between is
+/// the store's.
+fn changes(calls: Vec<Call>) -> Vec<Call> {
+    let reads = |call: &Call| call.name == "openat" && !call.about.contains("O_CREAT");
+    let found: Vec<_> =
+        calls.into_iter().filter(|call| !reads(call) && !call.about.contains(") = -1 ")).collect();
+    let is_page = |at: usize| found.get(at).is_some_and(|call| call.name == "pwrite64");
     let is_between = |at: usize| at > 0 && (at - 1..=at + 1).all(is_page);
-    let is_one = |at: &usize| !is_between(*at) && !SYNCS.split(',').any(|sync| sync == found[*at].0);
+    let is_one = |at: &usize| !is_between(*at) && !SYNCS.split(',').any(|sync| sync == found[*at].name);
     (0..found.len()).filter(is_one).map(|at| found[at].clone()).collect()
 }
 

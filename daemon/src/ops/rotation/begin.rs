@@ -60,7 +60,7 @@ pub async fn begin(
     drop(old);
     asking.record(Event::Rotate, Outcome::Allowed, None, word)?;
     let committed = state.store.run(move || {
-        let committed = change.map_or(Ok(()), |change| rotation.vault().commit(change));
+        let committed = change.map_or(Ok(()), |change| rotation.commit(change));
         (rotation, committed)
     });
     let (rotation, committed) = committed.await.map_err(refuse::lost)?;

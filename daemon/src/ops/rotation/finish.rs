@@ -13,7 +13,7 @@ use glassdome_vault::{self as vault, Carried, Erased, Error, Former};
 use super::{Stopped, carry, give_up, no_room, openers_changed, with, write};
 use crate::ops::{Asking, Turn};
 use crate::refuse;
-use crate::rotations::{Room, Rotating};
+use crate::rotations::{self, Room, Rotating};
 use crate::state::State;
 use crate::watch::integrity;
 use crate::worker::{self, Lost};
@@ -82,11 +82,14 @@ async fn put_in_force(asking: &Asking) -> Result<Former, Stopped> {
     let rotation = taken.ok_or_else(|| Stopped::Refused(state.locked()))?;
     let (serving, path) = (vault.clone(), state.vault_path());
     let moved = state.store.run(move || {
-        let moved = rotation.vault().commit(change).and_then(|()| serving.move_in(rotation));
-        if let Err(Error::Storage(error)) = &moved
-            && no_room(error.kind())
-        {
+        let moved = rotation.commit(change).and_then(|()| serving.move_in(rotation));
+        let is_of_no_use = |error: &Error| match error {
             // It would only take the room that is lacking.
+            Error::Storage(source) => no_room(source.kind()),
+            Error::HalfRotated => true,
+            _ => false,
+        };
+        if moved.as_ref().is_err_and(is_of_no_use) {
             vault::discard_unfinished(&path).inspect_err(|error| {
                 tracing::warn!("what was begun of a rotation could not be removed: {error}");
             })?;
@@ -208,7 +211,7 @@ async fn erase_now(former: Former) -> wire::Former {
     match worker::once("erase", move || former.erase()).await {
         Ok(Ok(Erased { other_names: 0, .. })) => return wire::Former::Overwritten,
         Ok(Ok(Erased { other_names, .. })) => {
-            tracing::warn!("the former vault's file was not overwritten: it has {other_names} other names");
+            rotations::log_linked(other_names);
             return wire::Former::Linked(other_names);
         }
         Ok(Err(error)) => tracing::error!("the former vault's file could not be overwritten: {error}"),

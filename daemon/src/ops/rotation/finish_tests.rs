@@ -1,9 +1,11 @@
 //! A lock that comes in the very moment between the new file's coming into the vault's place and its being served: the new
-//! key is in force, nobody has it in memory, and whoever asked is told so.
+//! key is in force, nobody has it in memory, and whoever asked is told so. A new file that is spoiled just before that: it
+//! is given up, and nobody is told that the vault is damaged.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use glassdome_lockmem::LockedBytes;
 use glassdome_proto::session::{LockReason, VaultState};
 use glassdome_vault::kdf::{self, KdfInput, KdfParams, Kek};
 use glassdome_vault::{Edit, Error, Plan, SlotKind, Vault};
-use tokio::task::{LocalSet, spawn_local, yield_now};
+use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
 
 use super::*;
 use crate::attest::{self, Claims};
@@ -78,17 +80,30 @@ impl Ready {
         self.home.path().join(name)
     }
 
-    /// Has it finished, and calls `between` when the new file is in the vault's place, and the former one served still.
-    async fn finish(&self, between: impl FnOnce()) -> wire::Former {
+    /// Has its end begun, up to where it waits for the disk, which it has when what is given first is dropped.
+    async fn held(&self) -> (mpsc::Sender<()>, JoinHandle<Result<Answer<'static>, Refusal<'static>>>) {
         let (go, held) = mpsc::channel::<()>();
         self.state().store.later(move || assert!(held.recv().is_err()));
         let ending = spawn_local(finish::finish(self.asking.clone()));
-        // Until the move waits for the disk.
         while self.asking.rotation.borrow().as_ref().is_some_and(|rotating| rotating.rotation().is_some()) {
             assert!(!ending.is_finished());
             yield_now().await;
         }
         yield_now().await;
+        (go, ending)
+    }
+
+    /// Has it finished, and calls `spoil` with the new file's path before the move.
+    async fn refused(&self, spoil: impl FnOnce(&Path)) -> Refusal<'static> {
+        let (go, ending) = self.held().await;
+        spoil(&self.path("vault.rotation/new"));
+        drop(go);
+        ending.await.unwrap().expect_err("it is refused")
+    }
+
+    /// Has it finished, and calls `between` when the new file is in the vault's place, and the former one served still.
+    async fn finish(&self, between: impl FnOnce()) -> wire::Former {
+        let (go, ending) = self.held().await;
         let (moved, is_moved) = mpsc::channel();
         self.state().store.later(move || moved.send(()).unwrap());
         drop(go);
@@ -217,4 +232,56 @@ async fn without_a_lock_the_session_goes_on_with_the_new_key() {
         assert_eq!(vault.read(&state.keys().unwrap(), "a").unwrap().value(), Some(&b"1"[..]));
     };
     LocalSet::new().run_until(it).await;
+}
+
+/// What becomes of the new file, at that path.
+type Spoil<'a> = &'a mut dyn FnMut(&Path);
+
+/// Another file under the new one's name.
+fn plant(new: &Path, make: impl FnOnce(&Path)) {
+    let planted = new.with_file_name("planted");
+    make(&planted);
+    fs::rename(planted, new).unwrap();
+}
+
+#[tokio::test]
+async fn a_new_file_that_is_spoiled_at_the_end_is_given_up_and_the_vault_is_not_said_to_be_damaged() {
+    let mut held = None;
+    let spoils: [(&str, Spoil<'_>); 3] = [
+        ("damaged", &mut |new| {
+            let length = new.metadata().unwrap().len();
+            let file = File::options().write(true).open(new).unwrap();
+            file.write_all_at(&vec![7; usize::try_from(length).unwrap() - 4096], 4096).unwrap();
+        }),
+        ("somebody else's", &mut |new| {
+            plant(new, |planted| assert!(fs::copy(new, planted).unwrap() > 0));
+            let file = File::open(new).unwrap();
+            file.lock().unwrap();
+            held = Some(file);
+        }),
+        ("a link", &mut |new| {
+            plant(new, |planted| std::os::unix::fs::symlink("/dev/null", planted).unwrap())
+        }),
+    ];
+    for (what, spoil) in spoils {
+        let it = async {
+            let it = Ready::new().await;
+            let refusal = it.refused(spoil).await;
+            let said = &refusal.message;
+            assert_eq!(refusal.code, Code::Corrupt, "{what}: {said}");
+            assert!(said.contains("the unfinished rotation is damaged, and is given up"), "{what}: {said}");
+            assert!(said.contains("ctl rotate") && !said.contains("backup"), "{what}: {said}");
+            assert!(!it.path("vault.rotation").exists(), "{what}: it takes no room");
+            assert_eq!(it.path("vault").symlink_metadata().unwrap().nlink(), 1, "{what}");
+            let state = it.state();
+            assert_eq!(state.rotations().has_room(), Ok(()), "{what}");
+            let (vault, keys) = (state.vault().unwrap(), state.keys().unwrap());
+            let mut draft = vault.draft(&keys).unwrap();
+            draft.set("b", Edit { value: Some(b"2"), ..Edit::default() }, 1).unwrap();
+            vault.commit(draft.finish().unwrap()).unwrap();
+            assert!(vault.unwrap(&it.codes[0]).is_ok(), "{what}: the code from before is in force");
+        };
+        LocalSet::new().run_until(it).await;
+    }
+    assert!(held.is_some());
 }
