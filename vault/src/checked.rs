@@ -9,38 +9,36 @@ use std::sync::{PoisonError, RwLock};
 
 use redb::{BackendError, StorageBackend};
 
-use crate::bits::Bits;
 use crate::locks::locks_of;
 use crate::pages::{Node, PAGE, Shape};
-use crate::survey::{MAX_PAGES, survey, unsound};
+use crate::survey::{Later, MAX_PAGES, survey, unsound};
 use crate::unread::past_redb;
 
 /// A checked file.
 #[derive(Debug)]
 pub(crate) struct Checked<F> {
     file: F,
-    /// Where a leaf begins that redb has not written itself. `None` before the survey, which must wait until
-    /// redb holds the lock.
-    leaves: RwLock<Option<Bits>>,
+    /// Leaves that redb has not written itself. `None` before the survey, which must wait until redb holds the lock.
+    later: RwLock<Option<Later>>,
 }
 
 impl<F: StorageBackend> Checked<F> {
     pub fn new(file: F) -> Self {
-        Self { file, leaves: RwLock::new(None) }
+        Self { file, later: RwLock::new(None) }
     }
 
-    /// Asks about the leaves, surveying the file if that has not been done.
-    fn leaves<T>(&self, ask: impl FnOnce(&Bits) -> T) -> io::Result<T> {
-        // A set of leaves is whole or absent, also after a panic.
-        if let Some(leaves) = &*self.leaves.read().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(ask(leaves));
+    /// Asks about what is looked at when it is read, surveying the file if that has not been done.
+    fn later<T>(&self, ask: impl FnOnce(&Later) -> T) -> io::Result<T> {
+        // It is whole or absent, also after a panic.
+        if let Some(later) = &*self.later.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(ask(later));
         }
-        let mut leaves = self.leaves.write().unwrap_or_else(PoisonError::into_inner);
-        let surveyed = match leaves.take() {
-            Some(leaves) => leaves,
+        let mut later = self.later.write().unwrap_or_else(PoisonError::into_inner);
+        let surveyed = match later.take() {
+            Some(later) => later,
             None => survey(&self.file)?,
         };
-        Ok(ask(leaves.insert(surveyed)))
+        Ok(ask(later.insert(surveyed)))
     }
 }
 
@@ -53,20 +51,20 @@ fn pages(offset: u64, length: usize) -> Range<u64> {
 impl<F: StorageBackend> StorageBackend for Checked<F> {
     // The first that redb asks once it has the lock.
     fn len(&self) -> io::Result<u64> {
-        self.leaves(|_| ())?;
+        self.later(|_| ())?;
         self.file.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let leaf = self.leaves(|leaves| offset >= PAGE && leaves.has(pages(offset, 0).start))?;
+        let place = pages(offset, 0).start;
+        let (leaf, refused) = self.later(|later| {
+            let is_page = offset >= PAGE;
+            (is_page && later.leaves.has(place), is_page && later.refused.contains(&place))
+        })?;
         let read = self.file.read(offset, out);
-        past_redb(
-            read.and_then(
-                |()| {
-                    if leaf && !Node::is_leaf(out, Shape::BYTES) { Err(unsound()) } else { Ok(()) }
-                },
-            ),
-        )
+        past_redb(read.and_then(|()| {
+            if refused || leaf && !Node::is_leaf(out, Shape::BYTES) { Err(unsound()) } else { Ok(()) }
+        }))
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
@@ -83,10 +81,11 @@ impl<F: StorageBackend> StorageBackend for Checked<F> {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let written = pages(offset, data.len());
-        if self.leaves(|leaves| written.clone().any(|page| leaves.has(page)))?
-            && let Some(leaves) = &mut *self.leaves.write().unwrap_or_else(PoisonError::into_inner)
+        if self.later(|later| written.clone().any(|page| later.leaves.has(page)))?
+            && let Some(later) = &mut *self.later.write().unwrap_or_else(PoisonError::into_inner)
         {
-            leaves.remove(written);
+            later.refused.retain(|page| !written.contains(page));
+            later.leaves.remove(written);
         }
         self.file.write(offset, data)
     }

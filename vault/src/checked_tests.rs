@@ -214,7 +214,7 @@ fn a_page_is_never_in_two_places_or_outside_the_file() {
         let mut bytes = honest().to_vec();
         bytes[child(0)].copy_from_slice(&wrong.to_le_bytes());
         let file = Watched::of(bytes);
-        assert!(survey(&file).is_err(), "{wrong:x}");
+        assert!(used(&file).is_err(), "{wrong:x}");
         assert!(file.longest.load(Ordering::Relaxed) <= LONGEST);
     }
 }

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 /// Why a vault operation was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -145,4 +147,21 @@ impl From<getrandom::Error> for Error {
     fn from(error: getrandom::Error) -> Self {
         Self::Random(error)
     }
+}
+
+impl Error {
+    /// Whether what lies in the file cannot be read: it is not what was written, or the disk does not give it.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Corrupt(_) => true,
+            Self::Storage(error) => not_given(error),
+            _ => false,
+        }
+    }
+}
+
+/// Whether the disk does not give what lies there: a bad sector.
+pub(crate) fn not_given(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }

@@ -1,14 +1,17 @@
 //! A look at all that leads through a redb file, before redb goes that way: the header, the tables of tables,
 //! redb's own tables, and every branch of every tree. It demands that no page is in two places, none of them
 //! free, and none outside the file. Leaves of the vault's tables are left to [`Checked`](crate::checked): so a
-//! vault of 100,000 secrets costs some hundred page reads. A newer redb that keeps more about its pages is
-//! noticed by the tests of `checked.rs`.
+//! vault of 100,000 secrets costs some hundred page reads. What is no page there, or is not given by the disk, is left
+//! to it as well: it refuses that where it is used, and everything else is served. A newer redb that keeps more about
+//! its pages is noticed by the tests of `checked.rs`.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use redb::StorageBackend;
 
 use crate::bits::Bits;
+use crate::error::not_given;
 use crate::free_pages::{REGION, region, tracker};
 use crate::pages::{Extent, Node, PAGE, Shape};
 use crate::table_definition::{Root, TableDefinition};
@@ -18,12 +21,20 @@ pub(crate) const MAX_PAGES: u64 = 64 * REGION;
 /// No tree is higher: a branch leads to tens of pages.
 const MAX_HEIGHT: usize = 16;
 
-/// Surveys a file. Returns the pages where a leaf of a table begins that was not looked at: only its place is
-/// known to be right.
+/// What is looked at when it is read: of all of it, only the place is known to be right.
+#[derive(Debug)]
+pub(crate) struct Later {
+    /// Where a leaf of the vault's tables begins, or what is neither a leaf nor a branch.
+    pub leaves: Bits,
+    /// Where a leaf begins that has not the rows that what leads to it says.
+    pub refused: BTreeSet<u64>,
+}
+
+/// Surveys a file.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] if the file is not as redb would have left it.
-pub(crate) fn survey(file: &impl StorageBackend) -> io::Result<Bits> {
+pub(crate) fn survey(file: &impl StorageBackend) -> io::Result<Later> {
     let pages = file.len()? / PAGE;
     if file.len()? % PAGE != 0 || !(2..=MAX_PAGES + 1).contains(&pages) {
         return Err(unsound());
@@ -32,23 +43,43 @@ pub(crate) fn survey(file: &impl StorageBackend) -> io::Result<Bits> {
     let mut header = [0; HEADER];
     file.read(0, &mut header)?;
     let commit = Commit::read(&header).ok_or_else(unsound)?;
-    let mut survey = Survey { file, taken: Bits::new(pages), leaves: Bits::new(pages) };
+    let later = Later { leaves: Bits::new(pages), refused: BTreeSet::new() };
+    let mut survey = Survey { file, taken: Bits::new(pages), later };
     let free = survey.system(&commit)?;
     for (_, table) in survey.tables(commit.user)? {
         survey.table(&table)?;
     }
     // Only now is it known what is taken; redb would hand out a free page for something else.
-    if survey.taken.meets(&free) { Err(unsound()) } else { Ok(survey.leaves) }
+    if survey.taken.meets(&free) { Err(unsound()) } else { Ok(survey.later) }
 }
 
 pub(crate) fn unsound() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
+/// Whether it is the page that is not read, and not more than that.
+fn unread(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData || not_given(error)
+}
+
+/// How a tree is surveyed.
+#[derive(Clone, Copy)]
+struct Tree {
+    shape: Shape,
+    /// Whether what cannot be read of it is looked at when it is used.
+    looked_at_later: bool,
+}
+
+/// What a page is.
+enum Kind {
+    Leaf { rows: u64 },
+    Branch(Vec<Extent>),
+}
+
 struct Survey<'a, F> {
     file: &'a F,
     taken: Bits,
-    leaves: Bits,
+    later: Later,
 }
 
 impl<F: StorageBackend> Survey<'_, F> {
@@ -140,10 +171,12 @@ impl<F: StorageBackend> Survey<'_, F> {
         let Some(root) = table.root else { return Ok(()) };
         // Others than these are of a newer version, which is refused before they are read.
         let looked_at_later = table.shape.key.is_none() && table.shape.value.is_none();
-        let height = self.height(root, table.shape)?;
-        self.subtree(root.extent, height, table.shape, &mut |survey, leaf| {
+        let tree = Tree { shape: table.shape, looked_at_later };
+        let height = self.height(root, tree)?;
+        self.subtree(root.extent, height, tree, &mut |survey, leaf| {
             let place = leaf.pages().start;
-            if looked_at_later && !survey.leaves.take(place..place + 1) { Err(unsound()) } else { Ok(()) }
+            let taken = !looked_at_later || survey.later.leaves.take(place..place + 1);
+            if taken { Ok(()) } else { Err(unsound()) }
         })
     }
 
@@ -155,9 +188,10 @@ impl<F: StorageBackend> Survey<'_, F> {
         row: &mut impl FnMut(&[u8], &[u8]) -> Option<()>,
     ) -> io::Result<()> {
         let Some(root) = root else { return Ok(()) };
-        let height = self.height(root, shape)?;
+        let tree = Tree { shape, looked_at_later: false };
+        let height = self.height(root, tree)?;
         let mut rows = 0;
-        self.subtree(root.extent, height, shape, &mut |survey, leaf| {
+        self.subtree(root.extent, height, tree, &mut |survey, leaf| {
             let page = survey.page(leaf)?;
             let Some(Node::Leaf(found)) = Node::read(&page, shape) else { return Err(unsound()) };
             rows += found.len() as u64;
@@ -166,33 +200,70 @@ impl<F: StorageBackend> Survey<'_, F> {
         if rows == root.rows { Ok(()) } else { Err(unsound()) }
     }
 
-    /// How many branches lie above each leaf of a tree; of a single leaf, whether it has the rows it should.
-    fn height(&self, root: Root, shape: Shape) -> io::Result<usize> {
-        let mut extent = root.extent;
+    /// How many branches lie above each leaf of a tree; of a single leaf, whether it has the rows it should. One page
+    /// of each level tells it. Where none of those that a branch leads to can be read, they count as leaves.
+    fn height(&mut self, root: Root, tree: Tree) -> io::Result<usize> {
+        let mut seen = BTreeSet::new();
+        let mut level = vec![root.extent];
         for height in 0..MAX_HEIGHT {
-            match Node::read(&self.page(extent)?, shape).ok_or_else(unsound)? {
-                Node::Branch(children) => extent = children[0],
-                Node::Leaf(rows) if height > 0 || rows.len() as u64 == root.rows => return Ok(height),
-                Node::Leaf(_) => break,
+            let mut kind = None;
+            for extent in level {
+                // None is in two places: so this comes to an end, whatever leads where.
+                if !seen.insert(extent.pages().start) {
+                    return Err(unsound());
+                }
+                kind = self.kind(extent, tree)?;
+                if kind.is_some() {
+                    break;
+                }
+            }
+            match kind {
+                Some(Kind::Branch(children)) => level = children,
+                Some(Kind::Leaf { rows }) if height == 0 && rows != root.rows => {
+                    if !tree.looked_at_later {
+                        return Err(unsound());
+                    }
+                    self.later.refused.insert(root.extent.pages().start);
+                    return Ok(height);
+                }
+                Some(Kind::Leaf { .. }) | None => return Ok(height),
             }
         }
         Err(unsound())
     }
 
-    /// Takes all pages of a tree, reading its branches, and calls `leaf` for each of its leaves.
+    /// What a page is; `None` if it cannot be read and is looked at later.
+    fn kind(&self, extent: Extent, tree: Tree) -> io::Result<Option<Kind>> {
+        let kind = self.page(extent).and_then(|page| {
+            Ok(match Node::read(&page, tree.shape).ok_or_else(unsound)? {
+                Node::Leaf(rows) => Kind::Leaf { rows: rows.len() as u64 },
+                Node::Branch(children) => Kind::Branch(children),
+            })
+        });
+        match kind {
+            Err(error) if tree.looked_at_later && unread(&error) => Ok(None),
+            kind => kind.map(Some),
+        }
+    }
+
+    /// Takes all pages of a tree, reading its branches, and calls `leaf` for each of its leaves, and for what should be
+    /// a branch and cannot be read: nothing below that is ever reached.
     fn subtree(
         &mut self,
         extent: Extent,
         height: usize,
-        shape: Shape,
+        tree: Tree,
         leaf: &mut impl FnMut(&mut Self, Extent) -> io::Result<()>,
     ) -> io::Result<()> {
         self.take(extent)?;
         let Some(below) = height.checked_sub(1) else { return leaf(self, extent) };
-        let page = self.page(extent)?;
-        let Some(Node::Branch(children)) = Node::read(&page, shape) else { return Err(unsound()) };
-        drop(page);
-        children.into_iter().try_for_each(|child| self.subtree(child, below, shape, leaf))
+        match self.kind(extent, tree)? {
+            Some(Kind::Branch(children)) => {
+                children.into_iter().try_for_each(|child| self.subtree(child, below, tree, leaf))
+            }
+            Some(Kind::Leaf { .. }) => Err(unsound()),
+            None => leaf(self, extent),
+        }
     }
 
     fn take(&mut self, extent: Extent) -> io::Result<()> {

@@ -2,10 +2,13 @@
 //! it that cannot be read is an error for whoever asks for what lies there, and for nobody else.
 
 use std::ops::Bound::{Excluded, Unbounded};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase, ReadableTableMetadata, StorageError};
+use redb::{
+    AccessGuard, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTableMetadata,
+    StorageError,
+};
 
 use super::{Table, beginning, former, opening_table, storage};
 use crate::slot::MAX_SLOTS;
@@ -31,9 +34,13 @@ impl Row {
     }
 }
 
+type OpenTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 /// A snapshot of all tables.
 pub(crate) struct Reader {
-    tables: [ReadOnlyTable<&'static [u8], &'static [u8]>; Table::ALL.len()],
+    transaction: ReadTransaction,
+    /// Those that are open: redb reads the first page of a table to open it.
+    tables: [OnceLock<OpenTable>; Table::ALL.len()],
     /// The slots, since they are overwritten in the file while older snapshots are read; `None` where there are more
     /// than a vault has, which is found where they are used.
     slots: Option<Vec<(Vec<u8>, Vec<u8>)>>,
@@ -43,13 +50,15 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(super) fn new(database: &Database) -> Result<Self, Error> {
-        let tables = by_redb(|| {
-            let transaction = database.begin_read().map_err(beginning)?;
-            let opened = Table::ALL.iter().map(|table| transaction.open_table(table.definition()));
-            opened.map(|table| table.map_err(opening_table)).collect::<Result<Vec<_>, Error>>()
-        })?;
-        let tables = tables.try_into().unwrap_or_else(|_| unreachable!("one for each table"));
-        let mut reader = Self { tables, slots: None, counted: None };
+        let transaction = by_redb(|| database.begin_read().map_err(beginning))?;
+        let mut reader = Self { transaction, tables: Default::default(), slots: None, counted: None };
+        for table in Table::ALL {
+            match by_redb(|| reader.table(table).map(drop)) {
+                // It is an error for whoever asks for what lies there.
+                Err(error) if error.is_unreadable() && !is_needed(table) => {}
+                opened => opened?,
+            }
+        }
         let (mut slots, mut all) = (Vec::new(), true);
         reader.each(Table::Slots, None, |key, row| {
             all = slots.len() < MAX_SLOTS && row.len() <= SLOT_ROW;
@@ -75,7 +84,7 @@ impl Reader {
             return Ok(found.map(|(_, row)| Row::Copied(row.clone())));
         }
         self.noting(|| {
-            let row = self.table(table).get(key).map_err(storage)?;
+            let row = self.table(table)?.get(key).map_err(storage)?;
             // A leaf that redb wrote itself is not looked at again, and another program may have edited it since:
             // where a row lies in it is then found to be wrong here, not where the row is used.
             if let Some(row) = &row {
@@ -104,7 +113,7 @@ impl Reader {
         let start = after.map_or(Unbounded, Excluded);
         let mut last = after.map(<[u8]>::to_vec);
         let mut rows =
-            self.noting(|| self.table(table).range::<&[u8]>((start, Unbounded)).map_err(storage))?;
+            self.noting(|| self.table(table)?.range::<&[u8]>((start, Unbounded)).map_err(storage))?;
         let mut next = || {
             self.noting(|| {
                 let pair = rows.next().transpose().map_err(storage)?;
@@ -129,9 +138,12 @@ impl Reader {
         Ok(())
     }
 
-    /// How many rows a table has.
+    /// How many rows a table has, whether or not they can be read.
     pub fn count(&self, table: Table) -> Result<u64, Error> {
-        self.noting(|| self.table(table).len().map_err(storage))
+        self.noting(|| {
+            let table = self.transaction.open_untyped_table(table.definition()).map_err(opening_table)?;
+            table.len().map_err(storage)
+        })
     }
 
     /// Has redb read, and notes for all snapshots of the file if it reads no more.
@@ -148,14 +160,24 @@ impl Reader {
         self.counted.as_ref().is_some_and(|failed| failed.load(Ordering::SeqCst))
     }
 
-    fn table(&self, table: Table) -> &ReadOnlyTable<&'static [u8], &'static [u8]> {
-        &self.tables[table as usize]
+    fn table(&self, table: Table) -> Result<&OpenTable, Error> {
+        let open = &self.tables[table as usize];
+        if let Some(table) = open.get() {
+            return Ok(table);
+        }
+        let table = self.transaction.open_table(table.definition()).map_err(opening_table)?;
+        Ok(open.get_or_init(|| table))
     }
 
     /// The rows of a table that is not read from the file.
     fn copied(&self, table: Table) -> Option<&[(Vec<u8>, Vec<u8>)]> {
         self.slots.as_deref().filter(|_| former::is_slot(table))
     }
+}
+
+/// Whether nothing is served without this table: neither an unlock nor a right can do without it.
+fn is_needed(table: Table) -> bool {
+    matches!(table, Table::Header | Table::Slots | Table::Sealed)
 }
 
 /// Has redb read. Its panics mean that the file is damaged.
@@ -263,5 +285,57 @@ mod tests {
         // The disk has it again.
         bad.store(u64::MAX, Ordering::SeqCst);
         assert_eq!(reader.get(Table::Values, &[17]).unwrap().unwrap().value(), [17; 3000]);
+    }
+    #[test]
+    fn a_table_that_begins_in_such_a_sector_keeps_nothing_else_from_being_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vault");
+        let mut rows =
+            [(Table::Values, vec![1], vec![17; 300]), (Table::Meta, vec![1], vec![18; 300])].into_iter();
+        let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        Store::create(file, || Ok(rows.next())).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(100).position(|there| there == [17; 100]).unwrap();
+
+        let bad = Arc::new(AtomicU64::new(at as u64));
+        let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        let file = Disk { file: FileBackend::new(file).unwrap(), bad: Arc::clone(&bad) };
+        let database = open_checked(file).unwrap();
+        let reader = Reader::new(&database).unwrap();
+        for _ in 0..2 {
+            let unread = reader.get(Table::Values, &[1]).map(drop);
+            assert!(unread.as_ref().is_err_and(Error::is_unreadable), "{unread:?}");
+            assert_eq!(reader.get(Table::Meta, &[1]).unwrap().unwrap().value(), [18; 300]);
+            assert_eq!((reader.count(Table::Values).unwrap(), reader.count(Table::Meta).unwrap()), (1, 1));
+        }
+        // The disk has it again.
+        bad.store(u64::MAX, Ordering::SeqCst);
+        assert_eq!(reader.get(Table::Values, &[1]).unwrap().unwrap().value(), [17; 300]);
+    }
+    #[test]
+    fn a_change_that_meets_such_a_page_is_refused_and_all_else_is_read_behind_that() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vault");
+        let mut rows =
+            [(Table::Values, vec![1], vec![17; 300]), (Table::Meta, vec![1], vec![18; 300])].into_iter();
+        let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        Store::create(file, || Ok(rows.next())).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(100).position(|there| there == [17; 100]).unwrap();
+        // The count of rows in that page.
+        bytes[at / 4096 * 4096 + 3] = 0x40;
+        std::fs::write(&path, bytes).unwrap();
+
+        let store = Store::open(&path, |_| Ok(())).unwrap();
+        for opened in 1..3 {
+            let refused = store.put(vec![(Table::Values, vec![2], Some(vec![19]))]);
+            assert!(matches!(refused, Err(Error::Corrupt(Damage::Store))), "{refused:?}");
+            let reader = store.reader().unwrap();
+            assert_eq!(reader.get(Table::Meta, &[1]).unwrap().unwrap().value(), [18; 300]);
+            assert!(matches!(reader.get(Table::Values, &[1]), Err(Error::Corrupt(Damage::Store))));
+            assert_eq!(store.opened_again(), opened);
+        }
+        store.put(vec![(Table::Meta, vec![2], Some(vec![19]))]).unwrap();
+        store.close().unwrap();
     }
 }
