@@ -275,6 +275,13 @@ pub fn vault(error: &Error) -> Refusal<'static> {
         Error::InPlace(source) | Error::MovedBack(source) => {
             (Code::Storage, format!("{error} ({source}). Mend it; then see whether all is there: glassdome_start"))
         }
+        Error::NotOverwritten(cause) => {
+            let source = std::error::Error::source(&**cause).map(|source| format!(": {source}")).unwrap_or_default();
+            let message = format!(
+                "{error} ({cause}{source}). Mend that: it is tried again with each change, until the daemon stops"
+            );
+            (Code::Error, message)
+        }
         Error::HalfRotated => {
             (Code::Corrupt, format!("{error}, and is given up: the vault is as it was. Begin anew: ctl rotate"))
         }

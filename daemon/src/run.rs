@@ -127,6 +127,7 @@ impl Error {
                 vault::Error::NewerVersion { .. } => 11,
                 vault::Error::InUse | vault::Error::Exists | vault::Error::OpenedAnew => 9,
                 vault::Error::WrongPassword => 7,
+                vault::Error::NotOverwritten(_) => 1,
                 _ => 10,
             },
             Self::Device(Lacking::Locked | Lacking::Beside | Lacking::Keyring(_)) => 3,

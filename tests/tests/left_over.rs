@@ -70,6 +70,27 @@ fn a_former_slot_is_in_no_file_when_the_command_has_ended() {
     assert_eq!(world.ctl(&["get", "a"]).ok(), b"3");
 }
 
+#[test]
+fn a_change_of_the_password_that_leaves_the_former_slot_says_that_it_is_in_force() {
+    let world = World::unlocked();
+    world.set("a", "1");
+    let redo = world.vault().with_file_name("vault.redo");
+    if redo.exists() {
+        fs::remove_file(&redo).unwrap();
+    }
+    std::os::unix::fs::symlink(world.home("elsewhere"), &redo).unwrap();
+    let changed = world.ctl(&["passwd", "--password-stdin"]).stdin(format!("{PASSWORD}\n{OTHER}\n"));
+    let said = changed.refused(1);
+    assert!(said.contains("it is in force, but the former key slot could not be overwritten"), "{said}");
+    assert!(said.contains("vault.redo") && !said.contains("nothing was changed"), "{said}");
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"1", "what is open goes on");
+    fs::remove_file(&redo).unwrap();
+    world.ctl(&["lock"]).ok();
+    world.unlock(OTHER, &[]).ok();
+    world.ctl(&["lock"]).ok();
+    world.unlock(PASSWORD, &[]).refused(7);
+}
+
 /// A check of a backup that waits for the password, and what it is typed into.
 fn checking(world: &World, name: &str) -> (Started, File) {
     let script =

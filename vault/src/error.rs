@@ -96,6 +96,9 @@ pub enum Error {
     /// What a rotation had moved into the vault's place is out of it again; but the disk may not have that yet.
     #[error("the vault from before is in its place again, and the disk refused what comes behind that")]
     MovedBack(#[source] io::Error),
+    /// A change is in force, on the disk, and takes a key slot's place; but what that was could not be overwritten.
+    #[error("it is in force, but the former key slot could not be overwritten in the vault's file")]
+    NotOverwritten(#[source] Box<Error>),
 }
 
 /// What is damaged.

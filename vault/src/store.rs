@@ -105,6 +105,8 @@ pub(crate) struct Store {
     open: RwLock<Option<Open>>,
     /// The newest snapshot. Dropped by each commit, so that it is never behind.
     newest: Mutex<Option<Arc<Reader>>>,
+    /// Rows of slots that are out of force, and of which the file may still have copies.
+    former: Mutex<Vec<Vec<u8>>>,
     /// Whether no change is taken: another file is about to be in the place.
     resting: AtomicBool,
     /// As [`Store::opened_again`] says.
@@ -124,6 +126,7 @@ impl Store {
             path: path.to_owned(),
             open: RwLock::new(Some(Open::new(path)?)),
             newest: Mutex::new(None),
+            former: Mutex::default(),
             resting: AtomicBool::new(false),
             again: AtomicU64::new(0),
         })
@@ -180,11 +183,36 @@ impl Store {
         }
     }
 
-    /// Writes and deletes rows in one step on top of the sealed state `base`. On the disk when this returns.
-    pub fn change(&self, base: &[u8], ops: Vec<Op>) -> Result<(), Error> {
+    /// Writes and deletes rows in one step on top of the sealed state `base`. On the disk when this returns. Whether slots
+    /// were replaced or removed, which [`Store::overwrite_former`] is then to overwrite.
+    pub fn change(&self, base: &[u8], ops: Vec<Op>) -> Result<bool, Error> {
         let former = self.write(|open| open.change(base, &ops))?;
         // From here on each snapshot that is made has the new slots, and those from before have copies of theirs.
-        if former.is_empty() { Ok(()) } else { self.write(|open| open.overwrite(&former)) }
+        let any = !former.is_empty();
+        self.former().extend(former);
+        Ok(any)
+    }
+
+    /// Overwrites the slots that are out of force. What could not be is kept for the next call.
+    pub fn overwrite_former(&self) -> Result<(), Error> {
+        let mut former = self.former();
+        if former.is_empty() {
+            return Ok(());
+        }
+        let overwritten = match self.with_open(|open| open.overwrite(&former)) {
+            // That is not the file: reading it goes on.
+            Err(Error::RedoNotAFile) => Err(Error::RedoNotAFile),
+            overwritten => {
+                self.after(&overwritten);
+                overwritten
+            }
+        };
+        overwritten.map(|()| former.clear())
+    }
+
+    fn former(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        // Rows are whole, also after a panic.
+        self.former.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes and deletes rows in one step, whatever is there. On the disk when this returns.

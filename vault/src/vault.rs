@@ -298,15 +298,18 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Conflict`] if another change was committed since the draft, [`Error::Storage`] if the disk
-    /// is full, read-only or broken.
+    /// is full, read-only or broken. [`Error::NotOverwritten`]: the change is on the disk.
     pub fn commit(&self, change: Change) -> Result<(), Error> {
         if change.ops.is_empty() {
             return Ok(());
         }
         let mark = change.mark(self.header.id);
-        self.store.change(&change.base, change.ops)?;
+        let replaces_slots = self.store.change(&change.base, change.ops)?;
         *self.committed() = mark;
-        Ok(())
+        if !replaces_slots {
+            return Ok(());
+        }
+        self.store.overwrite_former().map_err(|error| Error::NotOverwritten(Box::new(error)))
     }
 
     /// The state that the last [`Vault::commit`] left on the disk; `None` before the first. Needs no key, and waits for
@@ -323,12 +326,14 @@ impl Vault {
 
     /// Brings into the vault's own file what [`Vault::commit`] has left on the disk beside it. To be called soon
     /// after, though not after each one, and after [`Vault::open`]: nothing is ever lost without it, but the file
-    /// alone is not the whole vault. Does nothing if there is nothing to do; dropping the vault does it too.
+    /// alone is not the whole vault. Overwrites former key slots that could not be when they were replaced. Does nothing
+    /// if there is nothing to do; dropping the vault does the former of these, too.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the disk is full, read-only or broken.
+    /// [`Error::Storage`] if the disk is full, read-only or broken; [`Error::NotOverwritten`].
     pub fn settle(&self) -> Result<(), Error> {
-        self.store.settle()
+        self.store.settle()?;
+        self.store.overwrite_former().map_err(|error| Error::NotOverwritten(Box::new(error)))
     }
 
     /// Closes the vault: all of it is in its own file, on the disk. Dropping it does the same, as far as it can.

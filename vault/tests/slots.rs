@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use glassdome_vault::kdf::KdfParams;
-use glassdome_vault::{SlotKind, Vault};
+use glassdome_vault::{Error, SlotKind, Vault};
 
 use support::{Fresh, NOW, derive, fresh, present, slot_row, value_edit};
 
@@ -98,4 +98,40 @@ fn what_was_acknowledged_before_stays() {
     for (name, value) in [("a", b"1"), ("b", b"2")] {
         assert_eq!(vault.read(&fresh.keys, name).unwrap().value().unwrap(), value);
     }
+}
+
+#[test]
+fn a_slot_that_cannot_be_overwritten_is_out_of_force_all_the_same_and_is_overwritten_later() {
+    let fresh = fresh();
+    fresh.set("s", b"v");
+    fresh.vault.settle().unwrap();
+    let first = slot(&fresh.vault, SlotKind::Password);
+    let redo = fresh.path.with_file_name("vault.redo");
+    let _ = fs::remove_file(&redo);
+    let elsewhere = fresh.path.with_file_name("elsewhere");
+    fs::write(&elsewhere, b"somebody's").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &redo).unwrap();
+
+    let input = Vault::new_kdf_input(SlotKind::Password, KdfParams::FLOOR).unwrap();
+    let new = derive(&input, "another password");
+    let change = fresh.vault.rewrap(&fresh.keys, &input, &new).unwrap();
+    let mark = change.mark(fresh.vault.id());
+    let committed = fresh.vault.commit(change);
+    let Err(Error::NotOverwritten(cause)) = &committed else { panic!("{committed:?}") };
+    assert!(matches!(**cause, Error::RedoNotAFile), "{cause:?}");
+    assert!(mark.is_some() && fresh.vault.committed_mark() == mark, "it is in force, and that is known");
+    fresh.vault.unwrap(&new).unwrap();
+    assert!(matches!(fresh.vault.unwrap(&support::kek().1), Err(Error::WrongPassword)));
+    assert_eq!(fresh.value("s").unwrap().unwrap(), b"v", "who reads is not disturbed");
+    assert_eq!(count(&fresh.path, &first)[0], 0, "the one file is no hindrance to the other");
+    assert!(matches!(fresh.vault.settle(), Err(Error::NotOverwritten(_))), "it is tried again");
+    assert_eq!(fs::read(&elsewhere).unwrap(), b"somebody's");
+
+    fs::remove_file(&redo).unwrap();
+    fs::write(&redo, &first).unwrap();
+    fresh.vault.settle().unwrap();
+    assert_eq!(count(&fresh.path, &first), [0, 0]);
+    fs::write(&redo, &first).unwrap();
+    fresh.vault.settle().unwrap();
+    assert_eq!(count(&fresh.path, &first), [0, 1], "control: nothing is left to be overwritten");
 }

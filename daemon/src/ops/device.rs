@@ -196,7 +196,7 @@ pub async fn migrate(
     let change = vault.rewrap(&keys, &input, &kek).map_err(|error| refuse::vault(&error))?;
     let newest = change.mark(vault.id()).map(|mark| mark.to_kept(&keys));
     drop((keys, kek));
-    turn.commit(&asking, vault.clone(), change, failed).await?;
+    let in_force = turn.bring_in_force(&asking, vault.clone(), change, failed).await?;
     asking.state.keyring().misled(false);
     match (to, newest) {
         (Mode::Keyring, Some(newest)) => asking.state.keeping().leave(newest),
@@ -208,6 +208,7 @@ pub async fn migrate(
         Some(former) => forget(&asking, &vault, former).await,
         None => false,
     };
+    in_force.whole()?;
     Ok(Answer::Storage(wire::Answer::Migrated { changed: true, left }))
 }
 

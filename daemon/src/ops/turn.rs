@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use glassdome_proto::Refusal;
-use glassdome_vault::{Change, Vault};
+use glassdome_vault::{Change, Error, Vault};
 use tokio::sync::OwnedMutexGuard;
 
 use super::Asking;
@@ -15,6 +15,23 @@ use crate::worker::Lost;
 #[must_use]
 pub struct Turn {
     _held: OwnedMutexGuard<()>,
+}
+
+/// A change that is on the disk.
+#[must_use]
+pub struct InForce {
+    /// What does not make it undone, and has to be told.
+    lacking: Option<Refusal<'static>>,
+}
+
+impl InForce {
+    /// Whether nothing is lacking.
+    ///
+    /// # Errors
+    /// The refusal to send, which says that the change is in force.
+    pub fn whole(self) -> Result<(), Refusal<'static>> {
+        self.lacking.map_or(Ok(()), Err)
+    }
 }
 
 impl Turn {
@@ -38,7 +55,7 @@ impl Turn {
     /// `failed` records that.
     ///
     /// # Errors
-    /// The refusal to send; nothing was changed.
+    /// The refusal to send; nothing was changed, unless it says so.
     pub async fn commit(
         self,
         asking: &Asking,
@@ -47,6 +64,21 @@ impl Turn {
         failed: impl FnOnce(&Asking) -> Result<(), Refusal<'static>> + 'static,
     ) -> Result<(), Refusal<'static>> {
         self.commit_then(asking, vault, change, |_| (), failed).await
+    }
+
+    /// As [`Turn::commit`], of a change behind which there is more to be done: that comes before
+    /// [`InForce::whole`].
+    ///
+    /// # Errors
+    /// The refusal to send; nothing was changed.
+    pub async fn bring_in_force(
+        self,
+        asking: &Asking,
+        vault: Arc<Vault>,
+        change: Change,
+        failed: impl FnOnce(&Asking) -> Result<(), Refusal<'static>> + 'static,
+    ) -> Result<InForce, Refusal<'static>> {
+        self.bring(asking, vault, change, |_| (), failed).await
     }
 
     /// As [`Turn::commit`]; when the change is on the disk, and before anybody else may draft, `done` is
@@ -62,16 +94,31 @@ impl Turn {
         done: impl FnOnce(&Asking) + 'static,
         failed: impl FnOnce(&Asking) -> Result<(), Refusal<'static>> + 'static,
     ) -> Result<(), Refusal<'static>> {
+        self.bring(asking, vault, change, done, failed).await?.whole()
+    }
+
+    async fn bring(
+        self,
+        asking: &Asking,
+        vault: Arc<Vault>,
+        change: Change,
+        done: impl FnOnce(&Asking) + 'static,
+        failed: impl FnOnce(&Asking) -> Result<(), Refusal<'static>> + 'static,
+    ) -> Result<InForce, Refusal<'static>> {
         let asking = asking.clone();
         let task = tokio::task::spawn_local(async move {
             let committed = asking.state.store.run(move || vault.commit(change)).await;
-            if matches!(committed, Ok(Ok(()))) {
+            if matches!(committed, Ok(Ok(()) | Err(Error::NotOverwritten(_)))) {
                 asking.state.note_change();
                 done(&asking);
             }
             drop(self);
             let refusal = match committed {
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(())) => return Ok(InForce { lacking: None }),
+                Ok(Err(error @ Error::NotOverwritten(_))) => {
+                    tracing::error!("{error}");
+                    return Ok(InForce { lacking: Some(refuse::vault(&error)) });
+                }
                 Ok(Err(error)) => refuse::vault(&error),
                 Err(lost) => refuse::lost(lost),
             };

@@ -106,9 +106,11 @@ impl Open {
     pub fn overwrite(&self, rows: &[Vec<u8>]) -> Result<(), Error> {
         // Nobody else writes while this is there.
         let alone = begin(&self.database, Durability::None)?;
-        self.redo().overwrite_rest()?;
-        former::overwrite(&self.file, rows)?;
-        alone.abort().map_err(storage)
+        // One is no hindrance to the other.
+        let rest = self.redo().overwrite_rest();
+        let here = former::overwrite(&self.file, rows);
+        alone.abort().map_err(storage)?;
+        here.and(rest)
     }
 
     /// A row or two must not wait until there is room for all that was recorded.
