@@ -201,6 +201,13 @@ pub fn unread_backup(error: &Error) -> Refusal<'static> {
                 "the vault is damaged: {damage}. No backup was made: keep those from before. See what is: ctl storage test"
             ),
         ),
+        Error::Storage(source) if error.is_unreadable() => Refusal::new(
+            Code::Corrupt,
+            format!(
+                "the disk does not give all of the vault ({source}). No backup was made: keep those from before. See \
+                 what is lost: ctl storage test"
+            ),
+        ),
         other => vault(other),
     }
 }
@@ -350,5 +357,23 @@ pub fn unread(unread: &Unread) -> Refusal<'static> {
         Unread::Vault(error) => vault(error),
         Unread::Rules(error) => Refusal::new(Code::Protocol, format!("{error}. Upgrade glassdomed")),
         Unread::Unknown { .. } => Refusal::new(Code::Protocol, format!("{unread}. Upgrade glassdomed")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_bad_sector_that_a_backup_meets_is_damage_and_a_full_disk_is_none() {
+        let disk = |errno: Errno| Error::Storage(io::Error::from_raw_os_error(errno.raw_os_error()));
+        let refusal = unread_backup(&disk(Errno::IO));
+        assert_eq!(refusal.code, Code::Corrupt, "{refusal:?}");
+        assert_eq!(unread_backup(&Damage::Store.into()).code, Code::Corrupt);
+        assert_eq!(unread_backup(&disk(Errno::NOSPC)).code, Code::Storage);
     }
 }

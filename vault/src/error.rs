@@ -168,3 +168,17 @@ impl Error {
 pub(crate) fn not_given(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_sector_is_unreadable_and_a_full_disk_is_not() {
+        let disk = |errno: Errno| Error::Storage(io::Error::from_raw_os_error(errno.raw_os_error()));
+        assert!(Error::from(Damage::Store).is_unreadable() && disk(Errno::IO).is_unreadable());
+        for error in [disk(Errno::NOSPC), disk(Errno::MFILE), Error::OpenedAnew, Error::Conflict] {
+            assert!(!error.is_unreadable(), "{error:?}");
+        }
+    }
+}

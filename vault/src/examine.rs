@@ -110,11 +110,11 @@ impl Examination {
         match moment.verify() {
             // Its rows may be read all the same, as far as the leaves go. If those that names lead through are read, and
             // each leads to the next, it hides no secret.
-            Err(Error::Corrupt(_)) => found.add(None, None, None, FaultKind::Page),
+            Err(error) if error.is_unreadable() => found.add(None, None, None, FaultKind::Page),
             verified => verified?,
         }
         let file = match moment.open() {
-            Err(Error::Corrupt(_)) => None,
+            Err(error) if error.is_unreadable() => None,
             opened => Some(opened?),
         };
         let (sums, place, after) = (State::default(), 0, None);
@@ -170,7 +170,7 @@ impl Examination {
                 Ok(left > 0)
             });
             match read {
-                Err(Error::Corrupt(_)) => {
+                Err(error) if error.is_unreadable() => {
                     // Where the next page is, is not known. What follows in this table is looked at from others.
                     found.add(Some(table), None, None, FaultKind::Page);
                     *after = None;

@@ -111,7 +111,7 @@ fn next(asking: &Asking, part: u32) -> Result<Part, Refusal<'static>> {
 
 /// A backup has met what cannot be read: where that is damage, it is known from then on.
 fn failed(asking: &Asking, error: &Error) -> Result<Refusal<'static>, Refusal<'static>> {
-    if matches!(error, Error::Corrupt(_)) {
+    if error.is_unreadable() {
         asking.state.met_damage();
         asking.record(Event::Backup, Outcome::Failed, None, "unreadable")?;
     }

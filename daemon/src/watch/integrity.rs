@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_vault::{CheckStep, Error};
-use rustix::io::Errno;
 
 use crate::journal::{Entry, Who};
 use crate::state::State;
@@ -34,7 +33,7 @@ pub async fn check(state: Rc<State>) {
             Err(Error::OpenedAnew) => continue,
             Err(error) => {
                 tracing::error!("the vault could not be checked: {error}");
-                if is_unreadable(&error) {
+                if error.is_unreadable() {
                     report(&state, "unreadable");
                 }
             }
@@ -42,15 +41,6 @@ pub async fn check(state: Rc<State>) {
         return;
     }
     tracing::error!("the vault could not be checked: {} each time", Error::OpenedAnew);
-}
-
-/// Whether what lies in the file cannot be read: it is not what was written, or the disk does not give it.
-fn is_unreadable(error: &Error) -> bool {
-    match error {
-        Error::Corrupt(_) => true,
-        Error::Storage(source) => source.raw_os_error() == Some(Errno::IO.raw_os_error()),
-        _ => false,
-    }
 }
 
 /// The one check under way.
@@ -111,22 +101,4 @@ fn report(state: &State, by: &str) {
     };
     // A log that fails here has locked the session, which is all that is left to do.
     let _ = state.record(entry);
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use glassdome_vault::Damage;
-
-    use super::*;
-
-    #[test]
-    fn a_bad_sector_is_damage_and_a_full_disk_is_none() {
-        let disk = |errno: Errno| Error::Storage(io::Error::from_raw_os_error(errno.raw_os_error()));
-        assert!(is_unreadable(&Damage::Store.into()) && is_unreadable(&disk(Errno::IO)));
-        for error in [disk(Errno::NOSPC), disk(Errno::MFILE), Error::OpenedAnew, Error::Conflict] {
-            assert!(!is_unreadable(&error), "{error:?}");
-        }
-    }
 }

@@ -197,7 +197,7 @@ impl<'a> Look<'a> {
     fn there(&self, table: Table, key: &[u8]) -> Result<There, Error> {
         match self.reader.get(table, key) {
             Ok(row) => Ok(row.map_or(There::Nothing, There::Row)),
-            Err(Error::Corrupt(_)) => Ok(There::Unreadable),
+            Err(error) if error.is_unreadable() => Ok(There::Unreadable),
             Err(error) => Err(error),
         }
     }
