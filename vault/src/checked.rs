@@ -18,13 +18,20 @@ use crate::unread::past_redb;
 #[derive(Debug)]
 pub(crate) struct Checked<F> {
     file: F,
+    lenient: bool,
     /// Leaves that redb has not written itself. `None` before the survey, which must wait until redb holds the lock.
     later: RwLock<Option<Later>>,
 }
 
 impl<F: StorageBackend> Checked<F> {
+    /// A file of which all that can be read is served.
     pub fn new(file: F) -> Self {
-        Self { file, later: RwLock::new(None) }
+        Self { file, lenient: true, later: RwLock::new(None) }
+    }
+
+    /// A file that is opened only if all that leads through it can be read.
+    pub fn strictly(file: F) -> Self {
+        Self { lenient: false, ..Self::new(file) }
     }
 
     /// Asks about what is looked at when it is read, surveying the file if that has not been done.
@@ -36,7 +43,7 @@ impl<F: StorageBackend> Checked<F> {
         let mut later = self.later.write().unwrap_or_else(PoisonError::into_inner);
         let surveyed = match later.take() {
             Some(later) => later,
-            None => survey(&self.file)?,
+            None => survey(&self.file, self.lenient)?,
         };
         Ok(ask(later.insert(surveyed)))
     }

@@ -312,11 +312,15 @@ fn open_file(path: &Path) -> Result<File, Error> {
 
 /// Opens what must be there already: an empty file does not pass the survey.
 fn open_checked(file: impl StorageBackend) -> Result<Database, Error> {
+    open_as(Checked::new(file))
+}
+
+fn open_as(file: Checked<impl StorageBackend>) -> Result<Database, Error> {
     Database::builder()
         .set_cache_size(CACHE)
         // A repair reads all, and believes it. Every commit leaves what makes it needless.
         .set_repair_callback(RepairSession::abort)
-        .create_with_backend(Checked::new(file))
+        .create_with_backend(file)
         .map_err(opening)
 }
 

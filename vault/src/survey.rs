@@ -30,11 +30,11 @@ pub(crate) struct Later {
     pub refused: BTreeSet<u64>,
 }
 
-/// Surveys a file.
+/// Surveys a file; `lenient` leaves pages of the vault's tables that cannot be read to whoever uses them.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] if the file is not as redb would have left it.
-pub(crate) fn survey(file: &impl StorageBackend) -> io::Result<Later> {
+pub(crate) fn survey(file: &impl StorageBackend, lenient: bool) -> io::Result<Later> {
     let pages = file.len()? / PAGE;
     if file.len()? % PAGE != 0 || !(2..=MAX_PAGES + 1).contains(&pages) {
         return Err(unsound());
@@ -44,7 +44,7 @@ pub(crate) fn survey(file: &impl StorageBackend) -> io::Result<Later> {
     file.read(0, &mut header)?;
     let commit = Commit::read(&header).ok_or_else(unsound)?;
     let later = Later { leaves: Bits::new(pages), refused: BTreeSet::new() };
-    let mut survey = Survey { file, taken: Bits::new(pages), later };
+    let mut survey = Survey { file, lenient, taken: Bits::new(pages), later };
     let free = survey.system(&commit)?;
     for (_, table) in survey.tables(commit.user)? {
         survey.table(&table)?;
@@ -78,6 +78,7 @@ enum Kind {
 
 struct Survey<'a, F> {
     file: &'a F,
+    lenient: bool,
     taken: Bits,
     later: Later,
 }
@@ -220,7 +221,7 @@ impl<F: StorageBackend> Survey<'_, F> {
             match kind {
                 Some(Kind::Branch(children)) => level = children,
                 Some(Kind::Leaf { rows }) if height == 0 && rows != root.rows => {
-                    if !tree.looked_at_later {
+                    if !tree.looked_at_later || !self.lenient {
                         return Err(unsound());
                     }
                     self.later.refused.insert(root.extent.pages().start);
@@ -241,7 +242,7 @@ impl<F: StorageBackend> Survey<'_, F> {
             })
         });
         match kind {
-            Err(error) if tree.looked_at_later && unread(&error) => Ok(None),
+            Err(error) if tree.looked_at_later && self.lenient && unread(&error) => Ok(None),
             kind => kind.map(Some),
         }
     }

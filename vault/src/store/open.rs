@@ -12,9 +12,10 @@ use redb::backends::FileBackend;
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, SetDurabilityError, WriteTransaction};
 
 use super::{
-    NewRow, Op, Reader, Table, beginning, committing, former, guarded, open_checked, open_file, opening,
+    NewRow, Op, Reader, Table, beginning, committing, former, guarded, open_as, open_file, opening,
     opening_table, storage,
 };
+use crate::checked::Checked;
 use crate::redo::Redo;
 use crate::{Error, state};
 
@@ -47,10 +48,19 @@ impl Settled {
 impl Open {
     /// Opens the file, and makes once more what was recorded and is not in it.
     pub fn new(path: &Path) -> Result<Self, Error> {
+        Self::checked(path, Checked::new)
+    }
+
+    /// As [`Open::new`], of a file that is to take another's place: what leads to all of its rows can be read.
+    pub fn strictly(path: &Path) -> Result<Self, Error> {
+        Self::checked(path, Checked::strictly)
+    }
+
+    fn checked(path: &Path, check: impl FnOnce(FileBackend) -> Checked<FileBackend>) -> Result<Self, Error> {
         guarded(|| {
             let file = open_file(path)?;
             let same = file.try_clone().map_err(Error::Storage)?;
-            let database = open_checked(FileBackend::new(same).map_err(opening)?)?;
+            let database = open_as(check(FileBackend::new(same).map_err(opening)?))?;
             let settled = Mutex::new(Settled::new(&database, false)?);
             let mut redo = Redo::of(path);
             replay(&database, &mut redo)?;

@@ -43,7 +43,7 @@ impl Store {
 
     /// Opens the file that is now where this one was.
     pub fn other(&self) -> Result<Other, Error> {
-        Open::new(&self.path).map(Some).map(Other)
+        Open::strictly(&self.path).map(Some).map(Other)
     }
 
     /// Goes on with the other file, and gives the one before.
