@@ -11,7 +11,7 @@ from client import CODES, PROTOCOL, Reader, blob, frame, option, varint
 from fake_daemon import Fake, main
 
 STATUS = b"\x00\x00"
-LOCKED = b"\x00" + option(None) + varint(os.getpid()) + blob("0.1.0") + b"\x02\x01\x00\x00\x00\x00"
+LOCKED = b"\x00" + option(None) + varint(os.getpid()) + blob("0.1.0") + b"\x02\x01\x00\x00\x00\x00" + option(None)
 
 
 class Phisher(Fake):
