@@ -172,6 +172,13 @@ pub fn secret(error: &Error, name: &str) -> Refusal<'static> {
             Code::Corrupt,
             format!("{name} is damaged: {damage}. What else is: ctl storage test. {FROM_A_BACKUP}"),
         ),
+        Error::Storage(source) if error.is_unreadable() => Refusal::new(
+            Code::Corrupt,
+            format!(
+                "{name} cannot be read: the disk does not give it ({source}). What else is lost: ctl storage test. \
+                 {FROM_A_BACKUP}"
+            ),
+        ),
         other => vault(other),
     }
 }
@@ -227,6 +234,13 @@ pub fn listing(error: &Error) -> Refusal<'static> {
             format!(
                 "the list cannot be read: {damage}. By its name each secret is served that is not damaged. See what \
                      is: ctl storage test"
+            ),
+        ),
+        Error::Storage(source) if error.is_unreadable() => Refusal::new(
+            Code::Corrupt,
+            format!(
+                "the list cannot be read: the disk does not give all of it ({source}). By its name each secret is \
+                 served that it gives. See what is lost: ctl storage test"
             ),
         ),
         other => vault(other),
@@ -369,11 +383,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bad_sector_that_a_backup_meets_is_damage_and_a_full_disk_is_none() {
+    fn a_bad_sector_that_is_met_is_damage_and_a_full_disk_is_none() {
         let disk = |errno: Errno| Error::Storage(io::Error::from_raw_os_error(errno.raw_os_error()));
-        let refusal = unread_backup(&disk(Errno::IO));
-        assert_eq!(refusal.code, Code::Corrupt, "{refusal:?}");
-        assert_eq!(unread_backup(&Damage::Store.into()).code, Code::Corrupt);
-        assert_eq!(unread_backup(&disk(Errno::NOSPC)).code, Code::Storage);
+        let of_a_name = |error: &Error| secret(error, "a/name");
+        let refusals: [fn(&Error) -> Refusal<'static>; 3] = [unread_backup, listing, of_a_name];
+        for refused in refusals {
+            let refusal = refused(&disk(Errno::IO));
+            assert_eq!(refusal.code, Code::Corrupt, "{refusal:?}");
+            assert!(refusal.message.contains("ctl storage test"), "{refusal:?}");
+            assert_eq!(refused(&Damage::Store.into()).code, Code::Corrupt);
+            assert_eq!(refused(&disk(Errno::NOSPC)).code, Code::Storage);
+        }
+        assert!(of_a_name(&disk(Errno::IO)).message.starts_with("a/name cannot be read"));
     }
 }

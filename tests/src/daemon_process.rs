@@ -2,11 +2,12 @@
 //! directory, which says so also when it answers nobody.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::wait::wait_until;
 
@@ -54,10 +55,10 @@ impl DaemonProcess {
         assert!(wait_until(|| !self.lives(), Duration::from_secs(20)), "the daemon does not end");
     }
 
-    /// Whether it runs. One that has ended and that nobody has waited for does not.
+    /// Whether it runs. One that has ended and that nobody has waited for does not. Asked of a pidfd, which waits for the
+    /// last of its threads: while the first has ended, another may hold the socket still.
     pub fn lives(self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
-        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        !matches!(state, None | Some('Z' | 'X'))
+        let pidfd = pidfd_open(self.pid, PidfdFlags::empty());
+        pidfd.is_ok_and(|pidfd| glassdome_sys::pidfd_alive(pidfd.as_fd()))
     }
 }

@@ -291,6 +291,14 @@ fn what_is_planted_where_it_is_locked_hides_nothing_that_is_gone() {
     stage.kept_anew(None);
     assert!(wait_until(|| stage.older_vaults().starts_with("on: "), SOON), "{}", stage.older_vaults());
 
+    // Who comes by the recovery code may have lost the keyring: that says nothing.
+    world.ctl(&["lock"]).ok();
+    stage.kept_anew(None);
+    gone("vault-state");
+    world.ctl(&["unlock", "--password-stdin"]).stdin(fs::read(&code).unwrap()).ok();
+    stage.kept_anew(None);
+    assert_eq!(missing(), 1);
+
     world.ctl(&["lock"]).ok();
     gone("device-key");
     assert!(stage.unlock(&[]).refused(5).contains("is not in your keyring"), "control");

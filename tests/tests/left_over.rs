@@ -2,11 +2,17 @@
 //! program that was killed, a backup that nobody kept.
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+#[path = "support/proving.rs"]
+#[allow(dead_code, reason = "each test program uses some of it")]
+mod proving;
+
 use std::fs::{self, File};
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use glassdome_tests::{PASSWORD, Started, World, text, wait_until};
+use proving::when_allowed;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -74,11 +80,19 @@ fn a_former_slot_is_in_no_file_when_the_command_has_ended() {
 fn a_change_of_the_password_that_leaves_the_former_slot_says_that_it_is_in_force() {
     let world = World::unlocked();
     world.set("a", "1");
+    let [first, second] = ["first", "second"].map(|name| world.home(name));
+    let code = |how: &[&str], file: &Path| {
+        let args = [&["slots"], how, &["--password-stdin", "--code-file", text(file)]].concat();
+        world.ctl(&args).stdin(format!("{PASSWORD}\n"))
+    };
+    code(&["add", "recovery"], &first).ok();
     let redo = world.vault().with_file_name("vault.redo");
     if redo.exists() {
         fs::remove_file(&redo).unwrap();
     }
     std::os::unix::fs::symlink(world.home("elsewhere"), &redo).unwrap();
+    let said = code(&["rotate-recovery"], &second).refused(1);
+    assert!(said.contains("it is in force, but the former key slot could not be overwritten"), "{said}");
     let changed = world.ctl(&["passwd", "--password-stdin"]).stdin(format!("{PASSWORD}\n{OTHER}\n"));
     let said = changed.refused(1);
     assert!(said.contains("it is in force, but the former key slot could not be overwritten"), "{said}");
@@ -87,8 +101,14 @@ fn a_change_of_the_password_that_leaves_the_former_slot_says_that_it_is_in_force
     fs::remove_file(&redo).unwrap();
     world.ctl(&["lock"]).ok();
     world.unlock(OTHER, &[]).ok();
+    // So is the code that was not said to be made.
+    for (code, exit) in [(&second, 0), (&first, 7)] {
+        world.ctl(&["lock"]).ok();
+        let unlock = world.ctl(&["unlock", "--password-stdin"]).stdin(fs::read(code).unwrap());
+        assert_eq!(unlock.output().code, exit, "{}", code.display());
+    }
     world.ctl(&["lock"]).ok();
-    world.unlock(PASSWORD, &[]).refused(7);
+    when_allowed(|| world.unlock(PASSWORD, &[])).refused(7);
 }
 
 /// A check of a backup that waits for the password, and what it is typed into.

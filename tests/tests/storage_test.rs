@@ -301,6 +301,7 @@ fn a_page_that_cannot_be_read_is_nothing_to_whoever_asks_for_something_else() {
     let [bad] = unread[..] else { panic!("{unread:?}") };
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let done = Over(&over);
         let asking = scope.spawn(|| {
             let mut asked = 0;
             while !over.load(Ordering::SeqCst) {
@@ -325,9 +326,18 @@ fn a_page_that_cannot_be_read_is_nothing_to_whoever_asks_for_something_else() {
             assert_eq!(said.code, 10, "{}", said.stderr);
             assert!(said.stderr.contains("its pages cannot be read. No backup was made"), "{}", said.stderr);
         }
-        over.store(true, Ordering::SeqCst);
+        drop(done);
         assert!(asking.join().unwrap() > 3);
     });
+}
+
+/// Ends what goes on beside a test, also where that fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 #[test]

@@ -220,6 +220,18 @@ fn a_page_is_never_in_two_places_or_outside_the_file() {
 }
 
 #[test]
+fn what_leads_to_rows_and_cannot_be_read_is_left_to_whoever_uses_it_or_refused() {
+    let branch = *places().iter().find(|&&at| honest()[at] == 2 && honest()[at + 2] > 3).unwrap();
+    let mut bytes = honest().to_vec();
+    assert!(survey(&Watched::of(bytes.clone()), false).is_ok(), "control");
+    // Neither a leaf nor a branch.
+    bytes[branch] = 9;
+    let file = Watched::of(bytes);
+    assert!(survey(&file, true).is_ok() && used(&file).is_err());
+    assert!(survey(&file, false).is_err());
+}
+
+#[test]
 fn a_bit_of_the_header_or_of_the_free_pages_is_refused_or_harmless() {
     // How the state of a region begins: its highest order, its pages, where the first bitmap ends.
     let number = |at: usize| u32::from_le_bytes(honest()[at..at + 4].try_into().unwrap());

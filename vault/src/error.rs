@@ -90,14 +90,15 @@ pub enum Error {
     /// What was begun of a rotation is not what was written.
     #[error("the unfinished rotation is damaged")]
     HalfRotated,
-    /// A recovered vault is in its place, and what was there has another name; but the disk may not have that yet.
+    /// A recovered vault, or a rotation's new file, is in the vault's place, and what was there has another name; but the
+    /// disk may not have that yet.
     #[error("the vault is in its place, and the disk refused what comes behind that")]
     InPlace(#[source] io::Error),
     /// What a rotation had moved into the vault's place is out of it again; but the disk may not have that yet.
     #[error("the vault from before is in its place again, and the disk refused what comes behind that")]
     MovedBack(#[source] io::Error),
     /// A change is in force, on the disk, and takes a key slot's place; but what that was could not be overwritten.
-    #[error("it is in force, but the former key slot could not be overwritten in the vault's file")]
+    #[error("it is in force, but the former key slot could not be overwritten everywhere")]
     NotOverwritten(#[source] Box<Error>),
 }
 

@@ -46,10 +46,10 @@ pub(crate) fn page(
     let page = Page { next: after, ..Page::default() };
     let mut walk = Walk { vault, keys, reader, page, left: examine, more: false };
     match walk.all_known() {
-        Err(error) if is_damage(&error) && walk.left == 0 => walk.more = true,
-        Err(error) if is_damage(&error) => match walk.all_with_values() {
+        Err(error) if error.is_unreadable() && walk.left == 0 => walk.more = true,
+        Err(error) if error.is_unreadable() => match walk.all_with_values() {
             // What was found before that is told first: the next call meets it at once.
-            Err(error) if is_damage(&error) && walk.page.next != after => walk.more = true,
+            Err(error) if error.is_unreadable() && walk.page.next != after => walk.more = true,
             walked => walked?,
         },
         walked => walked?,
@@ -83,7 +83,7 @@ impl Walk<'_> {
             Ok(Some(row)) => walk.known(id, row.value()),
             // A value that nothing is known of.
             Ok(None) => Ok(()),
-            Err(error) if is_damage(&error) => {
+            Err(error) if error.is_unreadable() => {
                 let damaged = walk.by_value(&id, value)?;
                 walk.page.damaged.push(damaged);
                 Ok(())
@@ -119,7 +119,7 @@ impl Walk<'_> {
                 let damaged = match self.reader.get(Table::Values, id.as_bytes()) {
                     Ok(Some(value)) => self.by_value(&id, value.value())?,
                     Ok(None) => Damaged::Valueless,
-                    Err(error) if is_damage(&error) => Damaged::Sealed,
+                    Err(error) if error.is_unreadable() => Damaged::Sealed,
                     Err(error) => return Err(error),
                 };
                 self.page.damaged.push(damaged);
@@ -141,9 +141,4 @@ impl Walk<'_> {
     fn place<'b>(&'b self, table: Table, id: &'b EntryId) -> Place<'b> {
         Place { vault: self.vault, table, id: id.as_bytes(), version: 0 }
     }
-}
-
-/// A page that is none, or that the disk does not give.
-fn is_damage(error: &Error) -> bool {
-    matches!(error, Error::Corrupt(_) | Error::Storage(_))
 }

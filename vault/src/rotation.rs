@@ -29,6 +29,7 @@ use std::path::Path;
 use glassdome_lockmem::{LockedBytes, scrub_stack};
 
 use crate::Error;
+use crate::check::{Check, CheckStep};
 use crate::create::first_rows;
 use crate::draft::Change;
 use crate::header::Header;
@@ -190,6 +191,7 @@ impl Rotation {
                 directory.try_second_name()?;
                 Ok(Some(Self { to, directory }))
             }
+            Err(error) if error.is_unreadable() => Ok(None),
             Err(Error::Storage(error)) if error.kind() != io::ErrorKind::PermissionDenied => {
                 Err(Error::Storage(error))
             }
@@ -211,7 +213,7 @@ impl Rotation {
             .and_then(|()| slot::inputs(&reader));
         match checked {
             Ok(_) => Ok(true),
-            Err(error @ Error::Storage(_)) => Err(error),
+            Err(error @ Error::Storage(_)) if !error.is_unreadable() => Err(error),
             Err(_) => Ok(false),
         }
     }
@@ -254,9 +256,30 @@ impl Rotation {
     /// Commits a change to the new file.
     ///
     /// # Errors
-    /// As [`Vault::commit`]; [`Error::HalfRotated`] if the new file is damaged, or somebody else has it open by now.
+    /// As [`Vault::commit`]; [`Error::HalfRotated`] if the new file is damaged, somebody else has it open by now, or
+    /// something is planted beside it.
     pub fn commit(&self, change: Change) -> Result<(), Error> {
         self.to.commit(change).map_err(half)
+    }
+
+    /// Begins the check of all that was written.
+    ///
+    /// # Errors
+    /// As [`Vault::check`]; [`Error::HalfRotated`] if the new file is damaged.
+    pub fn check(&self, new: &Keys) -> Result<Check, Error> {
+        self.to.check(new).map_err(half)
+    }
+
+    /// Checks up to `rows` more; whether that was all, and it is sound.
+    ///
+    /// # Errors
+    /// As [`Check::step`]; [`Error::HalfRotated`] if the new file is damaged, or is not what was carried.
+    pub fn check_more(check: &mut Check, new: &Keys, rows: u32) -> Result<bool, Error> {
+        match check.step(new, rows).map_err(half)? {
+            CheckStep::More => Ok(false),
+            CheckStep::Sound { .. } => Ok(true),
+            CheckStep::Altered { .. } => Err(Error::HalfRotated),
+        }
     }
 
     /// Gives the disk its room back. What was begun is gone; the vault is as it was.

@@ -7,6 +7,8 @@ mod open;
 mod other;
 mod read_only;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod unchanged;
 
 use std::fs::{File, OpenOptions};
@@ -154,17 +156,13 @@ impl Store {
     /// The newest snapshot.
     pub fn reader(&self) -> Result<Arc<Reader>, Error> {
         let mut newest = self.newest();
-        match &*newest {
-            Some(reader) if !reader.has_failed() => return Ok(Arc::clone(reader)),
-            Some(_) => {
-                // Opened again, the file is read again.
-                *newest = None;
-                let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-                if let Some(Ok(mut redo)) = open.take_if(|open| open.has_failed()).map(Open::close) {
-                    redo.reset();
-                }
-            }
-            None => {}
+        if let Some(reader) = newest.as_ref().filter(|reader| !reader.has_failed()) {
+            return Ok(Arc::clone(reader));
+        }
+        *newest = None;
+        // Asked before it is taken: nobody who reads waits for whoever writes.
+        if self.open.read().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Open::has_failed) {
+            self.close_if(Open::has_failed);
         }
         let reader = Arc::new(self.with_open(Open::read)?);
         *newest = Some(Arc::clone(&reader));
@@ -199,15 +197,7 @@ impl Store {
         if former.is_empty() {
             return Ok(());
         }
-        let overwritten = match self.with_open(|open| open.overwrite(&former)) {
-            // That is not the file: reading it goes on.
-            Err(Error::RedoNotAFile) => Err(Error::RedoNotAFile),
-            overwritten => {
-                self.after(&overwritten);
-                overwritten
-            }
-        };
-        overwritten.map(|()| former.clear())
+        self.tried(|open| open.overwrite(&former)).map(|()| former.clear())
     }
 
     fn former(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
@@ -227,21 +217,31 @@ impl Store {
 
     fn write<T>(&self, run: impl FnOnce(&Open) -> Result<T, Error>) -> Result<T, Error> {
         let resting = || self.resting.load(Ordering::SeqCst);
-        let result = self.with_open(|open| if resting() { Err(Error::Conflict) } else { run(open) });
-        self.after(&result);
+        self.tried(|open| if resting() { Err(Error::Conflict) } else { run(open) })
+    }
+
+    /// Has `run` write, and closes the file on which that failed: redb serves nothing more after an I/O error. Closed, it
+    /// is opened again by the next call.
+    fn tried<T>(&self, run: impl FnOnce(&Open) -> Result<T, Error>) -> Result<T, Error> {
+        let mut on = None;
+        let result = self.with_open(|open| {
+            on = Some(self.opened_again());
+            run(open)
+        });
+        *self.newest() = None;
+        // A record's place that is taken is none of redb's.
+        if !matches!(result, Ok(_) | Err(Error::Conflict | Error::RedoNotAFile)) {
+            // Whoever reads may have opened it again by now.
+            self.close_if(|_| on == Some(self.opened_again()));
+        }
         result
     }
 
-    /// What comes behind each try to write.
-    fn after<T>(&self, result: &Result<T, Error>) {
-        *self.newest() = None;
-        if !matches!(result, Ok(_) | Err(Error::Conflict)) {
-            // redb serves nothing more after an I/O error. Closed, the file is opened again by the next call.
-            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-            // What could not be written is recorded beside it, if it was acknowledged.
-            if let Some(Ok(mut redo)) = open.take().map(Open::close) {
-                redo.reset();
-            }
+    fn close_if(&self, which: impl FnOnce(&Open) -> bool) {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        // What could not be written is recorded beside it, if it was acknowledged.
+        if let Some(Ok(mut redo)) = open.take_if(|open| which(open)).map(Open::close) {
+            redo.reset();
         }
     }
 
@@ -286,8 +286,7 @@ impl Store {
     #[cfg(test)]
     pub fn close_under_reader(&self) {
         self.reader().unwrap().each(Table::Values, None, |_, _| Ok(true)).unwrap();
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        drop(open.take().unwrap().close().unwrap());
+        self.close_if(|_| true);
     }
 
     fn newest(&self) -> MutexGuard<'_, Option<Arc<Reader>>> {

@@ -137,8 +137,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::WrongPassword`]; [`Error::NoDeviceKey`] if the slot is bound to one that is not mixed in,
-    /// [`Error::WrongDeviceKey`] if it is another one; [`Error::Corrupt`] if the slot, or any other slot or setting, is not what
-    /// it was: an older one put back, too.
+    /// [`Error::WrongDeviceKey`] if it is another one; [`Error::Corrupt`] if the slot, or any other slot or setting, is
+    /// not what it was: an older one put back, too.
     pub fn unwrap(&self, kek: &Kek) -> Result<Keys, Error> {
         self.store.read(|reader| {
             let id = [kek.slot()];

@@ -5,16 +5,13 @@
 
 mod support;
 
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use glassdome_vault::{Damage, Error, Examined, Fault, FaultKind, Keys, Vault};
-use support::{Fresh, NOW, Raw, fresh, present};
+use support::{Fresh, NOW, PAGE, Raw, fresh, present, spoil};
 
-/// What redb reads at once, in bytes.
-const PAGE: usize = 4096;
 const TABLES: [&str; 4] = ["values", "meta", "names", "history"];
 /// Secrets in a vault whose tables are of one page each, and in one whose tables are of several.
 const FEW: usize = 3;
@@ -43,17 +40,6 @@ fn first_leaf(path: &Path, table: &str) -> Vec<usize> {
     let pages = file.chunks_exact(PAGE).enumerate().skip(1);
     let leaves = pages.filter(|(_, page)| page[0] == 1 && holds(page, &key) && holds(page, &row));
     leaves.map(|(at, _)| at * PAGE).collect()
-}
-
-/// Spoils what each says of itself there.
-fn spoil(path: &Path, pages: &[usize], at: usize, by: u8) {
-    assert!(!pages.is_empty());
-    let file = File::options().read(true).write(true).open(path).unwrap();
-    for page in pages {
-        let (mut byte, place) = ([0], (page + at) as u64);
-        file.read_exact_at(&mut byte, place).unwrap();
-        file.write_all_at(&[byte[0] ^ by], place).unwrap();
-    }
 }
 
 fn examined(vault: &Vault, keys: &Keys) -> Examined {

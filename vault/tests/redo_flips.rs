@@ -12,8 +12,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use glassdome_vault::{CheckStep, Keys, Throttle, Vault};
-use support::{NOW, fresh, kek, present};
+use glassdome_vault::{CheckStep, Damage, Error, Keys, Throttle, Vault};
+use support::{NOW, Raw, fresh, kek, present, spoil};
 
 /// Where a record may begin, in bytes.
 const PAGE: usize = 4096;
@@ -136,4 +136,37 @@ fn a_bit_anywhere_leaves_the_vault_as_it_was_behind_a_change() {
         }
     }
     assert_eq!(made.len(), states.len(), "each of them came about: {made:?}");
+}
+
+#[test]
+fn a_change_that_belongs_into_a_page_that_cannot_be_read_is_not_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let [path, beside] = ["vault", "vault.redo"].map(|name| directory.path().join(name));
+    let (redo, states) = recorded(&path);
+    let value = Raw::open(&path).rows("values").swap_remove(0).1;
+    let file = fs::read(&path).unwrap();
+    let leaves = file.chunks_exact(PAGE).enumerate().skip(1);
+    let leaves =
+        leaves.filter(|(_, page)| page[0] == 1 && page.windows(value.len()).any(|there| there == value));
+    let leaves: Vec<_> = leaves.map(|(at, _)| at * PAGE).collect();
+    spoil(&path, &leaves, 2, 0x55);
+    let spoiled = fs::read(&path).unwrap();
+    let opened = present(&path);
+    let keys = opened.unwrap(&kek().1).unwrap();
+    assert_eq!(opened.generation(&keys).unwrap(), states[0].generation, "control: without it");
+    drop(opened);
+
+    // What is served without it would be an older secret, as the newest.
+    fs::write(&path, &spoiled).unwrap();
+    fs::write(&beside, &redo).unwrap();
+    for _ in 0..2 {
+        let refused = Vault::open(&path).map(drop);
+        assert!(matches!(refused, Err(Error::Corrupt(Damage::Store))), "{refused:?}");
+        assert!(fs::read(&beside).unwrap() == redo, "what was acknowledged is there still");
+    }
+    // The disk has the page again.
+    spoil(&path, &leaves, 2, 0x55);
+    let opened = present(&path);
+    let keys = opened.unwrap(&kek().1).unwrap();
+    assert_eq!(seen(&opened, &keys), *states.last().unwrap());
 }

@@ -364,3 +364,21 @@ fn nothing_can_be_finished_that_was_changed_since() {
     it.set("later", b"1");
     assert!(matches!(rotation.finish(&pass, &it.vault, &it.keys, &new), Err(Error::Conflict)));
 }
+
+#[test]
+fn what_is_planted_beside_the_new_file_is_not_told_as_a_change_in_force() {
+    let it = filled();
+    let (rotation, new) = begin(&it.vault, &it.keys, &it.path);
+    let code = |code: &str| {
+        let input = Vault::new_kdf_input(SlotKind::Recovery, KdfParams::FLOOR).unwrap();
+        rotation.vault().rewrap(&new, &input, &derive(&input, code)).unwrap()
+    };
+    rotation.commit(code("one")).unwrap();
+    let redo = it.path.with_file_name("vault.rotation").join("new.redo");
+    fs::remove_file(&redo).ok();
+    std::os::unix::fs::symlink(it.path.with_file_name("elsewhere"), &redo).unwrap();
+    let committed = rotation.commit(code("another"));
+    assert!(matches!(committed, Err(Error::HalfRotated)), "{committed:?}");
+    rotation.discard().unwrap();
+    assert!(it.vault.unwrap(&kek().1).is_ok(), "the vault is as it was");
+}

@@ -32,7 +32,7 @@ fn rotate(path: &Path) {
         (plan.build(path).unwrap(), new)
     });
     let pass = carry(&vault, &old, &rotation, &new, |_| {}).unwrap();
-    rotation.vault().commit(rotation.finish(&pass, &vault, &old, &new).unwrap()).unwrap();
+    rotation.commit(rotation.finish(&pass, &vault, &old, &new).unwrap()).unwrap();
     drop(pass);
     let former = vault.take_up(vault.move_in(rotation).unwrap());
     former.erase().unwrap();

@@ -31,8 +31,8 @@ fn rotate(it: &Fresh) -> Former {
 fn fill(it: &Fresh, rotation: &Rotation, new: &Keys) {
     let mut pass = rotation.pass(&it.vault, &it.keys).unwrap();
     while pass.carry(rotation, &it.keys, new, 100).unwrap() != Carried::All {}
-    rotation.vault().commit(rotation.change(&mut pass, new).unwrap()).unwrap();
-    rotation.vault().commit(rotation.finish(&pass, &it.vault, &it.keys, new).unwrap()).unwrap();
+    rotation.commit(rotation.change(&mut pass, new).unwrap()).unwrap();
+    rotation.commit(rotation.finish(&pass, &it.vault, &it.keys, new).unwrap()).unwrap();
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn filled() -> Fresh {
 fn ready(it: &Fresh) -> (Rotation, Keys) {
     let (rotation, new) = begin(&it.vault, &it.keys, &it.path);
     let pass = carry(&it.vault, &it.keys, &rotation, &new, |_| {}).unwrap();
-    rotation.vault().commit(rotation.finish(&pass, &it.vault, &it.keys, &new).unwrap()).unwrap();
+    rotation.commit(rotation.finish(&pass, &it.vault, &it.keys, &new).unwrap()).unwrap();
     drop(pass);
     (rotation, new)
 }

@@ -6,15 +6,12 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::Path;
 
 use glassdome_vault::{CheckStep, Damage, Damaged, Error, Recovered};
-use support::{Fresh, Raw, fresh, present};
+use support::{Fresh, PAGE, Raw, fresh, present};
 
-/// What redb reads at once, in bytes.
-const PAGE: usize = 4096;
 /// Secrets in a vault that is several times as large as what is kept of it in memory.
 const SECRETS: usize = 300;
 
@@ -44,11 +41,7 @@ fn spoil(path: &Path, rows: &[Vec<u8>]) {
             copies.map(|(at, _)| at / PAGE * PAGE)
         })
         .collect();
-    assert!(!pages.is_empty());
-    let written = File::options().write(true).open(path).unwrap();
-    for page in pages {
-        written.write_all_at(&[file[page + 2] ^ 0x55], page as u64 + 2).unwrap();
-    }
+    support::spoil(path, &pages.into_iter().collect::<Vec<_>>(), 2, 0x55);
 }
 
 /// The secrets that are not read, of all: what is read is what was stored.

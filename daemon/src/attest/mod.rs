@@ -202,8 +202,8 @@ pub struct Peer {
     dir: RefCell<Option<OwnedFd>>,
     /// What the end of the handshake read of it, where the first request was there by then: it was read for that, too.
     for_first: RefCell<Option<Stat>>,
-    /// Whether a request has come since it was seen last.
-    asked_since: Cell<bool>,
+    /// Whether the next request has it looked at: not the one that was there when the handshake's end looked.
+    must_look: Cell<bool>,
 }
 
 impl Identity {
@@ -232,9 +232,9 @@ impl Identity {
 
     fn into_peer(self, claims: Claims, for_first: Option<Stat>) -> Peer {
         let Self { kernel, pidfd, space, ours, dir, .. } = self;
-        let asked_since = Cell::new(for_first.is_none());
+        let must_look = Cell::new(for_first.is_none());
         let (dir, for_first) = (RefCell::new(Some(dir)), RefCell::new(for_first));
-        Peer { pidfd, space, ours, evidence: Evidence { kernel, claims }, dir, for_first, asked_since }
+        Peer { pidfd, space, ours, evidence: Evidence { kernel, claims }, dir, for_first, must_look }
     }
 }
 
@@ -291,7 +291,7 @@ impl Peer {
     /// # Errors
     /// As [`Peer::still`].
     pub fn asks(&self) -> Result<(), Unattested> {
-        if !self.asked_since.replace(true) {
+        if !self.must_look.replace(true) {
             return Ok(());
         }
         // The first may have been refused before anything was looked at for it.

@@ -196,7 +196,7 @@ pub async fn migrate(
     let change = vault.rewrap(&keys, &input, &kek).map_err(|error| refuse::vault(&error))?;
     let newest = change.mark(vault.id()).map(|mark| mark.to_kept(&keys));
     drop((keys, kek));
-    let in_force = turn.bring_in_force(&asking, vault.clone(), change, failed).await?;
+    let in_force = turn.bring_in_force(&asking, vault.clone(), change, |_| (), failed).await?;
     asking.state.keyring().misled(false);
     match (to, newest) {
         (Mode::Keyring, Some(newest)) => asking.state.keeping().leave(newest),

@@ -92,16 +92,14 @@ pub fn list(
         .page(permit.keys(), after.map(EntryId::from_bytes), limits::PAGE)
         .map_err(|error| refuse::listing(&error));
     let shown = |name: &str| by.shows(name) && glob.is_none_or(|glob| glob.matches(name));
-    let mut unlisted = match goes_on {
-        true => asking.unlisted.take(),
-        false if after == Some(END) => Unlisted::unknown(),
-        false => Unlisted::default(),
-    };
+    let mut unlisted = Unlisted::for_page(asking.unlisted.take(), goes_on, after);
     let page = page.and_then(|page| {
         unlisted.add(&page, shown);
         let nothing_else = page.secrets.is_empty() && page.next.is_none();
         if nothing_else && !unlisted.is_empty() { Err(unlisted.refused()) } else { Ok(page) }
     });
+    let rest = (!unlisted.is_empty()).then_some(END);
+    asking.unlisted.replace(unlisted);
     // What is refused in its middle is recorded, too.
     let page = if goes_on && page.is_ok() { page? } else { record(asking, permit, Event::List, None, page)? };
     let entries = page
@@ -111,10 +109,8 @@ pub fn list(
         .map(|(_, info)| entry(info))
         .collect::<Result<Vec<_>, _>>()?;
     let entries = List::new(entries).ok_or_else(unsendable)?;
-    let rest = (!unlisted.is_empty()).then_some(END);
     let next = page.next.map(|id| *id.as_bytes()).or(rest);
     asking.listing.set(next);
-    asking.unlisted.replace(unlisted);
     asking.listing_cleared.replace(asking.cleared.clone().filter(|_| next.is_some()));
     Ok(Answer::Secrets(secrets::Answer::Page { entries, next }))
 }

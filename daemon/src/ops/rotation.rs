@@ -10,7 +10,7 @@ use std::sync::Arc;
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::rotation::{self as wire, Progress, Request};
 use glassdome_proto::{Answer, Code, Refusal};
-use glassdome_vault::{self as vault, Carried, CheckStep, Error, Keys, Rotation, Vault};
+use glassdome_vault::{self as vault, Carried, Error, Keys, Rotation, Vault};
 
 use super::{Asking, Work, later, now, password, recovery, to_end};
 use crate::rotations::{Rotating, Taken};
@@ -77,12 +77,8 @@ async fn advance(asking: &Asking) -> Result<Progress, Stopped> {
                 return Ok(Some(Carried::All));
             }
             if let Some(check) = &mut rotating.check {
-                let step = check.step(&rotating.new, CHECKED)?;
-                rotating.progress.ready = matches!(step, CheckStep::Sound { .. });
-                return match step {
-                    CheckStep::Altered { .. } => Err(Error::HalfRotated),
-                    _ => Ok(rotating.progress.ready.then_some(Carried::All)),
-                };
+                rotating.progress.ready = Rotation::check_more(check, &rotating.new, CHECKED)?;
+                return Ok(rotating.progress.ready.then_some(Carried::All));
             }
             if rotating.pass.is_none() {
                 rotating.pass = Some(rotation.pass(vault, keys)?);
@@ -103,7 +99,7 @@ async fn advance(asking: &Asking) -> Result<Progress, Stopped> {
             // What lay there from before was written under the new keys, or the sum tells.
             with(asking, |_, _, rotating| {
                 let Some(rotation) = rotating.rotation().cloned() else { return Err(Error::Conflict) };
-                rotating.check = Some(rotation.vault().check(&rotating.new)?);
+                rotating.check = Some(rotation.check(&rotating.new)?);
                 Ok(())
             })?;
         }

@@ -66,21 +66,6 @@ impl Turn {
         self.commit_then(asking, vault, change, |_| (), failed).await
     }
 
-    /// As [`Turn::commit`], of a change behind which there is more to be done: that comes before
-    /// [`InForce::whole`].
-    ///
-    /// # Errors
-    /// The refusal to send; nothing was changed.
-    pub async fn bring_in_force(
-        self,
-        asking: &Asking,
-        vault: Arc<Vault>,
-        change: Change,
-        failed: impl FnOnce(&Asking) -> Result<(), Refusal<'static>> + 'static,
-    ) -> Result<InForce, Refusal<'static>> {
-        self.bring(asking, vault, change, |_| (), failed).await
-    }
-
     /// As [`Turn::commit`]; when the change is on the disk, and before anybody else may draft, `done` is
     /// called, also if the request was given up.
     ///
@@ -94,10 +79,15 @@ impl Turn {
         done: impl FnOnce(&Asking) + 'static,
         failed: impl FnOnce(&Asking) -> Result<(), Refusal<'static>> + 'static,
     ) -> Result<(), Refusal<'static>> {
-        self.bring(asking, vault, change, done, failed).await?.whole()
+        self.bring_in_force(asking, vault, change, done, failed).await?.whole()
     }
 
-    async fn bring(
+    /// As [`Turn::commit_then`], of a change behind which there is more to be done: that comes before
+    /// [`InForce::whole`].
+    ///
+    /// # Errors
+    /// The refusal to send; nothing was changed.
+    pub async fn bring_in_force(
         self,
         asking: &Asking,
         vault: Arc<Vault>,

@@ -21,17 +21,22 @@ pub struct Unlisted {
     nameless: usize,
     /// Whether some could not be gone through.
     unread: bool,
+    /// Whether any listing on this connection has met something.
+    met: bool,
 }
 
 impl Unlisted {
-    /// Of a listing whose earlier pages went to somebody else.
-    pub fn unknown() -> Self {
-        Self { unread: true, ..Self::default() }
+    /// For a page behind `after`, if `last` is what the last page on this connection left. Of a listing whose earlier
+    /// pages are not known here, and may have met what others have, it is not said that it is whole.
+    pub fn for_page(last: Self, goes_on: bool, after: Option<Cursor>) -> Self {
+        let unknown = after.is_some_and(|after| after == END || last.met);
+        if goes_on { last } else { Self { unread: unknown, met: last.met, ..Self::default() } }
     }
 
     /// Takes in what a page has met; of the names, those that are `shown`.
     pub fn add(&mut self, page: &Page, shown: impl Fn(&str) -> bool) {
         self.unread |= page.unread;
+        self.met |= page.unread || !page.damaged.is_empty();
         for damaged in &page.damaged {
             match damaged {
                 Damaged::Named(name) if !shown(name) => {}
@@ -75,8 +80,31 @@ mod tests {
     fn what_could_not_be_gone_through_is_told_without_a_name() {
         let mut unlisted = Unlisted::default();
         unlisted.add(&Page { unread: true, ..Page::default() }, |_| true);
-        assert!(!unlisted.is_empty() && !Unlisted::unknown().is_empty());
+        assert!(!unlisted.is_empty());
         let said = unlisted.refused().message.to_string();
         assert!(said.starts_with("the list may not be whole: what is known of some is damaged."), "{said}");
+    }
+    #[test]
+    fn of_two_listings_on_one_connection_neither_is_called_whole() {
+        let some = Some([7; 16]);
+        let sound = Page::default();
+        let bad = Page { damaged: vec![Damaged::Named("n".into())], ..Page::default() };
+        // The first listing meets damage; the second begins, and shows its owner nothing of that.
+        let mut first = Unlisted::for_page(Unlisted::default(), false, None);
+        first.add(&bad, |_| true);
+        let mut second = Unlisted::for_page(first, false, None);
+        second.add(&bad, |_| false);
+        assert!(second.is_empty());
+        let first = Unlisted::for_page(second, false, some);
+        assert!(!first.is_empty(), "its other page is not known any more");
+
+        // Controls: one listing alone, and a sound vault.
+        let mut alone = Unlisted::for_page(Unlisted::default(), false, None);
+        alone.add(&bad, |_| true);
+        assert!(Unlisted::for_page(alone, true, some).refused().message.contains(" n "));
+        let mut others = Unlisted::for_page(Unlisted::default(), false, None);
+        others.add(&sound, |_| true);
+        assert!(Unlisted::for_page(others, false, some).is_empty());
+        assert!(!Unlisted::for_page(Unlisted::default(), false, Some(END)).is_empty());
     }
 }

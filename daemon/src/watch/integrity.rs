@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_vault::{CheckStep, Error};
+use tokio::time::timeout;
 
 use crate::journal::{Entry, Who};
 use crate::state::State;
@@ -15,22 +16,33 @@ const ROWS: u32 = 128;
 /// Between two steps.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// So often it begins at the most, where the file is opened anew meanwhile.
-const TIMES: usize = 3;
+/// From one beginning to the next, where the file was opened anew meanwhile: at first, and at the most.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Checks the vault once. Ends early when the session ends, and at once while another check is under
 /// way: a session that is renewed again and again starts no second one.
 pub async fn check(state: Rc<State>) {
     let Some(_only) = Only::begin(&state) else { return };
-    for _ in 0..TIMES {
+    let (mut pause, mut locks) = (AGAIN.0, state.locks());
+    loop {
         match sound(&state).await {
             Ok(true) => {}
             Ok(false) => {
                 tracing::error!("the vault is damaged: rows were put back, changed or taken away");
                 report(&state, "rows-altered");
             }
-            // What was read of it is no longer held.
-            Err(Error::OpenedAnew) => continue,
+            // What was read of it is no longer held. The disk that refused a change may do so for a while.
+            Err(Error::OpenedAnew) => {
+                tracing::warn!(
+                    "the vault is looked at again in {} s: {}",
+                    pause.as_secs(),
+                    Error::OpenedAnew
+                );
+                // A lock ends it at once: the next session's look is not to find this one under way.
+                let _ = timeout(pause, locks.changed()).await;
+                pause = (pause * 2).min(AGAIN.1);
+                continue;
+            }
             Err(error) => {
                 tracing::error!("the vault could not be checked: {error}");
                 if error.is_unreadable() {
@@ -40,7 +52,6 @@ pub async fn check(state: Rc<State>) {
         }
         return;
     }
-    tracing::error!("the vault could not be checked: {} each time", Error::OpenedAnew);
 }
 
 /// The one check under way.

@@ -5,8 +5,9 @@ use serde_json::json;
 
 use crate::{holds, moves_on, report, taken_in};
 
-/// As the web vault writes it, with every kind of item and of custom field, and what stands beside them: a re-prompt, an
-/// item that was archived, the item's own key (Bitwarden's `libs/common/src/models/export/`).
+/// In the form in which the web vault writes it, made after its source (Bitwarden's `libs/common/src/models/export/`),
+/// with every kind of item and of custom field, and what stands beside them: a re-prompt, an item that was archived, the
+/// item's own key.
 const EXPORT: &str = include_str!("bitwarden_export.json");
 
 const HELD: [(&str, &str, &[u8]); 33] = [

@@ -279,9 +279,11 @@ pub(super) fn nonce(new: &Keys, made_of: &[u8; 32]) -> [u8; NONCE] {
 
 /// What is wrong with the new file is not wrong with the vault; nor is that what somebody else has open, or put there.
 pub(super) fn half(error: Error) -> Error {
-    if matches!(error, Error::Corrupt(_) | Error::InUse | Error::NotAFile) {
-        Error::HalfRotated
-    } else {
-        error
+    match error {
+        error if error.is_unreadable() => Error::HalfRotated,
+        Error::InUse | Error::NotAFile | Error::RedoNotAFile => Error::HalfRotated,
+        // Nothing of the new file is in force yet.
+        Error::NotOverwritten(cause) => half(*cause),
+        error => error,
     }
 }

@@ -38,8 +38,9 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Storage`], and [`Error::HalfRotated`] if the new file is damaged, somebody else has it open, or another
-    /// one had taken its name: the vault goes on as before. [`Error::InPlace`] if the new file is in the place, and [`Error::MovedBack`] if the old one is in it again:
-    /// the disk may not have that, and this one takes no change any more.
+    /// one had taken its name: the vault goes on as before. [`Error::InPlace`] if the new file is in the place, and
+    /// [`Error::MovedBack`] if the old one is in it again: the disk may not have that, and this one takes no change any
+    /// more.
     pub fn move_in(&self, rotation: Rotation) -> Result<MovedIn, Error> {
         let Rotation { to, directory } = rotation;
         let mark = to.committed_mark();

@@ -61,16 +61,26 @@ impl Open {
             let file = open_file(path)?;
             let same = file.try_clone().map_err(Error::Storage)?;
             let database = open_as(check(FileBackend::new(same).map_err(opening)?))?;
-            let settled = Mutex::new(Settled::new(&database, false)?);
-            let mut redo = Redo::of(path);
-            replay(&database, &mut redo)?;
-            Ok(Self { database, file, redo: Mutex::new(redo), settled, readers: Arc::default() })
+            Self::of(path, file, database)
         })
+    }
+
+    /// That file, which redb has opened, with what is recorded beside it.
+    pub(super) fn of(path: &Path, file: File, database: Database) -> Result<Self, Error> {
+        let settled = Mutex::new(Settled::new(&database, false)?);
+        let mut redo = Redo::of(path);
+        replay(&database, &mut redo)?;
+        Ok(Self { database, file, redo: Mutex::new(redo), settled, readers: Arc::default() })
     }
 
     /// A snapshot.
     pub fn read(&self) -> Result<Reader, Error> {
-        Ok(Reader::new(&self.database)?.counted_by(Arc::clone(&self.readers)))
+        let reader = Reader::new(&self.database).inspect_err(|error| {
+            if matches!(error, Error::OpenedAnew) {
+                self.readers.store(true, Ordering::SeqCst);
+            }
+        })?;
+        Ok(reader.counted_by(Arc::clone(&self.readers)))
     }
 
     /// Whether redb reads nothing more of it.

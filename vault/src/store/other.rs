@@ -28,11 +28,10 @@ impl Store {
         self.resting.store(true, Ordering::SeqCst);
         // Behind whoever was writing.
         drop(self.open.write().unwrap_or_else(PoisonError::into_inner));
-        let settled = self.with_open(|open| {
+        let settled = self.tried(|open| {
             open.settle_all()?;
             open.overwrite(&[])
         });
-        self.after(&settled);
         settled.inspect_err(|_| self.go_on())
     }
 
@@ -53,6 +52,8 @@ impl Store {
         std::mem::swap(&mut *open, &mut other.0);
         drop(open);
         *self.newest() = None;
+        // What was to be overwritten lay in the one before, all of which is.
+        self.former().clear();
         self.go_on();
         other
     }

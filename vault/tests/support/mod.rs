@@ -5,6 +5,8 @@ pub mod at_each_call;
 pub mod ordinary;
 pub mod rotating;
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -102,6 +104,20 @@ pub fn slot_row(vault: &Vault, id: u8) -> Vec<u8> {
         })
         .unwrap();
     found.unwrap()
+}
+
+/// What redb reads at once, in bytes.
+pub const PAGE: usize = 4096;
+
+/// Has the byte `at` of each of these pages be another one, by these bits.
+pub fn spoil(path: &Path, pages: &[usize], at: usize, by: u8) {
+    assert!(!pages.is_empty());
+    let file = File::options().read(true).write(true).open(path).unwrap();
+    for page in pages {
+        let (mut byte, place) = ([0], (page + at) as u64);
+        file.read_exact_at(&mut byte, place).unwrap();
+        file.write_all_at(&[byte[0] ^ by], place).unwrap();
+    }
 }
 
 pub fn present(path: &Path) -> Vault {

@@ -89,10 +89,10 @@ async fn put_in_force(asking: &Asking) -> Result<Former, Stopped> {
             Error::HalfRotated => true,
             _ => false,
         };
-        if moved.as_ref().is_err_and(is_of_no_use) {
-            vault::discard_unfinished(&path).inspect_err(|error| {
-                tracing::warn!("what was begun of a rotation could not be removed: {error}");
-            })?;
+        if moved.as_ref().is_err_and(is_of_no_use)
+            && let Err(error) = vault::discard_unfinished(&path)
+        {
+            tracing::warn!("what was begun of a rotation could not be removed: {error}");
         }
         moved
     });
@@ -116,14 +116,9 @@ async fn put_in_force(asking: &Asking) -> Result<Former, Stopped> {
         Ok(Err(error)) => {
             asking.rotation.replace(None);
             let recorded = asking.record(Event::Rotate, Outcome::Failed, None, "done");
-            let refusal = match error {
-                Error::InPlace(_) => {
-                    unknown(state, "as the vault's file stands, the new key is in force", &error)
-                }
-                Error::MovedBack(_) => {
-                    unknown(state, "as the vault's file stands, the former key is in force", &error)
-                }
-                error => recorded.err().unwrap_or_else(|| refuse::vault(&error)),
+            let refusal = match stands(&error) {
+                Some(stands) => unknown(state, stands, &error),
+                None => recorded.err().unwrap_or_else(|| refuse::vault(&error)),
             };
             Err(Stopped::Refused(refusal))
         }
@@ -131,6 +126,15 @@ async fn put_in_force(asking: &Asking) -> Result<Former, Stopped> {
             asking.rotation.replace(None);
             Err(Stopped::Refused(unknown(state, "whether the new key is in force is not known", &lost)))
         }
+    }
+}
+
+/// Which file stands in the vault's place, where the disk may not have that.
+pub(super) fn stands(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::InPlace(_) => Some("as the vault's file stands, the new key is in force"),
+        Error::MovedBack(_) => Some("as the vault's file stands, the former key is in force"),
+        _ => None,
     }
 }
 

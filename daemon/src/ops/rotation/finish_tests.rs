@@ -60,7 +60,7 @@ impl Ready {
         let (plan, new) = Plan::new(&vault, &keys, &input, &password).unwrap();
         let rotation = plan.build(&path).unwrap();
         let change = rotation.vault().rewrap(&new, &next.0, &next.1).unwrap();
-        rotation.vault().commit(change).unwrap();
+        rotation.commit(change).unwrap();
         let room = state.rotations().room(&asking.rotation).unwrap();
         let slots = vault.slots_digest().unwrap();
         let rotating = Rotating::new(rotation, new, slots, state.store.clone(), room);
@@ -284,4 +284,12 @@ async fn a_new_file_that_is_spoiled_at_the_end_is_given_up_and_the_vault_is_not_
         LocalSet::new().run_until(it).await;
     }
     assert!(held.is_some());
+}
+
+#[test]
+fn which_file_stands_is_said_where_the_disk_may_not_have_it() {
+    let failed = || std::io::ErrorKind::Other.into();
+    assert!(finish::stands(&Error::InPlace(failed())).unwrap().contains("the new key is in force"));
+    assert!(finish::stands(&Error::MovedBack(failed())).unwrap().contains("the former key is in force"));
+    assert_eq!(finish::stands(&Error::Storage(failed())), None, "the vault is as it was");
 }
