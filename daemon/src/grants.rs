@@ -211,6 +211,9 @@ impl Grants {
         let mut missing = Uncovered::NotGranted;
         let mut launcher = None;
         let list = self.list.borrow();
+        if list.is_empty() {
+            return Err(missing);
+        }
         let mut at = client.parent();
         for _ in 0..lineage::DEPTH {
             let Some(member) = at else { break };
@@ -224,14 +227,15 @@ impl Grants {
                     (true, true, Some(name)) => missing = Uncovered::Launched(String::clone(name)),
                 }
             }
-            let above = member.parent();
-            if !above.as_ref().is_some_and(|above| member.is_fork_of(above)) {
-                if !member.is_launcher() {
-                    break;
+            at = match member.forked_from() {
+                Some(above) => Some(above),
+                None if member.is_launcher() => {
+                    let above = member.parent();
+                    launcher = Some(member.stat.name);
+                    above
                 }
-                launcher = Some(member.stat.name);
-            }
-            at = above;
+                None => break,
+            };
         }
         Err(missing)
     }

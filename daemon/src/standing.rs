@@ -16,7 +16,7 @@ use crate::attest::lineage::{self, Member};
 use crate::attest::matching::{self, Found};
 use crate::attest::seen::Seen;
 use crate::attest::unit::Unit;
-use crate::attest::{Peer, Unattested};
+use crate::attest::{Exe, Peer, Unattested};
 use crate::clock::{self, Now};
 use crate::grants::{Token, Uncovered};
 use crate::handles::Handle;
@@ -99,7 +99,7 @@ pub struct Asker {
     pub tty: String,
     /// Whether it asks itself, or ran one of ours.
     pub itself: bool,
-    /// The names from the first of its session down to it.
+    /// The names from the first of its session down to it; none of a program that a rule names, and allows something.
     pub line: Vec<String>,
     /// Why no grant covers it.
     pub uncovered: Option<Uncovered>,
@@ -285,15 +285,10 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Rc<Settl
     let pid = kernel.pid;
     if peer.ours().is_none()
         && let Some(exe) = &kernel.exe
-        && let Some(rules) = state.rule_files().rules_at_once(exe, &state.rules(), Instant::now())
+        && let Some((standing, seen)) = at_once(state, exe)
     {
-        let name = lineage::file_name(&exe.path).to_owned();
-        let uncovered = Some(Uncovered::Program);
-        let evidence = state.rule_files().facts(exe).map(|facts| Box::new(Seen::executable(facts)));
-        let exe = Some(exe.path.clone());
-        let asker =
-            Asker { pid, name, exe, seen: true, itself: true, uncovered, evidence, ..Asker::default() };
-        return Ok((Rc::new(Settled::new(Standing { rules, ..Standing::default() })), asker));
+        let asker = Asker { pid, itself: true, uncovered: Some(Uncovered::Program), ..seen };
+        return Ok((Rc::new(Settled::new(standing)), asker));
     }
     let client = peer.member()?;
     let found = if peer.ours().is_some() {
@@ -306,6 +301,16 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Rc<Settl
     };
     peer.still()?;
     Ok(found)
+}
+
+/// The rules about an executable, and what is told of it, where that takes no look at any file.
+fn at_once(state: &State, exe: &Exe) -> Option<(Standing, Asker)> {
+    let files = state.rule_files();
+    let rules = files.rules_at_once(exe, &state.rules(), Instant::now())?;
+    let name = lineage::file_name(&exe.path).to_owned();
+    let evidence = files.facts(exe).map(|facts| Box::new(Seen::executable(facts)));
+    let asker = Asker { name, exe: Some(exe.path.clone()), seen: true, evidence, ..Asker::default() };
+    Some((Standing { rules, ..Standing::default() }, asker))
 }
 
 /// Judges whoever ran a client of ours: by the grant of its terminal, or else by rules about it.
@@ -340,6 +345,13 @@ pub async fn judge_caller(
     // A stamped client loses its caller's lack of it.
     if member.stat.is_unrandomised() {
         return Err(Unattested::Unrandomised { pid }.into());
+    }
+    if let Some(exe) = member.exe()
+        && let Some((standing, seen)) = at_once(state, &exe)
+        && member.is_in_our_namespaces()
+    {
+        let asker = Asker { pid, tty: member.stat.tty_name(), uncovered, ..seen };
+        return Ok((Rc::new(Settled::new(Standing { grant, ..standing })), asker));
     }
     let (standing, asker) = judge(state, member, unit_of(client), None, Came::Ran(uncovered)).await?;
     // What keeps back could not be compared with a program that cannot be told.
@@ -392,6 +404,10 @@ fn judged(found: Found, member: &Member, unit: Option<Unit>, came: Came) -> (Sta
     let Found { rules, changed, program, by_first_line } = found;
     let evidence = Some(Box::new(Seen::of(member, unit, program.clone())));
     let program = program.as_ref();
+    // Told only of whom no rule can name, or none allows anything.
+    let allowed = rules.iter().any(|rule| rule.decision == Decision::Allow);
+    let named = program.is_some_and(|program| program.interpreter.is_none() || program.script.is_some());
+    let line = if allowed && named { Vec::new() } else { line_of(member) };
     let exe = program.map(|program| lineage::file_name(&program.exe.path).to_owned());
     let asker = Asker {
         pid: member.stat.pid,
@@ -402,7 +418,7 @@ fn judged(found: Found, member: &Member, unit: Option<Unit>, came: Came) -> (Sta
         tty: member.stat.tty_name(),
         seen: program.is_some(),
         itself,
-        line: line_of(member),
+        line,
         uncovered,
         changed,
         evidence,

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use askers::{PYTHON, Staying, allow, asker, asking, recorded, runner, told};
-use glassdome_tests::{Run, User, World, left_out_without_root, text, wait_until};
+use glassdome_tests::{PASSWORD, Run, User, World, left_out_without_root, text, wait_until};
 use serde_json::Value;
 
 fn stage() -> World {
@@ -234,6 +234,58 @@ fn who_leaves_the_namespaces_lends_no_child_a_right() {
         return;
     }
     denied(out);
+}
+
+/// As above, of a program that only root can change: what is known of its file need not be looked at again.
+#[test]
+fn who_leaves_the_namespaces_lends_no_child_the_right_of_a_known_file() {
+    let world = stage();
+    let (source, program) = (world.top().join("lender.c"), world.top().join("lender"));
+    fs::write(
+        &source,
+        "#define _GNU_SOURCE\n#include <sched.h>\n#include <sys/wait.h>\n#include <unistd.h>\n\
+         int main(int count, char **words) {\n\
+             int ends[2], status; char byte = 0;\n\
+             if (pipe(ends)) return 8;\n\
+             if (fork() == 0) { read(ends[0], &byte, 1); execlp(\"ctl\", \"ctl\", \"get\", \"db/a\", (char *)0); _exit(127); }\n\
+             if (words[1][0] == 'l' && unshare(CLONE_NEWUSER)) return 9;\n\
+             if (write(ends[1], &byte, 1) != 1) return 8;\n\
+             wait(&status);\n\
+             return WEXITSTATUS(status);\n\
+         }\n",
+    )
+    .unwrap();
+    let built = Command::new("cc").arg("-o").args([&program, &source]).status().unwrap();
+    assert!(built.success());
+    allow(&world, &["--secrets", "db/*", "--exe", text(&program)]).ok();
+    for _ in 0..3 {
+        assert_eq!(world.program(&program, &["stay"]).ok(), b"value a", "control");
+        let out = world.program(&program, &["leave"]).output();
+        if out.code == 9 {
+            println!("left out: this machine gives users no user namespaces");
+            return;
+        }
+        denied(out);
+    }
+}
+
+/// What one program runs one after the other is judged each time, whatever is known of its file by then.
+#[test]
+fn a_program_of_roots_is_judged_for_each_command_that_it_runs() {
+    let world = stage();
+    world.set("other", "value b");
+    let xargs = Path::new("/usr/bin/xargs");
+    allow(&world, &["--secrets", "db/*", "--exe", text(xargs)]).ok();
+    let each = |names: &str| world.program(xargs, &["-n", "1", "ctl", "get"]).stdin(names).output();
+    let mixed = each("db/a\nother\ndb/a\n");
+    assert_eq!((mixed.code, &*mixed.stdout), (123, &b"value avalue a"[..]), "{}", mixed.stderr);
+    let told = ["denied other: xargs (pid ", " ran it, and no rule allows that"];
+    assert!(told.iter().all(|told| mixed.stderr.contains(told)), "{}", mixed.stderr);
+
+    let kept_back = ["policy", "deny", "--secrets", "db/a", "--exe", text(xargs), "--password-stdin"];
+    world.ctl(&kept_back).stdin(format!("{PASSWORD}\n")).ok();
+    let none = each("db/a\ndb/a\n");
+    assert!(none.stdout.is_empty() && none.stderr.matches("denied db/a").count() == 2, "{}", none.stderr);
 }
 
 /// The kernel vouches for which file was executed, not for whose code runs in it.

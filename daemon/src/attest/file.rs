@@ -12,8 +12,8 @@ use std::time::Instant;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
-use super::digest;
 use super::program::Unreadable;
+use super::{digest, mounts};
 
 /// What is known of a regular file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +123,7 @@ fn digested(
 
 fn facts(path: String, stat: &Statx) -> FileFacts {
     let shared = stat.stx_mode & 0o022 != 0;
-    let writable = stat.stx_uid != 0 || shared || !is_roots_place(&path) || served_by_a_user(stat);
+    let writable = stat.stx_uid != 0 || shared || !is_roots_place(&path) || mounts::serves_a_user(stat);
     let (dev, ino, owner) = (device(stat), stat.stx_ino, stat.stx_uid);
     FileFacts { path, dev, ino, owner, writable, sha256: None }
 }
@@ -150,30 +150,6 @@ pub(super) fn device(stat: &Statx) -> u64 {
 fn stat(dir: BorrowedFd<'_>, path: &str) -> rustix::io::Result<Statx> {
     let flags = AtFlags::STATX_DONT_SYNC | AtFlags::EMPTY_PATH;
     rustix::fs::statx(dir, path, flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)
-}
-
-/// Whether the owner and the mode of a file are a user's word (fuse(4)). Told by the table of mounts, since
-/// asking the file system asks that user.
-fn served_by_a_user(stat: &Statx) -> bool {
-    let Ok(mounts) = std::fs::read("/proc/self/mountinfo") else { return true };
-    let device = (stat.stx_dev_major, stat.stx_dev_minor);
-    let mounts = String::from_utf8_lossy(&mounts);
-    file_system(&mounts, stat.stx_mnt_id, device).is_none_or(|kind| kind.starts_with("fuse"))
-}
-
-/// The kind of file system of a mount (proc_pid_mountinfo(5)). A mount of another mount namespace has another
-/// id there, and is told by its device where that is mounted here too.
-fn file_system(mounts: &str, mount: u64, (major, minor): (u32, u32)) -> Option<&str> {
-    let device = format!("{major}:{minor}");
-    let kind_of = |fits: &dyn Fn(&str, &str) -> bool| {
-        let line = mounts.lines().find(|line| {
-            let mut fields = line.split(' ');
-            let (id, _, device) = (fields.next(), fields.next(), fields.next());
-            id.zip(device).is_some_and(|(id, device)| fits(id, device))
-        })?;
-        line.split_once(" - ")?.1.split(' ').next()
-    };
-    kind_of(&|id, _| id.parse() == Ok(mount)).or_else(|| kind_of(&|_, found| found == device))
 }
 
 /// Whether a file is one of `/proc`, whose files are made for whoever reads them: here the daemon.
@@ -299,21 +275,6 @@ mod tests {
         for path in ["/etc/passwd", "/out", "/../etc/passwd"] {
             assert!(take(path).is_none(), "{path}");
         }
-    }
-
-    #[test]
-    fn mounts_that_users_serve_are_told() {
-        let mounts = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
-                      40 22 0:35 / /home/u/a\\040-\\040b rw,nosuid - fuse.sshfs host:/ rw,user_id=1000\n\
-                      41 22 0:36 / /mnt rw shared:2 master:1 - fuseblk /dev/sdb1 rw\n";
-        let elsewhere = (9, 9);
-        assert_eq!(file_system(mounts, 22, elsewhere), Some("ext4"));
-        assert_eq!(file_system(mounts, 40, (8, 1)), Some("fuse.sshfs"));
-        assert_eq!(file_system(mounts, 41, elsewhere), Some("fuseblk"));
-        assert_eq!(file_system(mounts, 2, elsewhere), None);
-        // Of another mount namespace.
-        assert_eq!(file_system(mounts, 2, (8, 1)), Some("ext4"));
-        assert_eq!(file_system(mounts, 2, (0, 35)), Some("fuse.sshfs"));
     }
 
     #[test]

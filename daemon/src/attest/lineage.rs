@@ -102,10 +102,12 @@ impl Member {
         linux::namespaces(self.stat.pid, self.dir.as_fd()).is_ok()
     }
 
-    /// Whether it runs the very program of its parent: forked off, and nothing executed since. An orphan
+    /// Its parent, if it runs the very program of that: forked off, and nothing executed since. An orphan
     /// is handed to somebody else, whose program it does not run: then code and stack lie elsewhere.
-    pub fn is_fork_of(&self, parent: &Self) -> bool {
-        self.stat.forked && self.stat.layout == parent.stat.layout
+    pub fn forked_from(&self) -> Option<Self> {
+        // Most have executed something, and nothing above them is looked at.
+        let parent = self.stat.forked.then(|| self.parent())?;
+        parent.filter(|parent| self.stat.layout == parent.stat.layout)
     }
 }
 
@@ -119,12 +121,12 @@ pub fn line(pid: i32) -> impl Iterator<Item = Member> {
 pub fn ran(client: &Member) -> Option<Member> {
     let mut at = client.parent()?;
     for _ in 0..DEPTH {
-        let above = at.parent();
-        let fork = above.as_ref().is_some_and(|above| at.is_fork_of(above));
-        if !fork && !at.is_launcher() {
-            return Some(at);
-        }
-        at = above?;
+        let above = at.forked_from();
+        at = match above {
+            Some(above) => above,
+            None if at.is_launcher() => at.parent()?,
+            None => return Some(at),
+        };
     }
     None
 }

@@ -13,6 +13,7 @@ mod interpreter;
 pub mod lineage;
 mod linux;
 pub mod matching;
+mod mounts;
 pub mod process;
 pub mod program;
 mod script;

@@ -41,8 +41,8 @@ impl Unit {
     /// `ESRCH` or `ENOENT` of a process that is gone.
     pub fn of(dir: BorrowedFd<'_>) -> io::Result<Option<Self>> {
         let file = rustix::fs::openat(dir, "cgroup", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        // One path at most is of version 2, and comes last.
-        let mut text = Vec::new();
+        // One path at most is of version 2, and comes last. Most are read at once.
+        let mut text = Vec::with_capacity(4096);
         io::Read::read_to_end(&mut io::Read::take(std::fs::File::from(file), LONGEST), &mut text)?;
         Ok(std::str::from_utf8(&text).ok().and_then(parse))
     }

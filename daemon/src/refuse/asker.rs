@@ -266,7 +266,7 @@ fn by_rule(asker: &Asker) -> Option<String> {
         _ if asker.interpreter && asker.script.is_none() => None,
         Uncovered::NotGranted if is_shell_at_terminal(asker) => None,
         Uncovered::NotGranted | Uncovered::Off => {
-            Some(format!("{} (pid {pid}; {}) ran it, and no rule allows that", named(asker), chain(asker)))
+            Some(format!("{} ({}) ran it, and no rule allows that", named(asker), whereabouts(asker)))
         }
         Uncovered::Program => Some(format!("no rule allows it to {} (pid {pid})", named(asker))),
         Uncovered::Token | Uncovered::Elsewhere | Uncovered::Launched(_) | Uncovered::Paused => None,
@@ -275,7 +275,7 @@ fn by_rule(asker: &Asker) -> Option<String> {
 
 /// Why no grant covers it, where no rule can name it.
 fn by_grant(asker: &Asker) -> String {
-    let Asker { pid, tty, .. } = asker;
+    let tty = &asker.tty;
     let name = &shown(&asker.name);
     match &asker.uncovered {
         Some(Uncovered::Token) => "this shell was granted with a token, and this command did not bring it: it was \
@@ -302,17 +302,17 @@ fn by_grant(asker: &Asker) -> String {
             format!("the master password was not typed in this terminal ({name}, {tty}). Type: ctl unlock")
         }
         Some(Uncovered::NotGranted) if is_shell_at_terminal(asker) => format!(
-            "{name} (pid {pid}; {}) ran it, and the master password was not typed there, nor can a rule name it. \
+            "{name} ({}) ran it, and the master password was not typed there, nor can a rule name it. \
              If it was you who typed there: ctl unlock",
-            chain(asker)
+            whereabouts(asker)
         ),
         // Without a script of its own an interpreter is anybody.
         Some(Uncovered::NotGranted | Uncovered::Program) => {
             let ran = if asker.itself { "runs no script file" } else { "ran it, and runs no script file" };
             format!(
-                "{name} (pid {pid}; {}) {ran}: no rule can name it. Put it into a file, or type the command in a \
+                "{name} ({}) {ran}: no rule can name it. Put it into a file, or type the command in a \
                  terminal where you unlocked",
-                chain(asker)
+                whereabouts(asker)
             )
         }
         None => "it was typed in a granted terminal, where rules that want you asked hold too".to_owned(),
@@ -350,12 +350,16 @@ fn is_shell_at_terminal(asker: &Asker) -> bool {
 const FIRST: usize = 2;
 const LAST: usize = 6;
 
-fn chain(asker: &Asker) -> String {
+/// Its process, and what ran that, where it is known.
+fn whereabouts(asker: &Asker) -> String {
+    if asker.line.is_empty() {
+        return format!("pid {}", asker.pid);
+    }
     let mut names: Vec<String> = asker.line.iter().map(|name| shown(name)).collect();
     if names.len() > FIRST + LAST {
         names.splice(FIRST..names.len() - LAST, ["…".to_owned()]);
     }
-    names.join(" → ")
+    format!("pid {}; {}", asker.pid, names.join(" → "))
 }
 
 #[cfg(test)]
@@ -425,6 +429,16 @@ mod tests {
             }
         }
         assert!(line("a", &Asker { pid: 1, ..script("/s") }).ends_with(" --script '/s'"));
+    }
+
+    #[test]
+    fn what_ran_it_is_told_where_it_was_looked_at() {
+        let asker = Asker { uncovered: Some(Uncovered::NotGranted), ..script("/s") };
+        let line_of = |line: &[&str]| line.iter().map(|name| (*name).to_owned()).collect();
+        let whole = line_of(&["zsh", "make", "python3"]);
+        let told = line("a", &Asker { line: whole, uncovered: Some(Uncovered::NotGranted), ..script("/s") });
+        assert!(told.contains("python3 running /s (pid 7; zsh → make → python3) ran it"), "{told}");
+        assert!(line("a", &asker).contains("python3 running /s (pid 7) ran it"), "{told}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use glassdome_proto::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::accept::Seat;
+use super::door::Arrived;
 use super::handshake::{Failed, Met, meet};
 use super::places::Places;
 use super::tap;
@@ -58,11 +58,9 @@ pub enum Kind {
 }
 
 /// Serves one connection to its end.
-pub async fn run(shared: Rc<Shared>, accepted: OwnedFd, kind: Kind, seat: Seat) {
-    let _seat = seat;
-    // Shared with the thread that reads who is at its other end, which may hang.
-    let accepted = Arc::new(accepted);
-    match meet(&shared, &accepted).await {
+pub async fn run(shared: Rc<Shared>, arrived: Arrived) {
+    let Arrived { accepted, kind, seat: _seat, looked } = arrived;
+    match meet(&shared, looked).await {
         Ok(met) => {
             let (connection, inbox) = Connection::of(&shared, met, Stand::default());
             let ended = tokio::select! {
@@ -74,7 +72,7 @@ pub async fn run(shared: Rc<Shared>, accepted: OwnedFd, kind: Kind, seat: Seat) 
         }
         Err(failed_to_meet) => {
             failed(&shared, &failed_to_meet);
-            if let (Failed::Unknown(reason), Some(accepted)) = (failed_to_meet, Arc::into_inner(accepted)) {
+            if let Failed::Unknown(reason) = failed_to_meet {
                 turn_away(accepted, &shared.outbox, &reason).await;
             }
         }

@@ -6,7 +6,6 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use glassdome_proto::{
@@ -17,6 +16,7 @@ use subtle::ConstantTimeEq;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Shared;
+use super::door::Serves;
 use super::wire::{Ended, Inbox, Wire};
 use crate::attest::{self, Claims, Identity, Peer, Unattested};
 use crate::refuse;
@@ -43,16 +43,18 @@ pub enum Failed {
     Early(Ended),
 }
 
-/// Meets the peer behind `accepted`.
-pub async fn meet(shared: &Shared, accepted: &Arc<OwnedFd>) -> Result<Met, Failed> {
-    let (owner, stamp) = (shared.state.owner(), shared.state.stamp());
-    let socket = accepted.clone();
-    // The thread that has read who it is sends the challenge, too: so the peer need not wait until the event loop wakes.
-    let read = move || {
-        let identity = attest::identify(socket.as_fd(), owner, stamp)?;
-        Ok((identity, challenge(socket.as_fd())))
-    };
-    let (identity, challenged) = identify(shared, read).await?;
+/// Who connected, and the challenge that it was sent.
+pub type Looked = Result<(Identity, Result<Challenged, Ended>), Unattested>;
+
+/// Reads who is at the other end, and sends the challenge. Not for the event loop: see [`attest::identify`].
+pub fn look(accepted: BorrowedFd<'_>, serves: Serves) -> Looked {
+    let identity = attest::identify(accepted, serves.owner, serves.stamp)?;
+    Ok((identity, challenge(accepted)))
+}
+
+/// Meets the peer that was looked at.
+pub async fn meet(shared: &Shared, looked: Looked) -> Result<Met, Failed> {
+    let (identity, challenged) = looked.map_err(Failed::Unknown)?;
     let (wire, nonce) = challenged.and_then(|challenged| challenged.wire(shared)).map_err(Failed::Early)?;
     let mut inbox = Inbox::new();
     let hello = hello(&wire, &mut inbox, |sender| identity.sent(sender), &nonce);
@@ -133,7 +135,7 @@ pub async fn meet_holder(
 }
 
 /// A nonce that was sent, with one end of a fresh pair.
-struct Challenged {
+pub struct Challenged {
     /// Our end.
     ours: OwnedFd,
     nonce: Nonce,

@@ -82,7 +82,7 @@ impl Listener {
         let alive = alive.ok_or_else(|| Unbindable::Running { path: path.to_owned() })?;
         clear(path, &address)?;
 
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let flags = SocketFlags::CLOEXEC;
         let system = |error: Errno| io(error.into());
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(system)?;
         // Before `bind`: there is no moment at which the socket's file is open to others.

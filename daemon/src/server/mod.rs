@@ -3,6 +3,7 @@
 
 mod accept;
 mod connection;
+mod door;
 mod handshake;
 mod listen;
 mod places;
