@@ -5,7 +5,6 @@
 
 use std::env::args_os;
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command as Parser};
@@ -23,8 +22,8 @@ use crate::tap::Tap;
 use crate::text::notice;
 use crate::wait::WaitArgs;
 
-/// The program `ctl`, which is also called `glassdome`.
-pub fn ctl() -> ExitCode {
+/// The program `ctl`, which is also called `glassdome`. What it ends with.
+pub fn ctl() -> u8 {
     if let Err(exit) = begin("ctl") {
         return exit;
     }
@@ -49,8 +48,8 @@ pub fn ctl() -> ExitCode {
     })
 }
 
-/// The program `glassdome_start`.
-pub fn glassdome_start() -> ExitCode {
+/// The program `glassdome_start`. What it ends with.
+pub fn glassdome_start() -> u8 {
     if let Err(exit) = begin("glassdome_start") {
         return exit;
     }
@@ -255,7 +254,7 @@ fn run<C: Command>(matches: &ArgMatches) -> Result<Exit, Error> {
 }
 
 /// First of all: until its stamp is in hand, a stamped program's group is not the user's.
-fn begin(program: &str) -> Result<(), ExitCode> {
+fn begin(program: &str) -> Result<(), u8> {
     Stamp::take().map(drop).map_err(|error| end(program, Exit::of, Err(Error::Harden(error))))
 }
 
@@ -264,7 +263,7 @@ fn finish(
     exit: impl FnOnce(&Error) -> Exit,
     matches: Result<ArgMatches, clap::Error>,
     run: impl FnOnce(&ArgMatches) -> Result<Exit, Error>,
-) -> ExitCode {
+) -> u8 {
     let outcome = match matches {
         Ok(matches) => run(&matches),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -278,12 +277,12 @@ fn finish(
     end(program, exit, outcome)
 }
 
-fn end(program: &str, exit: impl FnOnce(&Error) -> Exit, outcome: Result<Exit, Error>) -> ExitCode {
+fn end(program: &str, exit: impl FnOnce(&Error) -> Exit, outcome: Result<Exit, Error>) -> u8 {
     let exit = outcome.unwrap_or_else(|error| {
         notice::failed(program, &error);
         exit(&error)
     });
-    exit.into()
+    exit.number()
 }
 
 /// The parser's complaint without its decoration: what is wrong, its tip, and where help is.

@@ -80,12 +80,6 @@ impl Exit {
     }
 }
 
-impl From<Exit> for std::process::ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.number())
-    }
-}
-
 impl From<Code> for Exit {
     fn from(code: Code) -> Self {
         match code {

@@ -214,6 +214,12 @@ impl Grants {
         if list.is_empty() {
             return Err(missing);
         }
+        if let Ok(Some(parent)) = client.parent_at_once()
+            && let Some(grant) = list.iter().find(|grant| grant.is_of_parent(parent, client, token, boot))
+            && !self.rests.get()
+        {
+            return Ok(grant.id);
+        }
         let mut at = client.parent();
         for _ in 0..lineage::DEPTH {
             let Some(member) = at else { break };
@@ -288,6 +294,15 @@ impl Grant {
                 });
         // Last: alive now, it was the shell in all of that.
         is_it && self.shell.alive_now(boot)
+    }
+
+    /// Whether the shell itself is the parent of a command in its terminal, which brings what it has to. `parent` was
+    /// read before: while the shell lives, its number is nobody else's.
+    fn is_of_parent(&self, parent: i32, client: &Member, token: Option<&Token>, boot: Duration) -> bool {
+        let shell = self.shell.stat();
+        (shell.pid, shell.session, shell.tty) == (parent, client.stat.session, client.stat.tty)
+            && self.takes(token)
+            && self.shell.alive_now(boot)
     }
 
     fn takes(&self, token: Option<&Token>) -> bool {
@@ -430,6 +445,37 @@ mod tests {
         assert_eq!(grants.covering(&client, None, Duration::ZERO), Err(Uncovered::Elsewhere));
         assert!(matches!(give(&grants, &client, None, Terminals::Own), Err(Ungranted::Elsewhere { .. })));
         end(child);
+    }
+
+    #[test]
+    fn a_command_of_the_shells_own_is_covered_alike_where_the_kernel_tells_its_parent_at_once() {
+        let grants = Grants::default();
+        let (child, slow) = typed();
+        let pidfd = rustix::process::pidfd_open(
+            rustix::process::Pid::from_child(&child),
+            rustix::process::PidfdFlags::empty(),
+        );
+        let (dir, stat) = (slow.dir.try_clone().unwrap(), slow.stat.clone());
+        let mut quick = Member::held(dir, stat, pidfd.unwrap().into());
+        let own = std::process::id().cast_signed();
+        assert_eq!(quick.parent_at_once().unwrap(), Some(own), "tests need Linux 6.13");
+        assert_eq!(slow.parent_at_once().unwrap(), None, "control");
+        // It is not looked at: what stands there instead is not found to be wrong.
+        quick.dir = crate::attest::process::directory(1).unwrap();
+        let id = give(&grants, &slow, Some(token("own")), Terminals::Own).unwrap();
+        assert_eq!(grants.covering(&quick, Some(&token("own")), Duration::ZERO), Ok(id));
+        for member in [&slow, &quick] {
+            let covering = |token: Option<&Token>| grants.covering(member, token, Duration::ZERO);
+            assert_eq!(covering(Some(&token("another"))), Err(Uncovered::Token));
+            assert_eq!(covering(None), Err(Uncovered::Token));
+            grants.rest(true);
+            assert_eq!(covering(Some(&token("own"))), Err(Uncovered::Paused));
+            grants.rest(false);
+        }
+        quick.stat.session = quick.stat.pid;
+        assert_eq!(grants.covering(&quick, Some(&token("own")), Duration::ZERO), Err(Uncovered::Elsewhere));
+        end(child);
+        assert!(quick.parent_at_once().is_err());
     }
 
     #[test]

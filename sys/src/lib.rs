@@ -12,6 +12,7 @@
 //! | what must be put right before a signal ends us? | [`HeldSignals`] |
 //! | how much memory is kept for nothing? | [`share_one_heap`], [`let_go_of_code`], [`divide_code`] |
 //! | is this directory ours alone? | [`private_dir()`] |
+//! | how does a program begin that is started often? | [`program!`] |
 
 mod address_space;
 mod code;
@@ -24,6 +25,7 @@ mod held_signals;
 mod message;
 mod pidfd;
 mod private_dir;
+mod program;
 mod socket;
 mod stamp;
 
@@ -41,5 +43,6 @@ pub use held_signals::HeldSignals;
 pub use message::{Received, recv, recv_with_fd, send_with_fd, try_recv_with_fd};
 pub use pidfd::{PidInfo, peer_pidfd, pidfd_alive, pidfd_info};
 pub use private_dir::{DirError, private_dir};
+pub use program::run_program;
 pub use socket::{pass_credentials, refuse_descriptors, stream_pair};
 pub use stamp::Stamp;

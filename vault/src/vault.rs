@@ -417,6 +417,14 @@ impl Vault {
         self.store.stats()
     }
 
+    /// How many secrets it holds.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn entries(&self) -> Result<u64, Error> {
+        self.store.read(|reader| reader.count(Table::Values))
+    }
+
     /// The vault's id.
     #[must_use]
     pub fn id(&self) -> VaultId {

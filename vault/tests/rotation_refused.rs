@@ -133,10 +133,10 @@ fn nothing_is_overwritten_before_the_disk_has_what_replaced_it() {
         let (rotation, _) = ready(&it);
         let (home, held) = (it.directory.path(), File::open(&it.path).unwrap());
         let former = it.vault.take_up(it.vault.move_in(rotation).unwrap());
-        // It may have become shorter as it came to rest.
-        let mut bytes = vec![0; usize::try_from(held.metadata().unwrap().len()).unwrap()];
         mode(home, 0o300);
         assert!(matches!(former.erase(), Err(Error::Storage(_))));
+        // Only now: it may have become shorter as it was closed.
+        let mut bytes = vec![0; usize::try_from(held.metadata().unwrap().len()).unwrap()];
         held.read_exact_at(&mut bytes, 0).unwrap();
         assert!(matches!(clear_up(&it.path), Err(Error::Storage(_))));
         let mut now = vec![0; bytes.len()];

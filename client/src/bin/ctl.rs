@@ -1,6 +1,5 @@
 //! `ctl`: see [`glassdome_client::ctl`].
-#![forbid(unsafe_code)]
+#![no_main]
+#![deny(unsafe_code)]
 
-fn main() -> std::process::ExitCode {
-    glassdome_client::ctl()
-}
+glassdome_sys::program!(glassdome_client::ctl);

@@ -1,6 +1,5 @@
 //! `glassdome_start`: see [`glassdome_client::glassdome_start`].
-#![forbid(unsafe_code)]
+#![no_main]
+#![deny(unsafe_code)]
 
-fn main() -> std::process::ExitCode {
-    glassdome_client::glassdome_start()
-}
+glassdome_sys::program!(glassdome_client::glassdome_start);

@@ -61,8 +61,16 @@ impl Member {
     }
 
     fn parent_now(&self) -> io::Result<i32> {
+        self.parent_at_once()?.map_or_else(|| Ok(Stat::read(self.dir.as_fd())?.parent), Ok)
+    }
+
+    /// The number of its parent, where the kernel says that without a look at any file.
+    ///
+    /// # Errors
+    /// `ESRCH` if it is gone.
+    pub fn parent_at_once(&self) -> io::Result<Option<i32>> {
         let told = self.pidfd.as_ref().map(|pidfd| pidfd_info(pidfd.as_fd())).transpose()?.flatten();
-        told.map_or_else(|| Ok(Stat::read(self.dir.as_fd())?.parent), |told| Ok(told.parent))
+        Ok(told.map(|told| told.parent))
     }
 
     /// The file that it executed, if it can be seen: not of other users' processes, nor of those that

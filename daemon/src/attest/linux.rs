@@ -1,8 +1,8 @@
 //! What Linux says of the process at the other end of a socket.
 //!
-//! The order matters. The handle on the address space comes first and the proof of life last: a
-//! process that is alive at the end under the same handle is the one that everything in between was
-//! read of.
+//! The order matters. The handle on the address space comes first and the proof of life last, behind the
+//! nonce's return: a process that is alive then under the same handle is the one that everything in between
+//! was read of.
 //!
 //! A dead handle is certain; a living one is not quite: whoever reads a process's memory at the
 //! moment it executes something else keeps the old address space alive for as long as that read
@@ -57,6 +57,8 @@ pub fn supported() -> io::Result<()> {
 /// that process where it is just executing something. `stamp` is the group of the installed
 /// programs, if this daemon is one of them.
 ///
+/// Whether it lives, and nobody holds it, is asked behind this: [`Identity::held_by_nobody`], [`Identity::confirmed`].
+///
 /// # Errors
 /// [`Unattested`] says why it cannot be served.
 pub fn identify(socket: BorrowedFd<'_>, owner: u32, stamp: Option<u32>) -> Result<Identity, Unattested> {
@@ -76,12 +78,10 @@ pub fn identify(socket: BorrowedFd<'_>, owner: u32, stamp: Option<u32>) -> Resul
         Err(_) => return Err(Unattested::Gone { pid }),
     }
     let dir = process::directory(pid).map_err(|_| Unattested::Gone { pid })?;
-    let identity = match stamp {
-        Some(stamp) if creds.gid == stamp => stamped(creds, pidfd, dir)?,
-        _ => looked_at(creds, pidfd, dir, stamp.is_none(), Where::Here)?,
-    };
-    identity.still()?;
-    Ok(identity)
+    match stamp {
+        Some(stamp) if creds.gid == stamp => stamped(creds, pidfd, dir),
+        _ => looked_at(creds, pidfd, dir, stamp.is_none(), Where::Here),
+    }
 }
 
 /// Reads who holds a tap, by the credentials of what it sent there. What it has is the right that the tap
@@ -113,6 +113,7 @@ pub fn identify_holder(creds: Creds, owner: u32, stamp: Option<u32>) -> Result<I
             looked => looked?,
         },
     };
+    identity.held_by_nobody()?;
     identity.still()?;
     Ok(identity)
 }
@@ -154,9 +155,6 @@ fn looked_at(
     let exe = executable(dir.as_fd()).map_err(hidden("the executable"))?;
     let file = StatFile::open(dir.as_fd()).map_err(hidden("the layout"))?;
     let stat = file.read().map_err(hidden("the layout"))?;
-    if process::status(dir.as_fd(), "TracerPid").map_err(hidden("the tracer"))? != "0" {
-        return Err(Unattested::Traced { pid });
-    }
     if stat.is_unrandomised() {
         return Err(Unattested::Unrandomised { pid });
     }
@@ -191,6 +189,23 @@ impl Identity {
 
     pub(super) fn still(&self) -> Result<(), Unattested> {
         still(&self.pidfd, self.space.as_ref(), self.kernel.pid)
+    }
+
+    /// Whether no debugger or the like holds it: what is said to everybody, also of a process that hides itself. Of a
+    /// stamped peer it is not asked.
+    ///
+    /// # Errors
+    /// [`Unattested::Traced`]; [`Unattested::Hidden`] if it cannot be told.
+    pub fn held_by_nobody(&self) -> Result<(), Unattested> {
+        let pid = self.kernel.pid;
+        if self.ours == Some(Ours::Stamp) {
+            return Ok(());
+        }
+        let hidden = |source| Unattested::Hidden { pid, what: "the tracer", source };
+        match process::status(self.dir.as_fd(), "TracerPid").map_err(hidden)?.as_str() {
+            "0" => Ok(()),
+            _ => Err(Unattested::Traced { pid }),
+        }
     }
 
     /// Whether executable and layout are those that were read first. A process that hides itself

@@ -19,7 +19,7 @@ pub fn seen(state: &State) -> Status<'static> {
     let now = clock::now();
     let open = state.is_open(now);
     let secrets = match state.vault() {
-        Some(vault) if open => vault.stats().map_or(0, |stats| stats.entries),
+        Some(vault) if open => vault.entries().unwrap_or_default(),
         _ => 0,
     };
     let session = state.session();

@@ -437,8 +437,8 @@ mod tests {
         let line_of = |line: &[&str]| line.iter().map(|name| (*name).to_owned()).collect();
         let whole = line_of(&["zsh", "make", "python3"]);
         let told = line("a", &Asker { line: whole, uncovered: Some(Uncovered::NotGranted), ..script("/s") });
-        assert!(told.contains("python3 running /s (pid 7; zsh → make → python3) ran it"), "{told}");
-        assert!(line("a", &asker).contains("python3 running /s (pid 7) ran it"), "{told}");
+        assert!(told.contains("python3 running s (pid 7; zsh → make → python3) ran it"), "{told}");
+        assert!(line("a", &asker).contains("python3 running s (pid 7) ran it"), "{told}");
     }
 
     #[test]

@@ -19,7 +19,8 @@ use rustix::net::{SendFlags, Shutdown, SocketFlags, accept_with, send, shutdown}
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::connection::Kind;
-use super::handshake::{Looked, look};
+use super::handshake::{Challenge, Looked, look};
+use super::wire::Ended;
 use crate::refuse;
 
 /// Places past [`limits::CONNECTIONS`] for connections that may only ask what needs no permit, and
@@ -117,6 +118,8 @@ impl Inside {
     fn stand(self: &Arc<Self>) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         while self.waits() {
+            // Before it waits, so that whoever connects need not.
+            let challenge = Challenge::new();
             let accepted = accept_with(&self.socket, flags);
             let others = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
             match accepted {
@@ -128,7 +131,7 @@ impl Inside {
                         tracing::warn!("nobody else waits for a connection meanwhile: {error}");
                     }
                     // What a panic leaves undone is this connection.
-                    let _ = catch_unwind(AssertUnwindSafe(|| self.take_in(accepted)));
+                    let _ = catch_unwind(AssertUnwindSafe(|| self.take_in(accepted, challenge)));
                 }
                 // Shut (unix(7): no more is received there).
                 Err(Errno::INVAL) => return,
@@ -155,14 +158,16 @@ impl Inside {
         }
     }
 
-    fn take_in(&self, accepted: OwnedFd) {
+    fn take_in(&self, accepted: OwnedFd, challenge: Result<Challenge, Ended>) {
         let seat = Seat::take(&self.seats);
         let kind = match seat.number {
             n if n <= limits::CONNECTIONS => Kind::Whole,
             n if n <= limits::CONNECTIONS + SHORT => Kind::Short,
             _ => return turn_away(&accepted),
         };
-        let looked = look(accepted.as_fd(), self.serves);
+        // There may be room for it by now.
+        let challenge = challenge.or_else(|_| Challenge::new());
+        let looked = look(accepted.as_fd(), self.serves, challenge);
         // Nobody is there to serve it any more: it is closed.
         let _ = self.arrived.send(Arrived { accepted, kind, seat, looked });
     }
@@ -244,7 +249,9 @@ mod tests {
         let mut peer = place.connect();
         let arrived = place.arrivals.blocking_recv().unwrap();
         assert!(arrived.kind == Kind::Whole && arrived.looked.is_ok());
-        assert_eq!(peer.read(&mut [0; 64]).unwrap(), glassdome_proto::HEADER_LEN + 36, "the challenge");
+        let mut frame = [0; 64];
+        let len = peer.read(&mut frame).unwrap();
+        glassdome_proto::decode::<glassdome_proto::Challenge>(&frame[HEADER_LEN..len]).unwrap();
         drop(arrived);
         assert_eq!(place.inside().seats.load(Ordering::SeqCst), 0, "its place is free");
     }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use glassdome_proto::{
-    Challenge, Code, Hello, Nonce, Outcome, Range, Refusal, Reply, decode, encode, limits,
+    self as wire, Code, Hello, Nonce, Outcome, Range, Refusal, Reply, decode, encode, limits,
 };
 use glassdome_sys::{Creds, pass_credentials, refuse_descriptors, send_with_fd, stream_pair};
 use subtle::ConstantTimeEq;
@@ -43,34 +43,53 @@ pub enum Failed {
     Early(Ended),
 }
 
-/// Who connected, and the challenge that it was sent.
-pub type Looked = Result<(Identity, Result<Challenged, Ended>), Unattested>;
+/// Who connected.
+pub type Looked = Result<Seen, Unattested>;
 
-/// Reads who is at the other end, and sends the challenge. Not for the event loop: see [`attest::identify`].
-pub fn look(accepted: BorrowedFd<'_>, serves: Serves) -> Looked {
+/// A peer that was sent the challenge.
+pub struct Seen {
+    identity: Identity,
+    challenged: Result<Challenged, Ended>,
+    /// What was found while the challenge was on its way.
+    amiss: Option<Unattested>,
+}
+
+/// Reads who is at the other end, and sends it the challenge. Not for the event loop: see [`attest::identify`].
+pub fn look(accepted: BorrowedFd<'_>, serves: Serves, challenge: Result<Challenge, Ended>) -> Looked {
     let identity = attest::identify(accepted, serves.owner, serves.stamp)?;
-    Ok((identity, challenge(accepted)))
+    // A socket that is closed while a descriptor is on its way has the kernel search all sockets for descriptors that
+    // nobody can receive any more (net/unix/garbage.c): the event loop is to close what it has to close before.
+    std::thread::yield_now();
+    let challenged = challenge.and_then(|challenge| challenge.send(accepted));
+    // Open to everybody, and the dearest to read: the peer need not wait for it.
+    let amiss = identity.held_by_nobody().err();
+    Ok(Seen { identity, challenged, amiss })
 }
 
 /// Meets the peer that was looked at.
 pub async fn meet(shared: &Shared, looked: Looked) -> Result<Met, Failed> {
-    let (identity, challenged) = looked.map_err(Failed::Unknown)?;
+    let Seen { identity, challenged, amiss } = looked.map_err(Failed::Unknown)?;
     let (wire, nonce) = challenged.and_then(|challenged| challenged.wire(shared)).map_err(Failed::Early)?;
     let mut inbox = Inbox::new();
     let hello = hello(&wire, &mut inbox, |sender| identity.sent(sender), &nonce);
     let hello = timeout(limits::HANDSHAKE, hello).await;
-    match hello.unwrap_or(Err(Ended::TooSlow("answer the challenge"))) {
-        Ok((claims, wait)) => match identity.confirmed(claims, inbox.has_more()) {
-            Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox, wait }),
-            Err(failed) => {
-                let (identity, reason) = *failed;
-                let refusal = refuse::unattested(&reason);
-                // It is told if it still listens.
-                let _ = wire.send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
-                Err(Failed::Known(identity, reason.into()))
-            }
-        },
-        Err(ended) => Err(Failed::Known(identity, ended)),
+    let hello = hello.unwrap_or(Err(Ended::TooSlow("answer the challenge")));
+    // Not before: what is closed while its peer still writes is heard by nobody.
+    let confirmed = match (hello, amiss) {
+        (Ok(_), Some(reason)) => Err(Box::new((identity, reason))),
+        (Ok((claims, wait)), None) => identity.confirmed(claims, inbox.has_more()).map(|peer| (peer, wait)),
+        (Err(_), Some(reason)) => return Err(Failed::Known(identity, reason.into())),
+        (Err(ended), None) => return Err(Failed::Known(identity, ended)),
+    };
+    match confirmed {
+        Ok((peer, wait)) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox, wait }),
+        Err(failed) => {
+            let (identity, reason) = *failed;
+            let refusal = refuse::unattested(&reason);
+            // It is told if it still listens.
+            let _ = wire.send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
+            Err(Failed::Known(identity, reason.into()))
+        }
     }
 }
 
@@ -87,7 +106,7 @@ pub async fn meet_holder(
     // Read now: our clients hide themselves before they greet. What is wrong with it is said to whoever
     // greets, since another may take this answer.
     let read = identify(shared, move || attest::identify_holder(asked, owner, stamp)).await;
-    let challenged = challenge(tap).and_then(|challenged| challenged.wire(shared));
+    let challenged = Challenge::new().and_then(|challenge| challenge.send(tap)?.wire(shared));
     let (wire, nonce) = challenged.map_err(Failed::Early)?;
     let mut inbox = Inbox::new();
     let first = Cell::new(None);
@@ -134,8 +153,39 @@ pub async fn meet_holder(
     }
 }
 
-/// A nonce that was sent, with one end of a fresh pair.
-pub struct Challenged {
+/// A nonce, and a fresh pair of sockets, one end of which goes with it: made before anybody connects.
+pub struct Challenge {
+    ours: OwnedFd,
+    theirs: OwnedFd,
+    nonce: Nonce,
+}
+
+impl Challenge {
+    /// Draws and opens them.
+    ///
+    /// # Errors
+    /// When the system has no descriptor or memory left.
+    pub fn new() -> Result<Self, Ended> {
+        let (ours, theirs) = stream_pair()?;
+        pass_credentials(ours.as_fd())?;
+        refuse_descriptors(ours.as_fd())?;
+        rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(io::Error::from)?;
+        Ok(Self { ours, theirs, nonce })
+    }
+
+    fn send(self, to: BorrowedFd<'_>) -> Result<Challenged, Ended> {
+        let Self { ours, theirs, nonce } = self;
+        let mut frame = [0; 128];
+        let len = encode(&wire::Challenge { protocol: Range::OURS, nonce }, &mut frame)?;
+        send_with_fd(to, &frame[..len], theirs.as_fd())?;
+        Ok(Challenged { ours, nonce })
+    }
+}
+
+/// A nonce that was sent, with one end of the pair.
+struct Challenged {
     /// Our end.
     ours: OwnedFd,
     nonce: Nonce,
@@ -145,19 +195,6 @@ impl Challenged {
     fn wire(self, shared: &Shared) -> Result<(Wire, Nonce), Ended> {
         Ok((Wire::new(self.ours, shared.outbox.clone())?, self.nonce))
     }
-}
-
-fn challenge(to: BorrowedFd<'_>) -> Result<Challenged, Ended> {
-    let (ours, theirs) = stream_pair()?;
-    pass_credentials(ours.as_fd())?;
-    refuse_descriptors(ours.as_fd())?;
-    let mut nonce = [0; 32];
-    getrandom::fill(&mut nonce).map_err(io::Error::from)?;
-    let mut frame = [0; 128];
-    let len = encode(&Challenge { protocol: Range::OURS, nonce }, &mut frame)?;
-    send_with_fd(to, &frame[..len], theirs.as_fd())?;
-    rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
-    Ok(Challenged { ours, nonce })
 }
 
 async fn identify<T: Send + 'static>(

@@ -41,6 +41,8 @@ pub(crate) struct Reader {
     transaction: ReadTransaction,
     /// Those that are open: redb reads the first page of a table to open it.
     tables: [OnceLock<OpenTable>; Table::ALL.len()],
+    /// How many rows each table has, once that was asked.
+    lengths: [OnceLock<u64>; Table::ALL.len()],
     /// The slots, since they are overwritten in the file while older snapshots are read; `None` where there are more
     /// than a vault has, which is found where they are used.
     slots: Option<Vec<(Vec<u8>, Vec<u8>)>>,
@@ -51,7 +53,13 @@ pub(crate) struct Reader {
 impl Reader {
     pub(super) fn new(database: &Database) -> Result<Self, Error> {
         let transaction = by_redb(|| database.begin_read().map_err(beginning))?;
-        let mut reader = Self { transaction, tables: Default::default(), slots: None, counted: None };
+        let mut reader = Self {
+            transaction,
+            tables: Default::default(),
+            lengths: Default::default(),
+            slots: None,
+            counted: None,
+        };
         for table in Table::ALL {
             match by_redb(|| reader.table(table).map(drop)) {
                 // It is an error for whoever asks for what lies there.
@@ -140,10 +148,15 @@ impl Reader {
 
     /// How many rows a table has, whether or not they can be read.
     pub fn count(&self, table: Table) -> Result<u64, Error> {
-        self.noting(|| {
+        let known = &self.lengths[table as usize];
+        if let Some(length) = known.get() {
+            return Ok(*length);
+        }
+        let length = self.noting(|| {
             let table = self.transaction.open_untyped_table(table.definition()).map_err(opening_table)?;
             table.len().map_err(storage)
-        })
+        })?;
+        Ok(*known.get_or_init(|| length))
     }
 
     /// Has redb read, and notes for all snapshots of the file if it reads no more.
