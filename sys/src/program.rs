@@ -32,7 +32,7 @@ macro_rules! program {
     };
 }
 
-/// Runs `main` as the whole program: see [`program!`](crate::program).
+/// Runs `main` as the whole program: see [`program!`](macro@crate::program).
 pub fn run_program(main: fn() -> u8) -> c_int {
     open_standard_streams();
     // SAFETY: no handler is installed, so none can run in the middle of anything.
