@@ -195,16 +195,17 @@ impl Identity {
     /// stamped peer it is not asked.
     ///
     /// # Errors
-    /// [`Unattested::Traced`]; [`Unattested::Hidden`] if it cannot be told.
+    /// [`Unattested::Traced`]; [`Unattested::Gone`]; [`Unattested::Hidden`] if it cannot be told.
     pub fn held_by_nobody(&self) -> Result<(), Unattested> {
         let pid = self.kernel.pid;
         if self.ours == Some(Ours::Stamp) {
             return Ok(());
         }
-        let hidden = |source| Unattested::Hidden { pid, what: "the tracer", source };
-        match process::status(self.dir.as_fd(), "TracerPid").map_err(hidden)?.as_str() {
-            "0" => Ok(()),
-            _ => Err(Unattested::Traced { pid }),
+        match process::status(self.dir.as_fd(), "TracerPid") {
+            Ok(tracer) if tracer == "0" => Ok(()),
+            Ok(_) => Err(Unattested::Traced { pid }),
+            Err(_) if !pidfd_alive(self.pidfd.as_fd()) => Err(Unattested::Gone { pid }),
+            Err(source) => Err(Unattested::Hidden { pid, what: "the tracer", source }),
         }
     }
 

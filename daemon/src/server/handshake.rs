@@ -78,8 +78,9 @@ pub async fn meet(shared: &Shared, looked: Looked) -> Result<Met, Failed> {
     let confirmed = match (hello, amiss) {
         (Ok(_), Some(reason)) => Err(Box::new((identity, reason))),
         (Ok((claims, wait)), None) => identity.confirmed(claims, inbox.has_more()).map(|peer| (peer, wait)),
+        // Who leaves has done nothing that is to be recorded.
+        (Err(ended), None | Some(Unattested::Gone { .. })) => return Err(Failed::Known(identity, ended)),
         (Err(_), Some(reason)) => return Err(Failed::Known(identity, reason.into())),
-        (Err(ended), None) => return Err(Failed::Known(identity, ended)),
     };
     match confirmed {
         Ok((peer, wait)) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox, wait }),
