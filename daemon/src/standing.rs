@@ -99,7 +99,8 @@ pub struct Asker {
     pub tty: String,
     /// Whether it asks itself, or ran one of ours.
     pub itself: bool,
-    /// The names from the first of its session down to it; none of a program that a rule names, and allows something.
+    /// The names from the first of its session down to it; none of a program that a rule allows something, or that
+    /// rules were compared with at once.
     pub line: Vec<String>,
     /// Why no grant covers it.
     pub uncovered: Option<Uncovered>,

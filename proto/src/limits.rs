@@ -132,7 +132,7 @@ pub const LARGE_IN_TRANSIT: usize = 16;
 pub const IN_FLIGHT_IN_ALL: usize = 512;
 /// Bytes that one batch may make the daemon open and seal again: it holds up everybody meanwhile.
 pub const BATCH_WORK: usize = 8 * 1024 * 1024;
-/// From the challenge to the hello, and for reading the peer's identity.
+/// From the challenge to the hello, and for reading the identity of who holds a handle's tap.
 pub const HANDSHAKE: Duration = Duration::from_secs(2);
 /// From the first byte of a frame to its last, and between the chunks of an upload.
 pub const PARTIAL_FRAME: Duration = Duration::from_secs(5);

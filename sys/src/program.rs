@@ -20,6 +20,11 @@ const PANICKED: u8 = 101;
 #[macro_export]
 macro_rules! program {
     ($main:path) => {
+        #[cfg(not(target_env = "gnu"))]
+        ::core::compile_error!(
+            "std::env knows the arguments without the standard library's start with glibc only"
+        );
+
         // The C library calls it, with arguments that std::env knows as well.
         #[allow(unsafe_code, reason = "no other function of a program has this name")]
         #[unsafe(no_mangle)]
@@ -89,6 +94,9 @@ mod tests {
     #[test]
     fn what_it_returns_is_the_exit_code_and_a_panic_has_its_own() {
         alone("program::tests::what_it_returns_is_the_exit_code_and_a_panic_has_its_own", || {
+            // As a program begins: this one has the standard library's start.
+            // SAFETY: no handler is installed.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
             assert_eq!(run_program(|| 7), 7);
             assert_eq!(run_program(|| panic!("it ends badly")), 101);
             // Nobody reads: an error, and no signal that ends us.

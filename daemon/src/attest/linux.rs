@@ -187,7 +187,11 @@ impl Identity {
         sent(&self.kernel, sender)
     }
 
-    pub(super) fn still(&self) -> Result<(), Unattested> {
+    /// Whether it lives, as the program that was read: that goes from yes to no once and never back.
+    ///
+    /// # Errors
+    /// [`Unattested::Gone`].
+    pub fn still(&self) -> Result<(), Unattested> {
         still(&self.pidfd, self.space.as_ref(), self.kernel.pid)
     }
 

@@ -56,6 +56,10 @@ impl Files {
         if now.saturating_duration_since(self.at) > FRESH {
             return None;
         }
+        // One that was sealed meanwhile may be about it by another path.
+        if rules.iter().filter_map(|rule| rule.exe.as_ref()).any(|exe| !self.seen.contains_key(&exe.path)) {
+            return None;
+        }
         let seen = |pinned: &Pinned| self.seen.get(&pinned.path).and_then(Option::as_ref);
         // Which process it is, and where it runs, is not known from its file.
         if rules.iter().any(|rule| rule.process.is_some() || rule.unit.is_some()) {
@@ -330,6 +334,8 @@ mod tests {
         assert_eq!(count(&files, &[plain.clone(), script], now), None, "a script must be read");
         let shell = Exe { path: "/bin/bash".into(), ..exe.clone() };
         assert!(files.rules_at_once(&shell, &all, now).is_none(), "an interpreter needs its script");
+        let unseen = rule(Pinned { path: "/usr/bin/sleep-by-another-name".into(), sha256: None }, None);
+        assert_eq!(count(&files, &[plain.clone(), unseen], now), None, "its file was not looked at");
         let other = Exe { ino: exe.ino ^ 1, ..exe.clone() };
         assert!(files.rules_at_once(&other, &all, now).is_none(), "another file");
     }

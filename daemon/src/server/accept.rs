@@ -9,7 +9,8 @@ use glassdome_proto::limits;
 use tokio::sync::Semaphore;
 
 use super::connection::{self, Shared};
-use super::door::{Door, Serves};
+use super::door::Door;
+use super::handshake::{Serves, look};
 use super::wire::Outbox;
 use crate::server::Listener;
 use crate::state::State;
@@ -32,7 +33,8 @@ pub async fn serve(state: Rc<State>, listener: &Listener) -> io::Result<()> {
         streams: tokio::sync::Mutex::new(()),
         identifying: Arc::new(Semaphore::new(IDENTIFYING)),
     });
-    let (_door, mut arrivals) = Door::open(listener.socket()?, serves)?;
+    let (_door, mut arrivals) =
+        Door::open(listener.socket()?, move |accepted, challenge| look(accepted, serves, challenge))?;
     while let Some(arrived) = arrivals.recv().await {
         tokio::task::spawn_local(connection::run(shared.clone(), arrived));
     }

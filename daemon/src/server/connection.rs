@@ -42,7 +42,7 @@ pub struct Shared {
     pub waiting: Rc<Places>,
     /// Whose turn it is to encrypt or decrypt a chunk: between two of them all others are served that are ready.
     pub streams: tokio::sync::Mutex<()>,
-    /// Room for peers whose identity is being read.
+    /// Room for holders of taps whose identity is being read.
     pub identifying: Arc<Semaphore>,
 }
 

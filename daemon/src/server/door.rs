@@ -5,7 +5,7 @@
 //! event loop gets what is known of the peer, and need not wake up before.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,12 +14,13 @@ use std::thread;
 use std::time::Duration;
 
 use glassdome_proto::{HEADER_LEN, Outcome, Reply, encode, limits};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, SocketFlags, accept_with, send, shutdown};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::connection::Kind;
-use super::handshake::{Challenge, Looked, look};
+use super::handshake::{Challenge, Looked};
 use super::wire::Ended;
 use crate::refuse;
 
@@ -47,22 +48,15 @@ pub struct Arrived {
     pub looked: Looked,
 }
 
-/// Whom a daemon serves.
-#[derive(Debug, Clone, Copy)]
-pub struct Serves {
-    /// The user.
-    pub owner: u32,
-    /// The group of the installed programs.
-    pub stamp: Option<u32>,
-}
-
 /// The socket with its threads, which end when this is dropped.
 pub struct Door(Arc<Inside>);
 
+/// Reads who is at the other end of a socket, and sends the challenge.
+type Look = dyn Fn(BorrowedFd<'_>, Result<Challenge, Ended>) -> Looked + Send + Sync;
+
 struct Inside {
     socket: UnixListener,
-    serves: Serves,
-    arrived: UnboundedSender<Arrived>,
+    look: Box<Look>,
     /// Connections that have a place.
     seats: Arc<AtomicUsize>,
     /// Threads that wait for a connection.
@@ -76,13 +70,16 @@ impl Door {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn open(socket: UnixListener, serves: Serves) -> io::Result<(Self, UnboundedReceiver<Arrived>)> {
+    pub fn open(
+        socket: UnixListener,
+        look: impl Fn(BorrowedFd<'_>, Result<Challenge, Ended>) -> Looked + Send + Sync + 'static,
+    ) -> io::Result<(Self, UnboundedReceiver<Arrived>)> {
+        // Only the threads have it: where all have ended, nobody waits for more.
         let (arrived, arrivals) = unbounded_channel();
         let (seats, waiting, threads) = Default::default();
-        let inside = Arc::new(Inside { socket, serves, arrived, seats, waiting, threads });
-        let door = Self(inside);
+        let door = Self(Arc::new(Inside { socket, look: Box::new(look), seats, waiting, threads }));
         for _ in 0..WAITING {
-            door.0.one_more()?;
+            door.0.one_more(&arrived)?;
         }
         Ok((door, arrivals))
     }
@@ -96,16 +93,16 @@ impl Drop for Door {
 }
 
 impl Inside {
-    /// Starts one more thread, if there may be one.
-    fn one_more(self: &Arc<Self>) -> io::Result<()> {
+    /// Starts one more thread.
+    fn one_more(self: &Arc<Self>, arrived: &UnboundedSender<Arrived>) -> io::Result<()> {
         let room = |threads: usize| (threads < THREADS).then_some(threads + 1);
         if self.threads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, room).is_err() {
-            return Ok(());
+            return Err(io::Error::other(format!("{THREADS} looks are under way")));
         }
-        let inside = self.clone();
+        let (inside, arrived) = (self.clone(), arrived.clone());
         let thread = thread::Builder::new().name("door".into()).stack_size(STACK);
         let started = thread.spawn(move || {
-            inside.stand();
+            inside.stand(&arrived);
             inside.threads.fetch_sub(1, Ordering::SeqCst);
         });
         if started.is_err() {
@@ -115,8 +112,9 @@ impl Inside {
     }
 
     /// Takes in one connection after the other, until enough others wait for one, or the door is shut.
-    fn stand(self: &Arc<Self>) {
+    fn stand(self: &Arc<Self>, arrived: &UnboundedSender<Arrived>) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let mut is_exhausted = false;
         while self.waits() {
             // Before it waits, so that whoever connects need not.
             let challenge = Challenge::new();
@@ -124,23 +122,30 @@ impl Inside {
             let others = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
             match accepted {
                 Ok(accepted) => {
+                    is_exhausted = false;
                     // Before the look, which may hang.
                     if others == 0
-                        && let Err(error) = self.one_more()
+                        && let Err(error) = self.one_more(arrived)
                     {
                         tracing::warn!("nobody else waits for a connection meanwhile: {error}");
                     }
                     // What a panic leaves undone is this connection.
-                    let _ = catch_unwind(AssertUnwindSafe(|| self.take_in(accepted, challenge)));
+                    let _ = catch_unwind(AssertUnwindSafe(|| self.take_in(accepted, challenge, arrived)));
                 }
                 // Shut (unix(7): no more is received there).
                 Err(Errno::INVAL) => return,
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    tracing::warn!("no room for one more connection");
-                    thread::sleep(EXHAUSTED);
-                }
                 // The peer gave up before it was accepted, and such (accept(2)).
-                Err(error) => tracing::debug!("accept: {error}"),
+                Err(error @ (Errno::CONNABORTED | Errno::INTR)) => tracing::debug!("accept: {error}"),
+                Err(error) => {
+                    if !is_exhausted {
+                        tracing::warn!("no room for one more connection: {error}");
+                    }
+                    is_exhausted = true;
+                    drop(challenge);
+                    thread::sleep(EXHAUSTED);
+                    // accept(2) takes its descriptor before it waits: without one it fails also where nobody is.
+                    let _ = poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], None);
+                }
             }
         }
     }
@@ -158,7 +163,12 @@ impl Inside {
         }
     }
 
-    fn take_in(&self, accepted: OwnedFd, challenge: Result<Challenge, Ended>) {
+    fn take_in(
+        &self,
+        accepted: OwnedFd,
+        challenge: Result<Challenge, Ended>,
+        arrived: &UnboundedSender<Arrived>,
+    ) {
         let seat = Seat::take(&self.seats);
         let kind = match seat.number {
             n if n <= limits::CONNECTIONS => Kind::Whole,
@@ -167,9 +177,9 @@ impl Inside {
         };
         // There may be room for it by now.
         let challenge = challenge.or_else(|_| Challenge::new());
-        let looked = look(accepted.as_fd(), self.serves, challenge);
+        let looked = (self.look)(accepted.as_fd(), challenge);
         // Nobody is there to serve it any more: it is closed.
-        let _ = self.arrived.send(Arrived { accepted, kind, seat, looked });
+        let _ = arrived.send(Arrived { accepted, kind, seat, looked });
     }
 }
 
@@ -204,9 +214,11 @@ fn turn_away(accepted: &OwnedFd) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::handshake::{Serves, look};
     use super::*;
     use std::io::Read;
     use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
     use std::time::Instant;
 
     struct Place {
@@ -217,11 +229,17 @@ mod tests {
     }
 
     fn place() -> Place {
+        let serves = Serves { owner: rustix::process::getuid().as_raw(), stamp: None };
+        place_with(move |accepted, challenge| look(accepted, serves, challenge))
+    }
+
+    fn place_with(
+        look: impl Fn(BorrowedFd<'_>, Result<Challenge, Ended>) -> Looked + Send + Sync + 'static,
+    ) -> Place {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let socket = UnixListener::bind(&path).unwrap();
-        let serves = Serves { owner: rustix::process::getuid().as_raw(), stamp: None };
-        let (door, arrivals) = Door::open(socket, serves).unwrap();
+        let (door, arrivals) = Door::open(socket, look).unwrap();
         Place { _directory: directory, path, door: Some(door), arrivals }
     }
 
@@ -273,11 +291,26 @@ mod tests {
     }
 
     #[test]
-    fn while_some_look_others_wait_and_no_more_than_needed() {
-        let mut place = place();
-        let burst: Vec<UnixStream> = (0..40).map(|_| place.connect()).collect();
-        for _ in &burst {
-            place.arrivals.blocking_recv().unwrap();
+    fn looks_that_hang_hold_up_nobody_else_until_there_are_too_many() {
+        let (hang, hung) = mpsc::channel::<()>();
+        let hung = std::sync::Mutex::new(hung);
+        let looks = Arc::new(AtomicUsize::new(0));
+        let (counted, hanging) = (looks.clone(), 10);
+        let mut place = place_with(move |_, _| {
+            if counted.fetch_add(1, Ordering::SeqCst) < hanging {
+                // Until its end is gone.
+                let _ = hung.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+            }
+            Err(crate::attest::Unattested::NoCredentials)
+        });
+        let _hang: Vec<UnixStream> = (0..hanging).map(|_| place.connect()).collect();
+        wait_until(|| looks.load(Ordering::SeqCst) == hanging);
+        assert!(place.arrivals.try_recv().is_err(), "control: they hang");
+        let _next = place.connect();
+        assert!(place.arrivals.blocking_recv().is_some());
+        drop(hang);
+        for _ in 0..hanging {
+            assert!(place.arrivals.blocking_recv().is_some());
         }
         let inside = place.inside();
         wait_until(|| inside.threads.load(Ordering::SeqCst) == WAITING);
@@ -291,6 +324,6 @@ mod tests {
         place.door = None;
         wait_until(|| inside.threads.load(Ordering::SeqCst) == 0);
         assert!(UnixStream::connect(&place.path).is_err());
-        assert!(place.arrivals.try_recv().is_err());
+        assert!(place.arrivals.blocking_recv().is_none(), "whoever serves is told");
     }
 }

@@ -16,7 +16,6 @@ use subtle::ConstantTimeEq;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Shared;
-use super::door::Serves;
 use super::wire::{Ended, Inbox, Wire};
 use crate::attest::{self, Claims, Identity, Peer, Unattested};
 use crate::refuse;
@@ -43,6 +42,15 @@ pub enum Failed {
     Early(Ended),
 }
 
+/// Whom a daemon serves.
+#[derive(Debug, Clone, Copy)]
+pub struct Serves {
+    /// The user.
+    pub owner: u32,
+    /// The group of the installed programs.
+    pub stamp: Option<u32>,
+}
+
 /// Who connected.
 pub type Looked = Result<Seen, Unattested>;
 
@@ -61,37 +69,54 @@ pub fn look(accepted: BorrowedFd<'_>, serves: Serves, challenge: Result<Challeng
     // nobody can receive any more (net/unix/garbage.c): the event loop is to close what it has to close before.
     std::thread::yield_now();
     let challenged = challenge.and_then(|challenge| challenge.send(accepted));
-    // Open to everybody, and the dearest to read: the peer need not wait for it.
-    let amiss = identity.held_by_nobody().err();
+    // Open to everybody, and the dearest to read: the peer need not wait for it. Its life last.
+    let amiss = identity.held_by_nobody().and_then(|()| identity.still()).err();
     Ok(Seen { identity, challenged, amiss })
 }
 
 /// Meets the peer that was looked at.
 pub async fn meet(shared: &Shared, looked: Looked) -> Result<Met, Failed> {
     let Seen { identity, challenged, amiss } = looked.map_err(Failed::Unknown)?;
-    let (wire, nonce) = challenged.and_then(|challenged| challenged.wire(shared)).map_err(Failed::Early)?;
+    // What was read may be of another process by that number.
+    if let Some(gone @ Unattested::Gone { .. }) = amiss {
+        return Err(Failed::Unknown(gone));
+    }
+    let (wire, nonce) = match (challenged.and_then(|challenged| challenged.wire(shared)), amiss) {
+        (Ok(challenged), None) => challenged,
+        (Ok((wire, nonce)), Some(reason)) => return Err(turned_away(&wire, &nonce, identity, reason).await),
+        (Err(_), Some(reason)) => return Err(Failed::Known(identity, reason.into())),
+        (Err(ended), None) => return Err(Failed::Early(ended)),
+    };
     let mut inbox = Inbox::new();
     let hello = hello(&wire, &mut inbox, |sender| identity.sent(sender), &nonce);
     let hello = timeout(limits::HANDSHAKE, hello).await;
-    let hello = hello.unwrap_or(Err(Ended::TooSlow("answer the challenge")));
-    // Not before: what is closed while its peer still writes is heard by nobody.
-    let confirmed = match (hello, amiss) {
-        (Ok(_), Some(reason)) => Err(Box::new((identity, reason))),
-        (Ok((claims, wait)), None) => identity.confirmed(claims, inbox.has_more()).map(|peer| (peer, wait)),
-        // Who leaves has done nothing that is to be recorded.
-        (Err(ended), None | Some(Unattested::Gone { .. })) => return Err(Failed::Known(identity, ended)),
-        (Err(_), Some(reason)) => return Err(Failed::Known(identity, reason.into())),
-    };
-    match confirmed {
-        Ok((peer, wait)) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox, wait }),
-        Err(failed) => {
-            let (identity, reason) = *failed;
-            let refusal = refuse::unattested(&reason);
-            // It is told if it still listens.
-            let _ = wire.send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
-            Err(Failed::Known(identity, reason.into()))
-        }
+    match hello.unwrap_or(Err(Ended::TooSlow("answer the challenge"))) {
+        Ok((claims, wait)) => match identity.confirmed(claims, inbox.has_more()) {
+            Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox, wait }),
+            Err(failed) => {
+                let (identity, reason) = *failed;
+                Err(refused(&wire, identity, reason).await)
+            }
+        },
+        Err(ended) => Err(Failed::Known(identity, ended)),
     }
+}
+
+/// Hears the Hello of a peer that is not served: what is closed while its peer still writes is heard by nobody.
+async fn turned_away(wire: &Wire, nonce: &Nonce, identity: Identity, reason: Unattested) -> Failed {
+    let mut inbox = Inbox::new();
+    let hello = hello(wire, &mut inbox, |sender| identity.sent(sender), nonce);
+    match timeout(limits::HANDSHAKE, hello).await {
+        Ok(Ok(_)) => refused(wire, identity, reason).await,
+        _ => Failed::Known(identity, reason.into()),
+    }
+}
+
+async fn refused(wire: &Wire, identity: Identity, reason: Unattested) -> Failed {
+    let refusal = refuse::unattested(&reason);
+    // It is told if it still listens.
+    let _ = wire.send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
+    Failed::Known(identity, reason.into())
 }
 
 /// Meets whoever holds a tap, and sent a byte there as `creds`. Its peer is the process that greets first, if
