@@ -137,9 +137,10 @@ def flood(path):
         accepted.connect(path)
         crowd.append(accepted)
     told["crowd"] = {}
+    challenged = []
     for accepted in crowd:
         try:
-            receive_challenge(accepted)
+            challenged.append(receive_challenge(accepted))
             word = "challenged"
         except Refused as refused:
             word = refused.code
@@ -147,6 +148,7 @@ def flood(path):
     # Only now: each that is closed early would make room for one that has not been accepted yet.
     for accepted in crowd:
         accepted.close()
+    challenged.clear()
     # Those that came in time are still served.
     told["first"], told["last"] = held[0].get("bait")["version"], held[-1].get("bait")["version"]
     told["ctl status"], told["ctl lock"] = ctl("status", "--json"), ctl("lock")
