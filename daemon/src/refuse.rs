@@ -133,6 +133,12 @@ pub fn throttled(message: impl Into<String>, wait: Duration) -> Refusal<'static>
     Refusal { retry_after_ms: Some(millis), ..Refusal::new(Code::Throttled, message) }
 }
 
+/// There is no place for one more connection.
+pub fn no_place() -> Refusal<'static> {
+    let most = glassdome_proto::limits::CONNECTIONS;
+    throttled(format!("{most} connections are open. Close some"), Duration::from_secs(1))
+}
+
 /// A file that a rule shall name cannot be looked at.
 pub fn unreadable(error: &Unreadable) -> Refusal<'static> {
     let cause = std::error::Error::source(error).map(|source| format!(" ({source})")).unwrap_or_default();

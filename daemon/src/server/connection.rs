@@ -235,8 +235,7 @@ impl Connection {
         is_known: bool,
     ) -> Result<(), Ended> {
         if kind == Kind::Short && !needs_no_permit(&body) {
-            let message = format!("{} connections are open. Close some", limits::CONNECTIONS);
-            return self.refuse(id, refuse::throttled(message, Duration::from_secs(1))).await;
+            return self.refuse(id, refuse::no_place()).await;
         }
         if let (Kind::Handle, Some(handle)) = (kind, self.asking.stand.handle())
             && !may_come_by_handle(&body)

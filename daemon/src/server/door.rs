@@ -204,10 +204,8 @@ impl Drop for Seat {
 
 /// Says that there is no place. A fresh socket has room for one small frame; if not, closing says enough.
 fn turn_away(accepted: &OwnedFd) {
-    let message = format!("{} connections are open. Close some", limits::CONNECTIONS);
-    let refusal = refuse::throttled(message, Duration::from_secs(1));
     let mut frame = [0; HEADER_LEN + 256];
-    if let Ok(len) = encode(&Reply { id: 0, outcome: Outcome::Err(refusal) }, &mut frame) {
+    if let Ok(len) = encode(&Reply { id: 0, outcome: Outcome::Err(refuse::no_place()) }, &mut frame) {
         let _ = send(accepted, &frame[..len], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
     }
 }

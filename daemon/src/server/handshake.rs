@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use glassdome_proto::{
-    self as wire, Code, Hello, Nonce, Outcome, Range, Refusal, Reply, decode, encode, limits,
+    self as proto, Code, Hello, Nonce, Outcome, Range, Refusal, Reply, decode, encode, limits,
 };
 use glassdome_sys::{Creds, pass_credentials, refuse_descriptors, send_with_fd, stream_pair};
 use subtle::ConstantTimeEq;
@@ -204,7 +204,7 @@ impl Challenge {
     fn send(self, to: BorrowedFd<'_>) -> Result<Challenged, Ended> {
         let Self { ours, theirs, nonce } = self;
         let mut frame = [0; 128];
-        let len = encode(&wire::Challenge { protocol: Range::OURS, nonce }, &mut frame)?;
+        let len = encode(&proto::Challenge { protocol: Range::OURS, nonce }, &mut frame)?;
         send_with_fd(to, &frame[..len], theirs.as_fd())?;
         Ok(Challenged { ours, nonce })
     }
