@@ -310,14 +310,15 @@ pub(crate) fn asked(outcome: &Outcome<'_>) -> Option<(u32, Duration)> {
 ///
 /// # Errors
 /// [`Error::TimedOut`], [`Error::BrokenOff`], or what failed underneath.
-fn wait_for(
+pub(crate) fn wait_for(
     descriptor: BorrowedFd<'_>,
     what: PollFlags,
     deadline: Instant,
     interruption: &mut Option<Interruption>,
 ) -> Result<(), Error> {
     loop {
-        let wait = left(deadline)?;
+        // What is there already counts also for one that was stopped meanwhile.
+        let wait = left(deadline).unwrap_or_default();
         let slice = interruption.as_ref().map_or(wait, |interruption| wait.min(interruption.every));
         let timer =
             Timespec::try_from(slice).map_err(|error| Error::Exchange(std::io::Error::other(error)))?;

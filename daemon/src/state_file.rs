@@ -108,24 +108,32 @@ impl StateFile {
         }
     }
 
-    /// The new line with its mark, then the old mark's end.
+    /// The old mark's end, then the new line with its own: who finds that line need not fear that somebody still goes
+    /// on believing the former one.
     fn replace(&self, shown: Shown) -> io::Result<()> {
         let number = self.lines.get() + 1;
         self.lines.set(number);
         let mark = format!("{}-{number}", self.process.start);
         let there = with(&self.path, &format!(".{mark}"));
-        let made = new(&there).and_then(|_| replace(&self.path, &line(shown, self.process, &mark)));
-        let unmarked = self.unmark();
+        let made = self
+            .unmark()
+            .and_then(|()| new(&there))
+            .and_then(|_| replace(&self.path, &line(shown, self.process, &mark)));
         match made {
-            Ok(()) => *self.mark.borrow_mut() = Some(there),
-            Err(error) => return remove(&self.path).and(remove(&there)).and(unmarked).and(Err(error)),
+            Ok(()) => {
+                *self.mark.borrow_mut() = Some(there);
+                Ok(())
+            }
+            Err(error) => remove(&self.path).and(self.unmark()).and(remove(&there)).and(Err(error)),
         }
-        // Who remembers the former line would go on believing it.
-        unmarked.or_else(|error| remove(&self.path).and(self.unmark()).and(Err(error)))
     }
 
+    /// What could not be removed is tried again the next time.
     fn unmark(&self) -> io::Result<()> {
-        self.mark.take().map_or(Ok(()), |mark| remove(&mark))
+        let mut mark = self.mark.borrow_mut();
+        mark.as_deref().map_or(Ok(()), remove)?;
+        *mark = None;
+        Ok(())
     }
 
     /// Why it could not be written, if it could not.
@@ -295,6 +303,22 @@ mod tests {
         assert!(file.write(Shown::Locked) && mark().exists(), "control");
         file.end();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn nobody_is_left_to_believe_a_line_once_the_next_one_is_there() {
+        use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+
+        let dir = tempfile::tempdir().unwrap();
+        let file = StateFile::beside(&dir.path().join("daemon.sock")).unwrap();
+        assert!(file.write(Shown::Locked));
+        let seen = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
+        inotify::add_watch(&seen, dir.path(), WatchFlags::DELETE | WatchFlags::MOVED_TO).unwrap();
+        assert!(file.write(Shown::Unlocked { until: 9 }));
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 1024];
+        let mut events = inotify::Reader::new(seen, &mut buffer);
+        let mut next = || events.next().unwrap().events();
+        assert_eq!([next(), next()], [ReadFlags::DELETE, ReadFlags::MOVED_TO], "its mark, then the line");
     }
 
     #[test]

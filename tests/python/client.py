@@ -193,7 +193,10 @@ class Connection:
 
     def ask(self, body):
         self.number += 1
-        self.wire.sendall(frame(varint(self.number) + body))
+        try:
+            self.wire.sendall(frame(varint(self.number) + body))
+        except BrokenPipeError:
+            pass  # it may have been refused: what the daemon said last is still to be read
         return self.number
 
     def answer(self, number, family, variant):

@@ -15,27 +15,24 @@ import struct
 import sys
 
 
-class Enough(Exception):
-    """Nobody else will come."""
-
-
-def enough(*_):
-    raise Enough
-
-
 class Fake:
     def __init__(self, listener, challenge):
         self.listener, self.challenge = listener, challenge
         self.open, self.heard = {listener}, bytearray()
 
-    def serve(self, quiet):
-        """Until nothing happens for so many seconds; for good if none are said."""
+    def serve(self, told, quiet):
+        """Until there is something at `told`, and from then on until nothing happens for so many seconds."""
+        while told not in (ready := select.select(self.open | {told}, [], [])[0]):
+            self.attend(ready)
         while ready := select.select(self.open, [], [], quiet)[0]:
-            for sock in ready:
-                if sock is self.listener:
-                    self.greet(sock.accept()[0])
-                else:
-                    self.hear(sock)
+            self.attend(ready)
+
+    def attend(self, ready):
+        for sock in ready:
+            if sock is self.listener:
+                self.greet(sock.accept()[0])
+            else:
+                self.hear(sock)
 
     def hear(self, sock):
         try:
@@ -63,18 +60,13 @@ def main(path, oldest, newest, kind=Fake):
     listener.bind(path + ".new")
     listener.listen()
     fake = kind(listener, bytes([int(oldest), int(newest)]) + bytes(range(32)))
-    # A signal that comes just before it waits would not wake it.
-    woken, waker = socket.socketpair()
-    waker.setblocking(False)
-    signal.set_wakeup_fd(waker.fileno())
-    fake.open.add(woken)
-    try:
-        signal.signal(signal.SIGTERM, enough)
-        os.rename(path + ".new", path)
-        fake.serve(None)
-    except Enough:
-        fake.open.discard(woken)
-        fake.serve(0.3)
+    # What a handler raises is lost where the signal comes while an object is taken away: it only is told of.
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
+    signal.set_wakeup_fd(tell.fileno())
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    os.rename(path + ".new", path)
+    fake.serve(told, 0.3)
     sys.stdout.buffer.write(fake.heard)
 
 

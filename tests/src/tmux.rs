@@ -97,7 +97,7 @@ impl Pane<'_> {
     #[track_caller]
     pub fn expect_line(&self, line: &str) {
         let shown = || self.screen().lines().any(|shown| shown.trim_end() == line);
-        assert!(wait_until(shown, PATIENCE), "no line {line:?} in {:?}", self.screen());
+        assert!(wait_until(shown, PATIENCE), "no line {line:?} in {}: {:?}", self.id, self.screen());
     }
 
     /// Types a command, or several, and waits for their end.
