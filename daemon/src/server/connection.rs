@@ -60,7 +60,9 @@ pub enum Kind {
 /// Serves one connection to its end.
 pub async fn run(shared: Rc<Shared>, arrived: Arrived) {
     let Arrived { accepted, kind, seat: _seat, looked } = arrived;
-    match meet(&shared, looked).await {
+    // In a box, as everything here that is dear and soon over or hardly ever happens: what a connection keeps is the
+    // room of its largest step.
+    match Box::pin(meet(&shared, looked)).await {
         Ok(met) => {
             let (connection, inbox) = Connection::of(&shared, met, Stand::default());
             let ended = tokio::select! {
@@ -199,9 +201,9 @@ impl Connection {
             self.peer().asks()?;
         }
         match body {
-            Body::More(part) => self.add(upload, id, part).await,
+            Body::More(part) => Box::pin(self.add(upload, id, part)).await,
             Body::Crypto(crypto::Request::Next { last, data }) if kind == Kind::Whole => {
-                self.next_chunk(id, ops::Chunk { last, data: data.expose() }).await
+                Box::pin(self.next_chunk(id, ops::Chunk { last, data: data.expose() })).await
             }
             body => self.begin(upload, id, body, shared, kind, looks).await,
         }
@@ -253,7 +255,7 @@ impl Connection {
         }
         // Other requests of this connection wait meanwhile; of other connections none does.
         if !is_known {
-            let found = self.asking.find_out(&body).await;
+            let found = Box::pin(self.asking.find_out(&body)).await;
             self.peer().let_go();
             if let Err(refusal) = found {
                 return self.finish(id, Err(refusal)).await;
@@ -272,7 +274,7 @@ impl Connection {
                 self.spawn_to_end(id, work);
                 Ok(())
             }
-            Ok(Work::Ask(pending)) => self.ask(id, pending).await,
+            Ok(Work::Ask(pending)) => Box::pin(self.ask(id, pending)).await,
             Ok(Work::Watch) => self.watch(id).await,
             Ok(Work::Upload(_)) if upload.is_some() => {
                 self.refuse(id, refuse::protocol("a value is still arriving on this connection")).await
@@ -393,7 +395,7 @@ impl Connection {
         match done {
             Ok(Done::Answer(answer)) => self.reply(id, Outcome::Ok(answer)).await,
             Ok(Done::Value(value)) => self.send_value(id, &value).await,
-            Ok(Done::Export(export)) => self.send_export(id, *export).await,
+            Ok(Done::Export(export)) => Box::pin(self.send_export(id, *export)).await,
             Ok(Done::Values(values)) => {
                 let mut locks = self.asking.state.locks();
                 self.reply_unless_locked(&mut locks, id, values.answer()).await
@@ -470,4 +472,18 @@ pub(super) fn too_many_large() -> Refusal<'static> {
 
 fn too_slow() -> Refusal<'static> {
     Refusal::new(Code::Error, "no answer in time: the disk or the machine is too slow. See the daemon's log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, F>(_: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_hardly_ever_happens_is_no_room_that_each_connection_keeps() {
+        assert!(size_of_future(run) < 4096, "{}", size_of_future(run));
+    }
 }

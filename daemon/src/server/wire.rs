@@ -254,7 +254,9 @@ impl Wire {
         if rest.is_empty() {
             return Ok(());
         }
-        timeout(limits::WRITE, self.send_rest(rest)).await.map_err(|_| Ended::TooSlow("read a reply"))?
+        // Hardly ever: not to be room that each connection keeps.
+        let sending = Box::pin(timeout(limits::WRITE, self.send_rest(rest)));
+        sending.await.map_err(|_| Ended::TooSlow("read a reply"))?
     }
 
     /// Watches the socket for room only now: room comes back whenever the peer has read a reply, and
