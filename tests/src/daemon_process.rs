@@ -2,6 +2,7 @@
 //! directory, which says so also when it answers nobody.
 
 use std::fs;
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,6 +11,18 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::wait::wait_until;
+
+/// All locks, in as few reads as there can be: for each, the kernel goes through them anew.
+fn locks() -> String {
+    let (mut locks, mut some) = (Vec::new(), vec![0; 1 << 16]);
+    let mut file = fs::File::open("/proc/locks").expect("/proc is mounted");
+    loop {
+        match file.read(&mut some).expect("it can be read") {
+            0 => return String::from_utf8(locks).expect("it is text"),
+            len => locks.extend_from_slice(&some[..len]),
+        }
+    }
+}
 
 /// A daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +37,15 @@ impl DaemonProcess {
         let found = fs::metadata(directory).ok()?;
         let (major, minor) = (rustix::fs::major(found.dev()), rustix::fs::minor(found.dev()));
         let file = format!("{major:02x}:{minor:02x}:{}", found.ino());
-        let locks = fs::read_to_string("/proc/locks").expect("/proc is mounted");
         // 1: FLOCK  ADVISORY  WRITE 4711 fe:00:262145 0 EOF
-        let pid = locks.lines().find_map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            (words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&&*file)).then(|| words[4].to_owned())
-        })?;
+        let holder = |locks: String| {
+            locks.lines().find_map(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                (words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&&*file)).then(|| words[4].to_owned())
+            })
+        };
+        // Where the list has more than a read gives, one that went away meanwhile may have hidden another.
+        let pid = holder(locks()).or_else(|| holder(locks()))?;
         Some(Self { pid: Pid::from_raw(pid.parse().ok()?)? })
     }
 

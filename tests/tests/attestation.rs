@@ -353,7 +353,8 @@ fn limit_a_program_can_become_an_allowed_one_behind_the_ctl_that_it_started() {
     let script = allowed_script(&world);
     let (scripts, socket) = (scripts::scripts(&world), world.socket());
     let become_it = format!(
-        "import os\nif os.fork() == 0:\n    import time; time.sleep(0.5)\n    os.execvp('ctl', ['ctl', 'get', 'db/a'])\n\
+        "import os\nif os.fork() == 0:\n    while b'stay' not in open(f'/proc/{{os.getppid()}}/cmdline', 'rb').read(): pass\n    \
+         os.execvp('ctl', ['ctl', 'get', 'db/a'])\n\
          os.execv({:?}, [{:?}, {:?}, {:?}, 'stay'])\n",
         text(&script),
         text(&script),

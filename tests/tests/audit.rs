@@ -13,6 +13,8 @@ use std::time::Duration;
 use glassdome_tests::{PASSWORD, User, World, text, wait_until};
 use serde_json::Value;
 
+const SOON: Duration = Duration::from_secs(30);
+
 fn dir(world: &World) -> PathBuf {
     world.state().join("glassdome")
 }
@@ -71,7 +73,7 @@ fn assert_chained(world: &World) -> Vec<Value> {
 fn a_log_that_was_replaced_while_nobody_looked_is_set_aside_and_accepted() {
     let world = World::unlocked();
     world.set("a/b", "1");
-    assert!(wait_until(|| state(&world) == "chained", Duration::from_secs(5)));
+    assert!(wait_until(|| state(&world) == "chained", SOON));
     stop(&world);
     let unlocked = || {
         let out = world.unlock(PASSWORD, &["--quiet"]);
@@ -136,16 +138,16 @@ fn an_edit_before_what_the_vault_remembers_is_seen_behind_the_unlock_and_no_sess
     let world = World::unlocked();
     world.set("a/b", "1");
     let read = || world.daemon_log().matches("records of the audit log were read").count();
-    assert!(wait_until(|| read() == 1, Duration::from_secs(10)));
+    assert!(wait_until(|| read() == 1, SOON));
     world.ctl(&["lock"]).ok();
     world.start(PASSWORD);
-    assert!(wait_until(|| read() == 2, Duration::from_secs(10)));
+    assert!(wait_until(|| read() == 2, SOON));
     assert_eq!((state(&world), asides(&world).len()), ("chained".to_owned(), 0), "control");
     world.ctl(&["lock"]).ok();
     let lines = fs::read_to_string(active(&world)).unwrap().lines().count();
     edit(&active(&world), 3);
     world.start(PASSWORD);
-    assert!(wait_until(|| state(&world) == "alarm", Duration::from_secs(10)));
+    assert!(wait_until(|| state(&world) == "alarm", SOON));
     assert_eq!(world.status()["state"], "unlocked");
     assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1");
     let aside = fs::read_to_string(asides(&world)[0].join("audit.jsonl")).unwrap();
@@ -253,8 +255,8 @@ fn a_log_whose_directory_is_taken_away_begins_again_and_is_an_alarm() {
     world.set("a/b", "1");
     fs::remove_dir_all(dir(&world)).unwrap();
     let locked = || world.status()["reason"] == "unlogged";
-    assert!(wait_until(locked, Duration::from_secs(8)));
-    assert!(wait_until(|| active(&world).exists(), Duration::from_secs(5)));
+    assert!(wait_until(locked, SOON));
+    assert!(wait_until(|| active(&world).exists(), SOON));
     assert_eq!(fs::metadata(dir(&world)).unwrap().permissions().mode() & 0o7777, 0o700);
     world.unlock(PASSWORD, &[]).ok();
     assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1");
@@ -320,7 +322,7 @@ fn a_torn_last_line_is_cut_off_and_an_auditors_seals_go_on() {
     assert!(fs::read_to_string(&key).unwrap().starts_with("glassdome-auditor-1-"));
     assert_eq!(state(&world), "sealed");
     world.set("a/b", "1");
-    assert!(wait_until(|| is_settled(&world), Duration::from_secs(5)));
+    assert!(wait_until(|| is_settled(&world), SOON));
     world.daemon().expect("a daemon runs").kill();
     fs::File::options().append(true).open(active(&world)).unwrap().write_all(b"{\"seq\":99,\"ti").unwrap();
     world.start(PASSWORD);
@@ -424,7 +426,7 @@ fn keep_the_link_from_being_left(plant: Option<fn(&Path)>) {
     let (held, before) = (fs::read(&link).unwrap(), fs::metadata(active(&world)).unwrap().len());
     if let Some(plant) = plant {
         // Nothing writes the link meanwhile.
-        assert!(wait_until(|| is_settled(&world), Duration::from_secs(5)));
+        assert!(wait_until(|| is_settled(&world), SOON));
         let planted = world.home("planted");
         plant(&planted);
         User::A.own(&planted).unwrap();
@@ -433,10 +435,10 @@ fn keep_the_link_from_being_left(plant: Option<fn(&Path)>) {
     }
     assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1");
     let expected = if plant.is_some() { "alarm" } else { "sealed" };
-    assert!(wait_until(|| state(&world) == expected, Duration::from_secs(5)));
+    assert!(wait_until(|| state(&world) == expected, SOON));
     assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1", "it is served all the same");
     // It is left again; and no change of the vault is under way, which would keep it from what the lock tells it.
-    assert!(wait_until(|| is_settled(&world), Duration::from_secs(5)));
+    assert!(wait_until(|| is_settled(&world), SOON));
     world.ctl(&["lock"]).ok();
     stop(&world);
     if plant.is_some() {

@@ -313,11 +313,11 @@ fn chunks_that_drip_keep_no_session_open() {
     world.ctl(&["lock"]).ok();
     assert_eq!(world.unlock(PASSWORD, &["--idle", "10m"]).code, 0);
     let left = || world.status()["left_s"].as_u64().unwrap();
-    let went_by = || assert!(wait_until(|| left() < 598, Duration::from_secs(20)), "time goes by");
+    let went_by = || assert!(wait_until(|| left() < 595, Duration::from_secs(20)), "time goes by");
     assert_eq!(held(&world, "drips", went_by), "ok");
-    assert!(left() < 598, "a chunk is no use of its own");
+    assert!(left() < 595, "a chunk is no use of its own");
     world.ctl(&["get", "a"]).ok();
-    assert!(left() > 598, "control: a value is");
+    assert!(left() > 595, "control: a value is");
 }
 
 #[test]

@@ -223,7 +223,7 @@ fn it_ends_with_the_program_though_what_that_started_goes_on() {
 #[test]
 fn it_ends_with_its_time() {
     let world = stage();
-    let mut holder = Holder::new(&world, &["--for", "4s"]);
+    let mut holder = Holder::new(&world, &["--for", "10s"]);
     assert_eq!(holder.runs(GET), SERVED);
     assert!(handles(&world)[0]["ends"].is_u64());
     assert!(wait_until(|| handles(&world).is_empty(), Duration::from_secs(20)), "its time is over");

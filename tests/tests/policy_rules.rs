@@ -116,11 +116,11 @@ fn a_rule_ends_with_its_date() {
     let script = asker(&world, "deploy.py");
     let mut staying = Staying::new(&world, text(&script));
     let args = ["--secrets", "db/*", "--script", "deploy.py", "--expires"];
-    allow(&world, &[&args[..], &["6s", "--id", "short"]].concat()).ok();
+    allow(&world, &[&args[..], &["12s", "--id", "short"]].concat()).ok();
     staying.ask("client get db/a").served("value a");
     ask(&world, &script, &["ctl", "get", "db/a"]).served("value a");
     assert_eq!(shown(&world)[0]["expired"], false);
-    assert!(wait_until(|| shown(&world)[0]["expired"] == true, Duration::from_secs(20)));
+    assert!(wait_until(|| shown(&world)[0]["expired"] == true, Duration::from_secs(40)));
     for way in ["ctl", "client"] {
         // Also to who is connected already.
         staying.ask(&format!("{way} get db/a")).denied();
@@ -132,10 +132,10 @@ fn a_rule_ends_with_its_date() {
     allow(&world, &[&args[..], &["1d"]].concat()).ok();
     ask(&world, &script, &["client", "get", "db/a"]).served("value a");
     // What keeps back ends, too.
-    policy(&world, &["deny", "--secrets", "db/a", "--expires", "4s", "--id", "pause"]).ok();
+    policy(&world, &["deny", "--secrets", "db/a", "--expires", "10s", "--id", "pause"]).ok();
     ask(&world, &script, &["client", "get", "db/a"]).denied();
     let served = || ask(&world, &script, &["client", "get", "db/a"]).code == 0;
-    assert!(wait_until(served, Duration::from_secs(20)));
+    assert!(wait_until(served, Duration::from_secs(40)));
 }
 
 #[test]

@@ -344,7 +344,8 @@ fn starships_module_runs_what_it_names() {
     assert_eq!((value("when"), value("shell")), ("true".to_owned(), "[\"sh\"]".to_owned()));
     let world = open();
     let shown = || world.program(Path::new("/bin/sh"), &["-c", &value("command")]).text();
-    assert_eq!(shown(), "🔓 6h12\n");
+    // On a busy machine it says nothing rather than keep a prompt waiting.
+    assert!(wait_until(|| shown() == "🔓 6h12\n", SOON), "{:?}", shown());
     world.daemon().unwrap().kill();
     assert_eq!(shown(), "");
 }

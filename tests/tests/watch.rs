@@ -24,8 +24,8 @@ fn told(world: &World, name: &str, expected: &[&str]) {
 #[test]
 fn each_change_is_told_once_until_the_daemon_ends() {
     let world = World::with_vault();
-    // Two seconds before the warning.
-    assert_eq!(world.unlock(PASSWORD, &["--for", "5m3s"]).code, 0);
+    // Some seconds before the warning.
+    assert_eq!(world.unlock(PASSWORD, &["--for", "5m8s"]).code, 0);
     world.set("a", "1");
     let format = "--format '{state} {icon} {reason}' --ascii";
     let watching = world.shell(&format!("exec ctl status --watch {format} > told")).start();
@@ -65,7 +65,7 @@ fn each_change_is_told_once_until_the_daemon_ends() {
 #[test]
 fn an_idle_session_is_warned_of_and_watching_does_not_keep_it() {
     let world = World::with_vault();
-    assert_eq!(world.unlock(PASSWORD, &["--idle", "3s"]).code, 0);
+    assert_eq!(world.unlock(PASSWORD, &["--idle", "8s"]).code, 0);
     let watching = world.shell("exec ctl status --watch --format '{icon}{reason}' --ascii > told").start();
     told(&world, "told", &["!", "Lidle"]);
     world.ctl(&["stop"]).ok();

@@ -74,8 +74,9 @@ pub async fn run(shared: Rc<Shared>, arrived: Arrived) {
         }
         Err(failed_to_meet) => {
             failed(&shared, &failed_to_meet);
-            if let Failed::Unknown(reason) = failed_to_meet {
-                turn_away(accepted, &shared.outbox, &reason).await;
+            match failed_to_meet {
+                Failed::Unknown(reason) => turn_away(accepted, &shared.outbox, &reason).await,
+                other => other.tell().await,
             }
         }
     }
@@ -93,22 +94,25 @@ pub async fn run_by(shared: Rc<Shared>, met: Met, handle: Rc<Handle>) {
 
 /// A handshake that failed, in the audit and in the diagnostics.
 pub fn failed(shared: &Shared, failed: &Failed) {
-    match failed {
-        Failed::Unknown(reason) => {
+    let (who, reason) = match failed {
+        Failed::Unknown(reason) | Failed::Untold(None, reason, _) => {
             let who = match reason {
                 Unattested::OtherUser { uid, .. } => Who::User { uid: *uid, pid: None },
                 Unattested::NoPeer(_) => Who::Nobody,
                 // Whose user is looked at first.
                 other => Who::User { uid: shared.state.owner(), pid: other.pid() },
             };
-            refused(&shared.state, who, reason);
+            (who, reason)
         }
-        Failed::Known(identity, Ended::Unattested(reason)) => {
-            refused(&shared.state, Who::Process(identity.kernel()), reason);
+        Failed::Known(identity, Ended::Unattested(reason)) | Failed::Untold(Some(identity), reason, _) => {
+            (Who::Process(identity.kernel()), reason)
         }
-        Failed::Known(_, Ended::Closed) | Failed::Early(Ended::Closed) => {}
-        Failed::Known(_, ended) | Failed::Early(ended) => tracing::debug!("a connection ended: {ended}"),
-    }
+        Failed::Known(_, Ended::Closed) | Failed::Early(Ended::Closed) => return,
+        Failed::Known(_, ended) | Failed::Early(ended) => {
+            return tracing::debug!("a connection ended: {ended}");
+        }
+    };
+    refused(&shared.state, who, reason);
 }
 
 /// A peer that is not served, in the audit and in the diagnostics: neither can be filled by it.
@@ -376,10 +380,8 @@ impl Connection {
         });
     }
 
-    /// Closes it, so that nothing that is still under way waits for the peer.
+    /// Records why, and closes it, so that nothing that is still under way waits for the peer.
     pub(super) fn end(&self, ended: &Ended) {
-        self.wire.close();
-        self.over.send_replace(true);
         match ended {
             Ended::Closed => {}
             Ended::Unattested(reason) => {
@@ -387,6 +389,8 @@ impl Connection {
             }
             other => tracing::debug!("a connection ended: {other}"),
         }
+        self.wire.close();
+        self.over.send_replace(true);
     }
 
     /// Sends what was decided and recorded, if the peer is still who it was.

@@ -40,6 +40,17 @@ pub enum Failed {
     Known(Identity, Ended),
     /// It never got to the peer.
     Early(Ended),
+    /// Whoever greeted is not served, and is to be told so when that is recorded. `None` if it was not identified.
+    Untold(Option<Identity>, Unattested, Wire),
+}
+
+impl Failed {
+    /// Tells whoever greeted, if it still listens.
+    pub async fn tell(self) {
+        let Self::Untold(_, reason, wire) = self else { return };
+        let refusal = refuse::unattested(&reason);
+        let _ = wire.send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
+    }
 }
 
 /// Whom a daemon serves.
@@ -83,7 +94,7 @@ pub async fn meet(shared: &Shared, looked: Looked) -> Result<Met, Failed> {
     }
     let (wire, nonce) = match (challenged.and_then(|challenged| challenged.wire(shared)), amiss) {
         (Ok(challenged), None) => challenged,
-        (Ok((wire, nonce)), Some(reason)) => return Err(turned_away(&wire, &nonce, identity, reason).await),
+        (Ok((wire, nonce)), Some(reason)) => return Err(turned_away(wire, &nonce, identity, reason).await),
         (Err(_), Some(reason)) => return Err(Failed::Known(identity, reason.into())),
         (Err(ended), None) => return Err(Failed::Early(ended)),
     };
@@ -95,7 +106,7 @@ pub async fn meet(shared: &Shared, looked: Looked) -> Result<Met, Failed> {
             Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox, wait }),
             Err(failed) => {
                 let (identity, reason) = *failed;
-                Err(refused(&wire, identity, reason).await)
+                Err(Failed::Untold(Some(identity), reason, wire))
             }
         },
         Err(ended) => Err(Failed::Known(identity, ended)),
@@ -103,20 +114,13 @@ pub async fn meet(shared: &Shared, looked: Looked) -> Result<Met, Failed> {
 }
 
 /// Hears the Hello of a peer that is not served: what is closed while its peer still writes is heard by nobody.
-async fn turned_away(wire: &Wire, nonce: &Nonce, identity: Identity, reason: Unattested) -> Failed {
+async fn turned_away(wire: Wire, nonce: &Nonce, identity: Identity, reason: Unattested) -> Failed {
     let mut inbox = Inbox::new();
-    let hello = hello(wire, &mut inbox, |sender| identity.sent(sender), nonce);
+    let hello = hello(&wire, &mut inbox, |sender| identity.sent(sender), nonce);
     match timeout(limits::HANDSHAKE, hello).await {
-        Ok(Ok(_)) => refused(wire, identity, reason).await,
+        Ok(Ok(_)) => Failed::Untold(Some(identity), reason, wire),
         _ => Failed::Known(identity, reason.into()),
     }
-}
-
-async fn refused(wire: &Wire, identity: Identity, reason: Unattested) -> Failed {
-    let refusal = refuse::unattested(&reason);
-    // It is told if it still listens.
-    let _ = wire.send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
-    Failed::Known(identity, reason.into())
 }
 
 /// Meets whoever holds a tap, and sent a byte there as `creds`. Its peer is the process that greets first, if
@@ -170,12 +174,7 @@ pub async fn meet_holder(
         peer.and_then(|peer| reaches(peer.evidence().kernel.pid).and_then(|()| peer.still()).map(|()| peer));
     match peer {
         Ok(peer) => Ok(Met { peer: Rc::new(peer), wire: Rc::new(wire), inbox, wait: Duration::ZERO }),
-        Err(reason) => {
-            let refusal = refuse::unattested(&reason);
-            // It is told if it still listens.
-            let _ = wire.send(&Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
-            Err(Failed::Unknown(reason))
-        }
+        Err(reason) => Err(Failed::Untold(None, reason, wire)),
     }
 }
 

@@ -109,7 +109,10 @@ async fn meet(
     drop(tap);
     match met {
         Ok(met) => connection::run_by(shared, met, handle).await,
-        Err(failed) => connection::failed(&shared, &failed),
+        Err(failed) => {
+            connection::failed(&shared, &failed);
+            failed.tell().await;
+        }
     }
     drop(seat);
 }

@@ -20,7 +20,7 @@ fn a_lock_in_its_last_moment_leaves_nobody_without_the_recovery_code_that_is_in_
     for round in 0..4 {
         let lines = format!(
             "rotation, other = Rotation(), Connection(SOCKET)\nrotation.begin('{}')\nrotation.carry()\n\
-             import time\nnumber = rotation.ask_for_the_end()\ntime.sleep({round} * 0.002)\nother.lock()\n\
+             import time\nnumber = rotation.ask_for_the_end()\ntime.sleep([0, 0.002, 0.006, 1][{round}])\nother.lock()\n\
              print(json.dumps([rotation.has_ended(number), other.status()['state']]))",
             letters(&next)
         );
