@@ -288,6 +288,9 @@ fn end(program: &str, exit: impl FnOnce(&Error) -> Exit, outcome: Result<Exit, E
 /// The parser's complaint without its decoration: what is wrong, its tip, and where help is.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return format!("say which: {}. See --help", commands_in(&text).join(", "));
+    }
     let complaint = text.split("\n\nUsage:").next().unwrap_or_default();
     let complaint = complaint.split("\n\nFor more information").next().unwrap_or_default();
     let (complaint, tip) = complaint.split_once("\n\n  tip: ").unwrap_or((complaint, ""));
@@ -297,6 +300,13 @@ fn one_line(error: &clap::Error) -> String {
     };
     let tip = if tip.is_empty() { String::new() } else { format!(" ({})", on_one_line(tip)) };
     format!("{}{tip}. See --help", on_one_line(complaint))
+}
+
+/// The commands that a help text lists.
+fn commands_in(help: &str) -> Vec<&str> {
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let listed = listed.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    listed.filter(|name| *name != "help").collect()
 }
 
 #[cfg(test)]
@@ -326,6 +336,15 @@ mod tests {
                 assert!(command::ALL.iter().any(|entry| entry.name == name), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_left_out_is_named() {
+        let policy = complaint(&["ctl", "policy"]);
+        assert!(policy.starts_with("say which: show, ") && policy.ends_with(". See --help"), "{policy}");
+        assert!(!policy.contains("help,"), "{policy}");
+        let run = complaint(&["ctl", "run", "--", "true"]);
+        assert!(run.contains("--env <VAR=NAME[#FIELD]>|--env-file <FILE>|--grant <GLOB>"), "{run}");
     }
 
     #[test]

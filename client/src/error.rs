@@ -79,6 +79,11 @@ pub enum Error {
         /// Where it belongs: beside this program.
         path: PathBuf,
     },
+    /// The handle by which this program asks is over.
+    #[error(
+        "the handle has ended: with its time, its program or the session, or by ctl revoke. Start this program anew"
+    )]
+    HandleEnded,
     /// The daemon hung up.
     #[error("the daemon closed the connection: see `ctl status`")]
     Closed,
@@ -151,6 +156,12 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// Where a file is to be made that nobody replaces, something is already.
+    #[error("{} is there already: name another file", path.display())]
+    FileTaken {
+        /// Where.
+        path: PathBuf,
     },
     /// There is something already, and nobody said to replace it.
     #[error("{} is there already: name another file, or --replace it", path.display())]

@@ -110,6 +110,7 @@ impl From<&Error> for Exit {
             | Error::Connect { .. }
             | Error::NoProgram { .. }
             | Error::Closed
+            | Error::HandleEnded
             | Error::TimedOut => Self::Unreachable,
             Error::Panic | Error::KeyringKeeps { .. } => Self::Locked,
             Error::Refused { code, .. } => (*code).into(),
@@ -121,7 +122,7 @@ impl From<&Error> for Exit {
             | Error::Encode(_)
             | Error::Unexpected => Self::Protocol,
             Error::WriteFile { .. } => Self::Storage,
-            Error::FileExists { .. } => Self::Conflict,
+            Error::FileExists { .. } | Error::FileTaken { .. } => Self::Conflict,
             Error::BackupOfDamaged { .. } => Self::Corrupt,
             Error::NoInput(_) | Error::Interrupted { .. } => Self::NoInput,
             Error::Run { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Self::NoProgram,

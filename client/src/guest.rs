@@ -61,7 +61,7 @@ impl Guest<'_> {
     /// that the handle was made for; nobody is asked. Several connections can come out of one handle.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a handle that did not come along; [`Error::Closed`] for one that has ended; as
+    /// [`Error::Usage`] for a handle that did not come along; [`Error::HandleEnded`]; as
     /// [`Connection::open`].
     pub fn connect_by_handle(&self) -> Result<Option<Connection>, Error> {
         Tap::given()?.map(|tap| Connection::through_as(tap, self.host())).transpose()

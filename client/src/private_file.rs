@@ -1,10 +1,14 @@
 //! Writes a secret to a file: 0600 from birth, whole or not at all, and never through a symbolic
 //! link.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fsync, open, openat, renameat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, fsync, linkat, open, openat, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::descriptor::write_all;
@@ -48,12 +52,14 @@ pub(crate) fn write_private_by<T>(
         Err(Errno::NOENT) => {}
         Err(error) => return Err(failed(error)),
     }
-    let temporary = temporary_name()?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(&directory, &temporary, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    let spare = temporary_name()?;
+    let (file, temporary) = create(&directory, &spare).map_err(failed)?;
     let file = File::from(file);
     let written = write(&file).and_then(|written| {
-        let named = fsync(&file).and_then(|()| renameat(&directory, &temporary, &directory, name));
+        let named = fsync(&file).and_then(|()| match &temporary {
+            Some(temporary) => renameat(&directory, *temporary, &directory, name),
+            None => put(&file, &directory, name, &spare),
+        });
         let kept = named.and_then(|()| match fsync(&directory) {
             // fsync(2): a file system that has no such thing for a directory.
             Err(Errno::INVAL) => Ok(()),
@@ -63,9 +69,47 @@ pub(crate) fn write_private_by<T>(
         Ok(written)
     });
     written.inspect_err(|_| {
-        // Best effort: the error that is told is the one that left it behind.
-        unlinkat(&directory, &temporary, AtFlags::empty()).ok();
+        if let Some(temporary) = temporary {
+            // Best effort: the error that is told is the one that left it behind.
+            unlinkat(&directory, temporary, AtFlags::empty()).ok();
+        }
     })
+}
+
+/// A file without a name, of which nothing is left however this process ends (`O_TMPFILE`, open(2)); with the spare name
+/// where the file system knows no such file.
+fn create<'a>(directory: &OwnedFd, spare: &'a str) -> Result<(OwnedFd, Option<&'a str>), Errno> {
+    let (flags, mode) = (OFlags::WRONLY | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+    match openat(directory, c".", flags | OFlags::TMPFILE, mode) {
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
+        other => return other.map(|file| (file, None)),
+    }
+    let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    Ok((openat(directory, spare, flags, mode)?, Some(spare)))
+}
+
+/// Gives a file without a name this one, and takes it from what had it.
+fn put(file: &File, directory: &OwnedFd, name: &OsStr, spare: &str) -> Result<(), Errno> {
+    match link(file, directory, name) {
+        Err(Errno::EXIST) => {}
+        other => return other,
+    }
+    // No call does both (linkat(2)).
+    link(file, directory, spare.as_ref())?;
+    renameat(directory, spare, directory, name).inspect_err(|_| {
+        unlinkat(directory, spare, AtFlags::empty()).ok();
+    })
+}
+
+fn link(file: &File, directory: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+    match linkat(file, c"", directory, name, AtFlags::EMPTY_PATH) {
+        // To whoever may not, before Linux 6.10 (linkat(2)).
+        Err(Errno::NOENT) => {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            linkat(CWD, path, directory, name, AtFlags::SYMLINK_FOLLOW)
+        }
+        other => other,
+    }
 }
 
 fn temporary_name() -> Result<String, Error> {
@@ -105,6 +149,23 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two\n");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(names(directory.path()), ["out"]);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_process_that_ends_half_way() {
+        let directory = tempfile::tempdir().unwrap();
+        // One that was not there, and then one that is.
+        for path in ["out", "out"].map(|name| directory.path().join(name)) {
+            let before = names(directory.path());
+            // Whatever ends it here, it closes its descriptors, and that is all.
+            write_private_by(&path, |file| {
+                write_all(file, b"value").unwrap();
+                assert_eq!(names(directory.path()), before);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"value", "control");
+        }
     }
 
     #[test]

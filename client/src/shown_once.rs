@@ -2,7 +2,7 @@
 //! recovery code. It must neither come into force with nobody having it, nor be kept when it is nobody's.
 
 use std::fs::{OpenOptions, remove_file};
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{self, ErrorKind, IsTerminal, Write, stdout};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -57,7 +57,7 @@ impl<'a> Place<'a> {
     /// kept, or shown. What is given is to be kept until it is shown.
     ///
     /// # Errors
-    /// [`Error::WriteFile`] if something is there already; those of `put_in_force`.
+    /// [`Error::FileTaken`], [`Error::WriteFile`]; those of `put_in_force`.
     pub(crate) fn through(
         self,
         words: &Words,
@@ -173,7 +173,10 @@ impl Fate {
 }
 
 fn keep(path: &Path, text: &Zeroizing<Vec<u8>>) -> Result<(), Error> {
-    let failed = |source| Error::WriteFile { path: path.to_owned(), source };
+    let failed = |source: io::Error| match source.kind() {
+        ErrorKind::AlreadyExists => Error::FileTaken { path: path.to_owned() },
+        _ => Error::WriteFile { path: path.to_owned(), source },
+    };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     file.write_all(text).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all()).map_err(failed)
 }
@@ -204,7 +207,7 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let again =
             place.through(&WORDS, &Zeroizing::new(b"two".to_vec()), |_| panic!("it is kept nowhere yet"));
-        assert!(matches!(again, Err(Error::WriteFile { .. })));
+        assert!(matches!(again, Err(Error::FileTaken { .. })));
         assert_eq!(std::fs::read(&path).unwrap(), b"one\n");
     }
 

@@ -45,7 +45,7 @@ impl Tap {
     /// Asks for a connection. A stamped program shows its stamp.
     ///
     /// # Errors
-    /// [`Error::Closed`] if the handle has ended.
+    /// [`Error::HandleEnded`].
     pub(crate) fn ask(self) -> Result<OwnedFd, Error> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -59,7 +59,7 @@ impl Tap {
             assert!(fits, "the space was measured for it");
         }
         sendmsg(self.0.as_fd(), &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)
-            .map_err(|_| Error::Closed)?;
+            .map_err(|_| Error::HandleEnded)?;
         Ok(self.0)
     }
 }

@@ -50,7 +50,8 @@ pub fn run_program(main: fn() -> u8) -> c_int {
 }
 
 /// Where one of the first three descriptors is closed, `/dev/null` takes its place: what is opened later must not be
-/// taken for it.
+/// taken for it. It is open the wrong way round: who reads from nothing or writes to nobody is told (`EBADF`), as of
+/// what is closed. Only messages may go nowhere.
 fn open_standard_streams() {
     let mut streams =
         [stdin(), stdout(), stderr()].map(|stream| PollFd::from_borrowed_fd(stream, PollFlags::empty()));
@@ -59,11 +60,10 @@ fn open_standard_streams() {
         std::process::abort();
     }
     let closed = streams.iter().map(|stream| stream.revents().contains(PollFlags::NVAL));
-    for (number, closed) in (0..).zip(closed) {
+    for ((number, flags), closed) in (0..).zip([OFlags::WRONLY, OFlags::RDONLY, OFlags::RDWR]).zip(closed) {
         // The lowest number that is free, and so this one.
         if closed
-            && rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty()).map(IntoRawFd::into_raw_fd)
-                != Ok(number)
+            && rustix::fs::open("/dev/null", flags, Mode::empty()).map(IntoRawFd::into_raw_fd) != Ok(number)
         {
             std::process::abort();
         }
@@ -87,6 +87,7 @@ mod tests {
             assert_eq!(lies(0), None, "control");
             open_standard_streams();
             assert_eq!(lies(0).as_deref(), Some(Path::new("/dev/null")));
+            assert_eq!(rustix::io::read(stdin(), &mut [0; 1]), Err(rustix::io::Errno::BADF));
             assert_eq!(lies(1), output);
         });
     }

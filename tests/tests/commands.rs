@@ -14,6 +14,28 @@ fn json(world: &World, args: &[&str]) -> Value {
 }
 
 #[test]
+fn who_reads_from_a_closed_stream_or_writes_to_one_is_told() {
+    let world = World::unlocked();
+    world.set("a", "1");
+    let asked = |line: &str| world.granted_shell("/bin/sh", line).output();
+    for line in ["ctl get a >&-", "ctl list >&-", "ctl storage backup - >&-", "ctl set a --stdin <&-"] {
+        let out = asked(line);
+        assert_eq!(out.code, 1, "{line}: {}", out.stderr);
+        assert!(out.stderr.contains("Bad file descriptor"), "{line}: {}", out.stderr);
+    }
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"1", "nothing was stored");
+    assert_eq!(json(&world, &["storage", "status", "--json"])["last_backup"], Value::Null);
+    // Whatever needs neither goes on, and what is started has them closed as before.
+    assert_eq!(asked("ctl list <&-").ok(), b"a\n");
+    let out = asked("ctl run --env A=a -- sh -c 'cat; cat /etc/hostname' <&- >&-");
+    assert_eq!(out.stderr.matches("Bad file descriptor").count(), 2, "{}", out.stderr);
+
+    let out = asked("ctl set a --stdin </dev/null");
+    assert!(out.code == 0 && out.stderr.contains("note: nothing came in"), "{}", out.stderr);
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"");
+}
+
+#[test]
 fn versions_are_kept_restored_and_purged() {
     let world = World::unlocked();
     for round in 1..=11 {

@@ -181,7 +181,7 @@ fn it_ends_by_revocation_at_once() {
     world.ctl(&["revoke", &id]).ok();
     assert!(handles(&world).is_empty());
     let line = holder.runs(GET);
-    assert!(line.contains("ctl: ") && line.ends_with("= 6"), "{line}");
+    assert!(line.contains("ctl: the handle has ended") && line.ends_with("= 6"), "{line}");
     world.ctl(&["revoke", &id]).refused(5);
     assert_eq!(world.ctl(&["get", "shop/a"]).ok(), b"value a", "control: the terminal goes on");
 }

@@ -3,6 +3,7 @@
 use std::io::stdin;
 use std::path::{Path, PathBuf};
 
+use glassdome_proto::Name;
 use zeroize::Zeroizing;
 
 use crate::bulk::Manner;
@@ -51,6 +52,9 @@ impl Command for Import {
                                     keepassxc-cli export -f csv all.kdbx | ctl import -\nctl import ~/.password-store";
 
     fn run(self) -> Result<Exit, Error> {
+        // One that is no name is not the fault of each line.
+        let prefix = self.prefix.as_deref().map(|prefix| prefix.trim_end_matches('/'));
+        prefix.filter(|prefix| !prefix.is_empty()).map(Name::typed).transpose()?;
         let mut connection = connect_to_ask(&self.wait)?;
         // Greets the daemon, and closes this process to its neighbours, before secrets are read.
         connection.require_session()?;

@@ -9,6 +9,7 @@ use crate::cli::{Command, connect_to_ask, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::bytes::bytes;
+use crate::text::escape::escaped;
 use crate::text::time;
 use crate::wait::WaitArgs;
 
@@ -76,7 +77,7 @@ fn document<'a>(about: &'a About<'_>) -> Document<'a> {
 
 fn describe(about: &About<'_>, now: u64) -> String {
     let entry = &about.entry;
-    let mut text = format!("name      {}\n", entry.name);
+    let mut text = format!("name      {}\n", escaped(&entry.name));
     let mut line = |key: &str, value: &str| {
         // Writing to a string does not fail.
         writeln!(text, "{key:<9} {value}").ok();
@@ -93,7 +94,7 @@ fn describe(about: &About<'_>, now: u64) -> String {
         None => line("value", "none, only fields"),
     }
     for field in about.fields.iter() {
-        line("field", &format!("{} ({})", field.name, bytes(field.size.into())));
+        line("field", &format!("{} ({})", escaped(&field.name), bytes(field.size.into())));
     }
     text
 }

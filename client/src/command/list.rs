@@ -8,6 +8,7 @@ use glassdome_proto::secrets::Entry;
 use crate::cli::{Command, connect_to_ask, print, print_json};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::text::escape::escaped;
 use crate::text::style::Style;
 use crate::text::table::columns;
 use crate::text::{notice, time, tree};
@@ -92,7 +93,7 @@ fn table(entries: &[Entry<'_>], now: u64, style: Style) -> String {
             Some(at) => format!("expires {}", time::date(at)),
             None => String::new(),
         };
-        vec![entry.name.to_string(), format!("v{}", entry.version), time::date(entry.changed), expiry]
+        vec![escaped(&entry.name), format!("v{}", entry.version), time::date(entry.changed), expiry]
     };
     columns(&entries.iter().map(row).collect::<Vec<_>>())
 }
@@ -117,5 +118,7 @@ mod tests {
         let lines: Vec<&str> = lines.lines().collect();
         assert!(lines[0].starts_with("a     v3  2026-11-2"), "{lines:?}");
         assert!(lines[1].ends_with("  expired"), "{lines:?}");
+        let turned = table(&[entry("turned\u{202e}around", None)], 2, Style::plain());
+        assert!(turned.starts_with("turned\\u{202e}around  v3"), "{turned:?}");
     }
 }

@@ -33,9 +33,10 @@ use variables::{Source, Variables};
 
 /// What can be typed behind `ctl run`.
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("given").args(["env", "env_file", "grant"]).required(true).multiple(true)))]
 pub(crate) struct Run {
     /// Put the value of the secret NAME, or one field of it, into the variable VAR
-    #[arg(long, value_name = "VAR=NAME[#FIELD]", required_unless_present_any = ["env_file", "grant"])]
+    #[arg(long, value_name = "VAR=NAME[#FIELD]")]
     env: Vec<String>,
     /// Take variables from FILE: lines of VAR=glassdome://NAME[#FIELD], or VAR=value as it stands
     ///

@@ -100,6 +100,11 @@ impl Set {
         }
         if self.stdin {
             let mut value = read_all(stdin(), WHAT, limits::VALUE)?;
+            if value.is_empty() {
+                notice::remind(
+                    "nothing came in: what is stored is empty. If that is a mistake: ctl history, ctl restore",
+                );
+            }
             match newline_len(&value) {
                 0 => {}
                 len if self.trim => {

@@ -179,8 +179,8 @@ fn named(parsed: &mut Parsed<Content>, prefix: Option<&str>) -> Vec<Named> {
 
 fn name_of(key: &str, prefix: Option<&str>) -> String {
     match prefix.map(|prefix| prefix.trim_end_matches('/')) {
+        None | Some("") => key.to_owned(),
         Some(prefix) => format!("{prefix}/{key}"),
-        None => key.to_owned(),
     }
 }
 
@@ -191,6 +191,19 @@ mod tests {
     use super::super::{env_file, json_file};
     use super::*;
     use crate::exit::Exit;
+
+    #[test]
+    fn a_prefix_stands_before_a_slash_and_an_empty_one_is_none() {
+        for (prefix, name) in [
+            (None, "A"),
+            (Some(""), "A"),
+            (Some("/"), "A"),
+            (Some("work"), "work/A"),
+            (Some("work/"), "work/A"),
+        ] {
+            assert_eq!(name_of("A", prefix), name, "{prefix:?}");
+        }
+    }
 
     #[test]
     fn the_last_of_two_with_one_name_counts() {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::text::escape::escaped;
+
 #[derive(Default)]
 struct Node<'a> {
     children: BTreeMap<&'a str, Node<'a>>,
@@ -27,7 +29,7 @@ fn draw_children(node: &Node<'_>, indent: &mut String, text: &mut String) {
         let (branch, below) = if i == last { ("└── ", "    ") } else { ("├── ", "│   ") };
         text.push_str(indent);
         text.push_str(branch);
-        text.push_str(part);
+        text.push_str(&escaped(part));
         text.push_str(match (child.is_name, child.children.is_empty()) {
             (false, _) => "/\n",
             // Both a secret and the beginning of others.
@@ -57,5 +59,6 @@ mod tests {
                      \u{20}   └── user\n";
         assert_eq!(draw(names), drawn);
         assert_eq!(draw([]), "");
+        assert_eq!(draw(["a\u{200b}"]), "└── a\\u{200b}\n");
     }
 }

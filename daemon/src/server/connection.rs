@@ -75,8 +75,8 @@ pub async fn run(shared: Rc<Shared>, arrived: Arrived) {
         Err(failed_to_meet) => {
             failed(&shared, &failed_to_meet);
             match failed_to_meet {
-                Failed::Unknown(reason) => turn_away(accepted, &shared.outbox, &reason).await,
-                other => other.tell().await,
+                Failed::Unknown(reason) => Box::pin(turn_away(accepted, &shared.outbox, &reason)).await,
+                other => Box::pin(other.tell()).await,
             }
         }
     }

@@ -47,12 +47,12 @@ fn sentence(condition: Condition) -> &'static str {
         Condition::Action => "it does not name the action",
         Condition::Unit => "the process is not in its unit",
         Condition::Process => "it is about one process, and this is another",
-        Condition::Exe => "the process executes another file than the one at its path",
+        Condition::Exe => "the process executes another program than the one at the rule's path",
         Condition::ExeBytes => {
             "the program has other bytes than were sealed, or others than root can change it"
         }
         Condition::Interpreter => "the program is an interpreter, and the rule names no script",
-        Condition::Script => "the process runs another script than the one at its path, or none",
+        Condition::Script => "the process runs another script than the one at the rule's path, or none",
         Condition::ScriptBytes => "the script has other bytes than were sealed",
         Condition::Unseen => "what it would have to be cannot be told of the process",
     }
