@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::config::Config;
-use crate::journal::{Anchor, Entry, Journal, Unwritable, Who};
+use crate::journal::{Anchor, Entry, Journal, Who};
 use crate::ops::{Openers, Untriable, rollback};
 use crate::run::{Error, hold_vault, private_file};
 use keyring::Keyring;
@@ -144,10 +144,7 @@ fn put_in_place(
 /// Says in the audit log what becomes of the recovery, on the disk when this returns. Where the log stands by then.
 fn record(journal: &Journal, outcome: Outcome, config: &Config) -> Result<Anchor, Error> {
     let entry = Entry { event: Event::Recover, outcome, secret: None, by: None, peer: Who::Nobody };
-    journal.record(entry, clock::now()).map_err(|Unwritable(source)| unusable(config)(source))?;
-    let synced = journal.unsynced().sync().map_err(unusable(config))?;
-    synced.leave_link().map_err(unusable(config))?;
-    Ok(synced.anchor)
+    journal.record_on_disk(entry, clock::now()).map_err(unusable(config))
 }
 
 fn unusable(config: &Config) -> impl Fn(io::Error) -> Error {

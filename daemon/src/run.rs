@@ -89,6 +89,17 @@ pub enum Error {
     /// The vault.
     #[error("{}", refuse::vault(.0).message)]
     Vault(#[source] vault::Error),
+    /// There was a vault, and there is none.
+    #[error(
+        "the audit log knows of a vault, and there is none at {vault}: no other is made. Put it back, or recover it: ctl \
+         storage recover FILE. To begin anew on purpose, move {log} away"
+    )]
+    Gone {
+        /// Where it belongs.
+        vault: String,
+        /// The directory of the log that knows of it.
+        log: String,
+    },
     /// What is sealed in it.
     #[error("{}", refuse::unread(.0).message)]
     Unread(#[source] Unread),
@@ -132,7 +143,7 @@ impl Error {
             },
             Self::Device(Lacking::Locked | Lacking::Beside | Lacking::Keyring(_)) => 3,
             Self::Device(Lacking::Missing) => 5,
-            Self::Device(Lacking::Wrong | Lacking::Crowd(_)) => 10,
+            Self::Gone { .. } | Self::Device(Lacking::Wrong | Lacking::Crowd(_)) => 10,
             Self::Journal { .. } | Self::File { .. } => 12,
             Self::Socket(_) | Self::Directory(_) => 6,
             Self::Harden(_)
@@ -292,6 +303,9 @@ fn find(config: &Config, stamp: Option<Stamp>, helper: Option<Helper>) -> Result
     let own = vault.as_ref().map(|vault| Hex(*vault.id().as_bytes()));
     let journal = Journal::open(&config.audit, own, journald, clock::now())
         .map_err(|source| Error::Journal { path: config.audit.display().to_string(), source })?;
+    if vault.is_none() && journal.knows_a_vault() {
+        return Err(gone(&journal, config));
+    }
     let memory = match glassdome_lockmem::probe() {
         Ok(level) => Some(level),
         Err(error) => {
@@ -312,6 +326,17 @@ fn find(config: &Config, stamp: Option<Stamp>, helper: Option<Helper>) -> Result
         helper,
         state_file: config.state_file.then(|| StateFile::beside(&config.socket)).transpose()?,
     })
+}
+
+/// A vault that was made here is not in its place: another one in its stead would hide that, and be what is backed up from
+/// then on.
+fn gone(journal: &Journal, config: &Config) -> Error {
+    let entry =
+        Entry { event: Event::Start, outcome: Outcome::Failed, secret: None, by: None, peer: Who::Nobody };
+    if let Err(error) = journal.record_on_disk(entry, clock::now()) {
+        tracing::warn!("that the vault is gone could not be recorded: {error}");
+    }
+    Error::Gone { vault: config.vault.display().to_string(), log: journal.dir().display().to_string() }
 }
 
 async fn serve(

@@ -269,3 +269,58 @@ fn is_command(span: &str) -> bool {
 fn is_cut(rest: &str) -> bool {
     !rest.is_empty() && !rest.starts_with(' ')
 }
+
+#[test]
+fn where_the_log_knows_of_a_vault_that_is_gone_none_is_made_in_its_place() {
+    let world = World::unlocked();
+    world.set("a", "1");
+    let auditor = world.home("auditor");
+    world
+        .ctl(&["audit", "new-key", "--key-file", text(&auditor), "--password-stdin"])
+        .stdin(format!("{PASSWORD}\n"))
+        .ok();
+    let backup = world.home("vault.backup");
+    world.ctl(&["storage", "backup", text(&backup)]).ok();
+    let stop = || {
+        world.ctl(&["stop"]).ok();
+        assert!(wait_until(|| world.daemon().is_none(), Duration::from_secs(20)));
+    };
+    let (place, kept) = (world.vault(), world.home("kept"));
+    let (log, old) = (world.state().join("glassdome"), world.home("old log"));
+    stop();
+    fs::rename(&place, &kept).unwrap();
+    for _ in 0..2 {
+        let line = world.unlock(NEXT, &[]).refused(10);
+        let mend = format!(
+            "Put it back, or recover it: ctl storage recover FILE. To begin anew on purpose, move {}",
+            text(&log)
+        );
+        assert!(line.contains("knows of a vault, and there is none at") && line.contains(&mend), "{line}");
+    }
+    // Nobody types a new password twice for that.
+    let mut terminal = world.terminal("glassdome_start; echo $?");
+    let said = terminal.expect("\n10\n");
+    assert!(said.contains("no other is made") && !said.contains("password"), "{said}");
+    assert!(!place.exists() && world.daemon().is_none());
+    let failed =
+        world.audit().into_iter().filter(|r| r["event"] == "start" && r["outcome"] == "failed").count();
+    assert_eq!(failed, 3);
+
+    // Each of the three ways that the line names.
+    fs::rename(&kept, &place).unwrap();
+    world.start(PASSWORD);
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
+    world.ctl(&["audit", "verify", "--key-file", text(&auditor)]).ok();
+    stop();
+    fs::rename(&place, &kept).unwrap();
+    with(&world, &["storage", "recover", text(&backup)], &[PASSWORD]).ok();
+    world.start(PASSWORD);
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
+    world.ctl(&["audit", "verify", "--key-file", text(&auditor)]).ok();
+    stop();
+    fs::remove_file(&place).unwrap();
+    fs::rename(&log, &old).unwrap();
+    world.unlock(NEXT, &[]).ok();
+    world.ctl(&["get", "a"]).refused(5);
+    world.ctl(&["audit", "verify"]).ok();
+}

@@ -70,6 +70,9 @@ fn what(record: &Record<'_>) -> String {
         None => words.to_owned(),
     };
     match record.event {
+        Event::Start if record.outcome == Outcome::Failed => {
+            "daemon not started, since the vault is gone".into()
+        }
         Event::Start => "daemon started".into(),
         Event::Stop => "daemon stopped".into(),
         Event::Connect => "connect".into(),

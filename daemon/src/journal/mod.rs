@@ -325,6 +325,11 @@ impl Journal {
         self.log.borrow().vaults().of(id)
     }
 
+    /// Whether the log knows of any vault.
+    pub fn knows_a_vault(&self) -> bool {
+        self.log.borrow().vaults().last().is_some()
+    }
+
     /// Where the log's files are.
     pub fn dir(&self) -> PathBuf {
         self.log.borrow().dir.clone()

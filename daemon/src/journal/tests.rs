@@ -227,6 +227,7 @@ fn what_was_told_of_each_vault_goes_on_from_file_to_file_and_from_log_to_log() {
         assert_eq!([of(1), of(2), of(3)], [Some(state(1, 9)), Some(state(2, 4)), None]);
     };
     let journal = open();
+    assert!(!journal.knows_a_vault(), "a log that has just begun");
     for state in [state(1, 8), state(2, 4), state(1, 9)] {
         journal.know_vault(state);
         write(&journal);
@@ -234,6 +235,7 @@ fn what_was_told_of_each_vault_goes_on_from_file_to_file_and_from_log_to_log() {
     for run in 0..4 {
         let journal = open();
         knows(&journal);
+        assert!(journal.knows_a_vault());
         let first = journal.first();
         while journal.first() == first {
             write(&journal);
