@@ -299,8 +299,11 @@ impl<'c> Check<'c> {
                 .take()
                 .map(|(before, place)| Fault::at(&place, Some(before.seq + 1), Kind::Truncated));
             if front.is_none() {
-                let kind = self.wrong_at_the_end();
-                behind = kind.map(|kind| Fault::at(&last, self.report.head.map(|head| head.seq), kind));
+                behind = self.wrong_at_the_end().map(|kind| match kind {
+                    // It is in no line.
+                    Kind::Mislinked => Fault::at(&Place::default(), None, kind),
+                    _ => Fault::at(&last, self.report.head.map(|head| head.seq), kind),
+                });
             }
         }
         if !self.checks.anchors.is_empty() && self.anchored == self.checks.anchors.len() {
@@ -327,11 +330,11 @@ impl<'c> Check<'c> {
         }
         if let Some(link) = &self.checks.link {
             let (fits, kind) = match self.report.log {
-                Some(log) if log != link.log => (Some(false), Kind::Replaced),
+                Some(log) if log != link.log => (Some(false), Kind::Mislinked),
                 _ if self.report.head.is_none_or(|head| link.seq > head.seq) => {
                     (Some(false), Kind::Truncated)
                 }
-                _ => (self.seals.is_link(link), Kind::Unlinked),
+                _ => (self.seals.is_link(link), Kind::Mislinked),
             };
             self.report.link = fits;
             if fits == Some(false) {

@@ -227,7 +227,7 @@ fn another_log_is_found() {
     assert_eq!(other.fault(&whole, With::ANCHOR), Some((0, 1, Replaced)));
     assert_eq!(other.fault(&other, With::ALL), None, "control: it is sound");
     let link = With { link: true, ..With::NOTHING };
-    assert_eq!(other.fault(&whole, link).unwrap().2, Replaced);
+    assert_eq!(other.fault(&whole, link).unwrap().2, Mislinked);
     for replaced in 0..4 {
         let mut book = whole.clone();
         book.lines.retain(|(file, _)| *file != replaced);
@@ -334,10 +334,10 @@ fn a_link_that_is_not_the_one_is_found() {
         whole.fault(&other, With { anchor: false, ..With::ALL }).map(|found| found.2)
     };
     assert_eq!(with(|_| {}), None);
-    assert_eq!(with(|link| link.key[0] ^= 1), Some(Unlinked));
+    assert_eq!(with(|link| link.key[0] ^= 1), Some(Mislinked));
     assert_eq!(with(|link| link.seq += 1), Some(Truncated));
-    assert_eq!(with(|link| link.seq -= 1), Some(Unlinked));
-    assert_eq!(with(|link| link.log = Hex([3; 16])), Some(Replaced));
+    assert_eq!(with(|link| link.seq -= 1), Some(Mislinked));
+    assert_eq!(with(|link| link.log = Hex([3; 16])), Some(Mislinked));
 }
 
 #[test]

@@ -268,6 +268,18 @@ fn the_log_is_judged_by_the_newest_memory_of_it_that_there_is() {
     assert!(!out.stderr.contains("judged"), "{}", out.stderr);
     assert_eq!(audit(), "alarm");
 
+    // Where none is in the place, the backup judges, which knows no auditor: the log goes aside, and nothing of its
+    // seals is held against the one that begins.
+    world.ctl(&["stop"]).ok();
+    fs::remove_file(&place).unwrap();
+    recover(&world, &[text(&file)], PASSWORD).ok();
+    assert_eq!(audit(), "alarm");
+    world.ctl(&["audit", "accept", "--password-stdin"]).stdin(format!("{PASSWORD}\n")).ok();
+    world.ctl(&["audit", "verify"]).ok();
+    world.ctl(&["stop"]).ok();
+    assert_eq!(audit(), "chained");
+    world.ctl(&["audit", "verify"]).ok();
+
     // Where it cannot be asked, that is said, and nothing is changed in it.
     world.ctl(&["stop"]).ok();
     let state = log.parent().unwrap();

@@ -14,7 +14,7 @@ use crate::marks::Hex;
 /// Where a line stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
-    /// In which file; none in a log without lines.
+    /// In which file; none in a log without lines, and where no line is to blame.
     pub file: Option<Rc<PathBuf>>,
     /// Counted from 1.
     pub line: u64,
@@ -46,6 +46,8 @@ pub enum Kind {
     Truncated,
     /// It is another log, or has another record than the vault remembers.
     Replaced,
+    /// The link beside the log is not one that this log left.
+    Mislinked,
     /// The seals begin anew, and nothing shows that the same daemon went on.
     Unlinked,
     /// What the seals go on from is not in these files: it was retired, or is in the log that was set
@@ -65,6 +67,7 @@ impl Kind {
             Self::Foreign => "foreign",
             Self::Truncated => "truncated",
             Self::Replaced => "replaced",
+            Self::Mislinked => "mislinked",
             Self::Unlinked => "unlinked",
             Self::Untied => "untied",
             Self::Unsealed => "unsealed",

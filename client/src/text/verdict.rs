@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use glassdome_audit::chain::Head;
+use glassdome_audit::files;
 use glassdome_audit::verify::{Checks, Fault, Kind, Note, Report};
 use serde::Serialize;
 
@@ -109,6 +110,9 @@ fn fault(fault: &Fault, style: Style) -> String {
     let file = fault.place.file.as_deref().map_or_else(|| "the log".into(), |file| file.to_string_lossy());
     let seq = fault.seq.map(|seq| format!(", record {seq}")).unwrap_or_default();
     let kind = style.bad(fault.kind.word());
+    if fault.kind == Kind::Mislinked {
+        return format!("{}: {kind}: {}", files::LINK, meaning(fault.kind));
+    }
     format!("{}: line {}{seq}: {kind}: {}", escaped(&file), fault.place.line, meaning(fault.kind))
 }
 
@@ -120,6 +124,7 @@ fn meaning(kind: Kind) -> &'static str {
         Kind::Foreign => "this line is no record of this log, or one that it has already",
         Kind::Truncated => "records are missing at the front or the end of the log",
         Kind::Replaced => "this is another log, or another record, than the one that is remembered",
+        Kind::Mislinked => "it is not a link that this log left: one of the two was replaced",
         Kind::Unlinked => "the seals begin anew here, and nothing shows that the same daemon went on",
         Kind::Untied => {
             "what the seals go on from is not in these files; give --known SEQ:HASH of an earlier check"

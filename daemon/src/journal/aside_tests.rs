@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 
 use glassdome_audit::files;
+use glassdome_audit::link::Link;
 
 use super::honest_tests::{Run, at, busy, only_log};
 use super::open::tests::plants;
@@ -110,6 +111,32 @@ fn all_stays_where_it_cannot_be_done() {
     assert_eq!(asides.len(), 1, "control");
     assert_eq!(fs::read_to_string(asides[0].join(files::ACTIVE)).unwrap(), "hello\n");
     assert!(asides[0].join(files::full_name(1)).exists() && asides[0].join("audit-was-open.jsonl").exists());
+}
+
+#[test]
+fn the_link_of_a_log_whose_auditor_went_is_wiped_once_the_vault_has_judged() {
+    let run = busy();
+    let link = run.dir.path().join(files::LINK);
+    let left = || Link::read(&fs::read(&link).unwrap().try_into().unwrap()).map(|link| link.log);
+    let leave = |journal: &Journal| assert!(!journal.unsynced().sync().unwrap().leave_link().unwrap());
+    leave(run.journal());
+    let before = run.journal().anchor().log;
+    assert_eq!(left(), Some(before), "control");
+    run.journal().set_aside(Wrong::Auditor, None, at(9)).unwrap();
+    leave(run.journal());
+    assert_eq!(left(), Some(before), "until then it tells of another log");
+    // The run ends before it could be.
+    let Run { dir, .. } = run;
+    let journal = Journal::open(&dir.path().join(files::ACTIVE), None, None, at(9)).unwrap();
+    assert!(journal.auditor().is_none() && journal.alarm().is_some());
+    leave(&journal);
+    assert_eq!(left(), Some(before));
+    journal.met();
+    leave(&journal);
+    assert_eq!((left(), fs::read(&link).unwrap()), (None, vec![0; 64]));
+    journal.seal_to(Some(Hex([9; 32])), None, at(9)).unwrap();
+    leave(&journal);
+    assert_eq!(left(), Some(journal.anchor().log), "the next auditor's lies there again");
 }
 
 #[test]

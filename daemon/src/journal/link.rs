@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use glassdome_audit::files;
 use glassdome_audit::link::{self, Link};
+use glassdome_audit::{Hex, files};
 use zeroize::Zeroizing;
 
 use super::open::{self, Unopened};
@@ -18,6 +18,8 @@ pub(super) struct LinkFile {
     path: PathBuf,
     /// Open, with its device and inode; `None` until there is one.
     held: Option<(File, (u64, u64))>,
+    /// The log of the link that is in it.
+    of: Option<Hex<16>>,
 }
 
 /// What an earlier run left.
@@ -38,20 +40,21 @@ impl LinkFile {
             Ok(file) => file,
             Err(Unopened::Planted { .. }) => {
                 open::move_aside(&path)?;
-                return Ok(Found { file: Self { path, held: None }, link: None, planted: true });
+                return Ok(Found { file: Self { path, held: None, of: None }, link: None, planted: true });
             }
             Err(unopened) if unopened.is_missing() => {
-                return Ok(Found { file: Self { path, held: None }, link: None, planted: false });
+                return Ok(Found { file: Self { path, held: None, of: None }, link: None, planted: false });
             }
             Err(unopened) => return Err(unopened.into()),
         };
         let mut block = Zeroizing::new([0; link::LEN]);
-        let link = match file.read_exact_at(block.as_mut_slice(), 0) {
+        let link: Option<Link> = match file.read_exact_at(block.as_mut_slice(), 0) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
             read => read.map(|()| Link::read(&block))?,
         };
         let place = place_of(&file.metadata()?);
-        Ok(Found { file: Self { path, held: Some((file, place)) }, link, planted: false })
+        let of = link.as_ref().map(|link| link.log);
+        Ok(Found { file: Self { path, held: Some((file, place)), of }, link, planted: false })
     }
 
     /// Leaves `link` there, one block in the place of the one before, and says whether the file was
@@ -76,7 +79,19 @@ impl LinkFile {
         let mut block = Zeroizing::new([0; link::LEN]);
         link.write(&mut block);
         file.write_all_at(block.as_slice(), 0)?;
+        self.of = Some(link.log);
         Ok(there != ours)
+    }
+
+    /// Overwrites with zeros what another log than `log` left: no run goes on from it, and whoever finds it could seal
+    /// records of that log.
+    pub fn wipe_unless_of(&mut self, log: Hex<16>) -> io::Result<()> {
+        let Some((file, _)) = self.held.as_ref().filter(|_| self.of.is_some_and(|of| of != log)) else {
+            return Ok(());
+        };
+        file.write_all_at(&[0; link::LEN], 0).map_err(open::of(&self.path))?;
+        self.of = None;
+        Ok(())
     }
 }
 

@@ -60,7 +60,7 @@ use link::LinkFile;
 use log::{Log, With, stamped};
 use refusals::Refusals;
 use scan::Wrong;
-use unsynced::LinkTo;
+use unsynced::{Leave, LinkTo};
 use whole::Sound;
 
 /// How an event was recorded.
@@ -441,7 +441,12 @@ impl Journal {
         files.push(log.file.clone());
         log.seen();
         let anchor = self.anchor_of(&log);
-        let link = log.link().map(|link| LinkTo { link, file: self.link.clone() });
+        let to = match log.link() {
+            Some(link) => Some(Leave::Behind(link)),
+            // What another log left shows that this one took its place, until the vault has said so.
+            None => self.met.get().then_some(Leave::NoneBut(log.id)),
+        };
+        let link = to.map(|to| LinkTo { to, file: self.link.clone() });
         Unsynced { files, dir, link, anchor }
     }
 }
@@ -464,14 +469,19 @@ impl Unsynced {
 
 impl Synced {
     /// Leaves the link behind the last record that is on the disk, and says whether another program had
-    /// put something in its place, which was moved away, or had taken it.
+    /// put something in its place, which was moved away, or had taken it. A log without seals leaves none, and wipes
+    /// that of the one which was set aside for it.
     ///
     /// # Errors
     /// What the system says.
     pub fn leave_link(&self) -> io::Result<bool> {
-        let Some(LinkTo { link, file }) = &self.link else { return Ok(false) };
+        let Some(LinkTo { to, file }) = &self.link else { return Ok(false) };
         // What a job that panicked left is compared with what is there, as ever.
-        file.lock().unwrap_or_else(PoisonError::into_inner).leave(link)
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        match to {
+            Leave::Behind(link) => file.leave(link),
+            Leave::NoneBut(log) => file.wipe_unless_of(*log).map(|()| false),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use glassdome_audit::Hex;
 use glassdome_audit::link::Link;
 
 use super::anchor::Anchor;
@@ -23,8 +24,17 @@ pub struct Unsynced {
 
 #[derive(Debug)]
 pub(super) struct LinkTo {
-    pub(super) link: Link,
+    pub(super) to: Leave,
     pub(super) file: Arc<Mutex<LinkFile>>,
+}
+
+/// What of a link lies there once the log is on the disk.
+#[derive(Debug)]
+pub(super) enum Leave {
+    /// This one.
+    Behind(Link),
+    /// None but this log's: it has no seals.
+    NoneBut(Hex<16>),
 }
 
 /// What is on the disk now.

@@ -248,7 +248,7 @@ fn wrong(report: &Report) -> Option<(Wrong, Spot)> {
         Kind::Reordered => Wrong::Reordered,
         Kind::Foreign => Wrong::Foreign,
         Kind::Truncated => Wrong::Truncated,
-        Kind::Replaced => Wrong::Replaced,
+        Kind::Replaced | Kind::Mislinked => Wrong::Replaced,
         Kind::Unlinked | Kind::Untied | Kind::Unsealed => Wrong::Unlinked,
     };
     let file = fault.place.file.as_deref().cloned();
