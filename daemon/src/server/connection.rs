@@ -72,13 +72,16 @@ pub async fn run(shared: Rc<Shared>, arrived: Arrived) {
             };
             connection.end(&ended);
         }
-        Err(failed_to_meet) => {
-            failed(&shared, &failed_to_meet);
-            match failed_to_meet {
-                Failed::Unknown(reason) => Box::pin(turn_away(accepted, &shared.outbox, &reason)).await,
-                other => Box::pin(other.tell()).await,
-            }
-        }
+        Err(not_met) => Box::pin(see_off(shared, accepted, not_met)).await,
+    }
+}
+
+/// Records why a peer is not served, and then tells it.
+async fn see_off(shared: Rc<Shared>, accepted: OwnedFd, not_met: Failed) {
+    failed(&shared, &not_met);
+    match not_met {
+        Failed::Unknown(reason) => turn_away(accepted, &shared.outbox, &reason).await,
+        other => other.tell().await,
     }
 }
 
