@@ -372,9 +372,10 @@ fn it_reaches_into_other_namespaces() {
 
 /// Hands its tap to whoever connects; or takes one there, and asks by it.
 const HAND: &str = r#"
-import os, socket, sys
+import os, signal, socket, sys
 role, path = sys.argv[1:]
 if role == 'give':
+    signal.alarm(120)  # nobody else ends it who runs in a terminal of its own
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path + '.new')
     listener.listen()
