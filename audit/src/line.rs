@@ -87,6 +87,7 @@ mod tests {
             outcome: Outcome::Denied,
             session: Some(5),
             secret: Some("a\n\"b\"\u{1b}/ключ".into()),
+            to: Some("b\u{1b}".into()),
             by: Some("locked".into()),
             repeated: 0,
             judged: Some(Judged { pid: 9, name: "make".into(), script: Some("/a b\u{1b}".into()) }),

@@ -26,6 +26,9 @@ pub struct Record<'a> {
     /// Name of the secret, if it is about one.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Cow<'a, str>>,
+    /// The name that it was to get, of a renaming. Lines that an earlier version wrote have none.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Cow<'a, str>>,
     /// Rule or grant that decided, or the reason in one word.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub by: Option<Cow<'a, str>>,
@@ -72,6 +75,7 @@ impl Record<'_> {
             outcome,
             session: None,
             secret: None,
+            to: None,
             by: None,
             repeated: 0,
             judged: None,

@@ -122,6 +122,7 @@ fn encode(line: &[u8], entry: &mut Vec<u8>) -> io::Result<()> {
     field(entry, "GLASSDOME_SEQ", &record.seq.to_string());
     some(entry, "GLASSDOME_SESSION", record.session.map(|session| session.to_string()).as_deref());
     some(entry, "GLASSDOME_SECRET", record.secret.as_deref());
+    some(entry, "GLASSDOME_TO", record.to.as_deref());
     some(entry, "GLASSDOME_BY", record.by.as_deref());
     let kernel = record.peer.as_ref().map(|peer| &peer.kernel);
     some(entry, "GLASSDOME_UID", kernel.map(|kernel| kernel.uid.to_string()).as_deref());

@@ -140,6 +140,7 @@ proptest! {
         let exe = Exe { path: path.into(), dev: 1, ino: 2 };
         let record = Record {
             secret: Some(secret.into()),
+            to: Some(secret.into()),
             by: Some(by.into()),
             judged: Some(Judged { pid: 3, name: name.into(), script: Some(secret.into()) }),
             peer: Some(Peer {
@@ -151,10 +152,11 @@ proptest! {
         let mut entry = Vec::new();
         encode(&line(&record), &mut entry).unwrap();
         let fields = decode(&entry);
-        prop_assert_eq!(fields.len(), 14);
+        prop_assert_eq!(fields.len(), 15);
         prop_assert_eq!(&fields["PRIORITY"], "6");
         for (field, text) in [
             ("GLASSDOME_SECRET", secret),
+            ("GLASSDOME_TO", secret),
             ("GLASSDOME_BY", by),
             ("GLASSDOME_EXE", path),
             ("GLASSDOME_JUDGED", name),

@@ -143,7 +143,7 @@ fn put_in_place(
 
 /// Says in the audit log what becomes of the recovery, on the disk when this returns. Where the log stands by then.
 fn record(journal: &Journal, outcome: Outcome, config: &Config) -> Result<Anchor, Error> {
-    let entry = Entry { event: Event::Recover, outcome, secret: None, by: None, peer: Who::Nobody };
+    let entry = Entry { event: Event::Recover, outcome, secret: None, to: None, by: None, peer: Who::Nobody };
     journal.record_on_disk(entry, clock::now()).map_err(unusable(config))
 }
 

@@ -331,8 +331,14 @@ fn find(config: &Config, stamp: Option<Stamp>, helper: Option<Helper>) -> Result
 /// A vault that was made here is not in its place: another one in its stead would hide that, and be what is backed up from
 /// then on.
 fn gone(journal: &Journal, config: &Config) -> Error {
-    let entry =
-        Entry { event: Event::Start, outcome: Outcome::Failed, secret: None, by: None, peer: Who::Nobody };
+    let entry = Entry {
+        event: Event::Start,
+        outcome: Outcome::Failed,
+        secret: None,
+        to: None,
+        by: None,
+        peer: Who::Nobody,
+    };
     if let Err(error) = journal.record_on_disk(entry, clock::now()) {
         tracing::warn!("that the vault is gone could not be recorded: {error}");
     }
@@ -387,7 +393,8 @@ async fn serve(
 }
 
 fn note(state: &State, event: Event) {
-    let entry = Entry { event, outcome: Outcome::Allowed, secret: None, by: None, peer: Who::Nobody };
+    let entry =
+        Entry { event, outcome: Outcome::Allowed, secret: None, to: None, by: None, peer: Who::Nobody };
     // Starting and ending serve nothing: what cannot be logged then is told in the diagnostics.
     let _ = state.record(entry);
 }

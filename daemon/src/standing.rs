@@ -275,7 +275,14 @@ async fn find_out_now(
         }
         Err(Unjudged { word, refusal }) => {
             let (event, outcome, by) = (Event::Connect, Outcome::Denied, Some(word));
-            state.record(Entry { event, outcome, secret: None, by, peer: Who::Peer(peer.evidence()) })?;
+            state.record(Entry {
+                event,
+                outcome,
+                secret: None,
+                to: None,
+                by,
+                peer: Who::Peer(peer.evidence()),
+            })?;
             Err(refusal)
         }
     }

@@ -2,7 +2,7 @@
 """A program that asks for secrets, by `ctl` and as a client of its own: tests allow it, and then copy,
 edit and steer it.
 
-    asker.py SCRIPTS SOCKET (ctl|client) (get|list|set|remove) [NAME]
+    asker.py SCRIPTS SOCKET (ctl|client) (get|list|set|remove) [NAME], or ctl move NAME NAME
     asker.py SCRIPTS SOCKET stay           each line of stdin is such a request, on one connection
 
 Prints what it was told as a line of JSON: `code` as `ctl` exits with, `got`, and `why` not.
@@ -22,9 +22,9 @@ EXITS = {"error": 1, "usage": 2, "locked": 3, "denied": 4, "not-found": 5, "wron
 NEW = "a new value"
 
 
-def by_ctl(action, name=None):
+def by_ctl(action, name=None, to=None):
     words = {"get": ["get", "--", name], "list": ["list"], "set": ["set", "--stdin", "--", name],
-             "remove": ["rm", "--", name]}[action]
+             "remove": ["rm", "--", name], "move": ["mv", "--", name, to]}[action]
     done = subprocess.run(["ctl", *words], input=NEW, capture_output=True, text=True)
     return {"code": done.returncode, "got": done.stdout or None, "why": done.stderr.strip()}
 
@@ -48,9 +48,9 @@ class Asker:
     def __init__(self, socket):
         self.socket, self.connection = socket, None
 
-    def ask(self, how, action, name=None):
+    def ask(self, how, action, name=None, to=None):
         if how == "ctl":
-            return by_ctl(action, name)
+            return by_ctl(action, name, to)
         try:
             self.connection = self.connection or client.Connection(self.socket)
         except client.Refused as refused:

@@ -89,6 +89,20 @@ fn names_move_and_collide() {
     world.ctl(&["restore", "c/d@1"]).ok();
     assert_eq!(world.ctl(&["get", "c/d"]).ok(), b"first", "its versions went with it");
     world.ctl(&["mv", "nobody", "e"]).refused(5);
+    world.ctl(&["lock"]).ok();
+    world.ctl(&["mv", "c/d", "f"]).refused(3);
+    world.unlock(PASSWORD, &[]).ok();
+    let moves: Vec<_> = world.audit().into_iter().filter(|record| record["event"] == "move").collect();
+    let told: Vec<_> = moves
+        .iter()
+        .map(|record| ["outcome", "secret", "to"].map(|member| record[member].as_str().unwrap_or_default()))
+        .collect();
+    assert_eq!(
+        told,
+        [["failed", "a", "b"], ["allowed", "a", "c/d"], ["failed", "nobody", "e"], ["denied", "c/d", "f"]]
+    );
+    let log = String::from_utf8(world.ctl(&["log", "c/d"]).ok()).unwrap();
+    assert!(log.contains("rename a to c/d"), "{log}");
 
     // Of several that want to be the first, one is.
     let codes: Vec<i32> = thread::scope(|scope| {

@@ -192,6 +192,12 @@ fn a_no_and_a_silence_give_rest() {
     // It is not asked again, for whatever else.
     let line = read(start(&world, &script, "db/b")).denied();
     assert!(line.contains("are not asked again for"), "{line}");
+    let moving = asking(&world, text(&script), &[], &["ctl", "move", "db/b", "db/c"]);
+    told(moving.env("GLASSDOME_WAIT", LONG)).denied();
+    let moves: Vec<_> = world.audit().into_iter().filter(|record| record["event"] == "move").collect();
+    assert_eq!(moves.len(), 1, "{moves:?}");
+    let [secret, to, by] = ["secret", "to", "by"].map(|member| moves[0][member].as_str().unwrap());
+    assert_eq!((secret, to), ("db/b", "db/c"), "though both are asked about: {by}");
     assert_eq!(recorded(&world, "get", "denied")["by"], "not-asked-again");
     // Nobody else rests for that.
     let ask = asking(&world, text(&other), &[], &["ctl", "get", "db/a"]).env("GLASSDOME_WAIT", "1s");

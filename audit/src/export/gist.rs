@@ -67,6 +67,9 @@ pub fn message(record: &Record<'_>) -> String {
     if let Some(secret) = &record.secret {
         text = text + ": " + secret;
     }
+    if let Some(to) = &record.to {
+        text = text + " to " + to;
+    }
     text = text + ", " + outcome(record.outcome);
     if let Some(by) = &record.by {
         text = text + " (" + by + ")";
@@ -181,5 +184,7 @@ mod tests {
         record.secret = Some("a/b".into());
         record.by = Some("rule:3".into());
         assert_eq!(message(&record), "Read of a secret's value: a/b, allowed (rule:3)");
+        (record.event, record.to) = (Event::Move, Some("c/d".into()));
+        assert_eq!(message(&record), "Renaming of a secret: a/b to c/d, allowed (rule:3)");
     }
 }

@@ -9,6 +9,8 @@ use crate::{Claims, Hex, Judged, Key, Log, Record, Vault};
 pub(super) struct Own<'a> {
     boot_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     exe: Option<Inode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     judged: Option<&'a Judged<'a>>,
@@ -41,6 +43,7 @@ impl<'a> Own<'a> {
         let exe = peer.and_then(|peer| peer.kernel.exe.as_ref());
         Self {
             boot_ms: record.boot_ms,
+            to: record.to.as_deref(),
             exe: exe.map(|exe| Inode { dev: exe.dev, ino: exe.ino }),
             judged: record.judged.as_ref(),
             claims: peer.and_then(|peer| peer.claims.as_ref()),

@@ -35,6 +35,7 @@ pub(super) fn full(event: Event, outcome: Outcome) -> Record<'static> {
         boot_ms: 12_345,
         session: Some(5),
         secret: Some(hostile.into()),
+        to: (event == Event::Move).then(|| hostile.into()),
         by: Some("rule:3".into()),
         repeated: 4,
         judged: Some(Judged { pid: 9, name: "make".into(), script: Some(hostile.into()) }),

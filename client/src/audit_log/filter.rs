@@ -121,8 +121,10 @@ fn glob(text: &str) -> Result<Glob, GlobError> {
 
 fn is_about(record: &Record<'_>, glob: &Glob) -> bool {
     let Some(name) = record.secret.as_deref() else { return false };
-    // A handle is about several, by comma.
-    glob.matches(name) || record.event == Event::Handle && name.split(',').any(|part| glob.matches(part))
+    // A renaming is about both names, a handle about several, by comma.
+    glob.matches(name)
+        || record.to.as_deref().is_some_and(|to| glob.matches(to))
+        || record.event == Event::Handle && name.split(',').any(|part| glob.matches(part))
 }
 
 /// Whether this program, or this script, is who asked: the client that asked, or whoever ran it.
@@ -192,6 +194,11 @@ mod tests {
         assert!(!denied.takes(&record()));
         assert!(denied.takes(&Record { outcome: Outcome::Denied, ..record() }));
         assert!(denied.takes(&Record { event: Event::Canary, outcome: Outcome::Failed, ..record() }));
+        let moved = Record { event: Event::Move, to: Some("two/new".into()), ..record() };
+        for (glob, expected) in [("aws/**", true), ("two/*", true), ("two", false)] {
+            let filter = Filter { secret: Glob::parse(glob).ok(), ..Filter::default() };
+            assert_eq!(filter.takes(&moved), expected, "{glob}");
+        }
         let handle = Record { event: Event::Handle, secret: Some("a/b,c/*".into()), ..record() };
         assert!(Filter { secret: Glob::parse("a/b").ok(), ..Filter::default() }.takes(&handle));
     }

@@ -120,6 +120,11 @@ impl<'f> Tally<'f> {
             Event::Set | Event::Remove | Event::Move | Event::Restore => true,
             _ => return,
         };
+        if let Some(to) = record.to.as_deref() {
+            // A renaming changes both names.
+            self.take(&Record { to: None, ..record.clone() });
+            return self.take(&Record { secret: Some(to.into()), to: None, ..record.clone() });
+        }
         let Some(name) = record.secret.as_deref() else { return };
         let Some(at) = moment(record) else { return };
         if !self.filter.takes_whenever(record) {
@@ -223,6 +228,8 @@ mod tests {
     use glassdome_audit::{Claims, Judged, Kernel, Peer};
 
     use super::*;
+    use crate::audit_log::filter::SinceArg;
+    use glassdome_proto::Name;
     use jiff::Timestamp;
 
     const NOON: i64 = 1_795_348_800; // 2026-11-22 12:00 UTC
@@ -269,6 +276,18 @@ mod tests {
         assert_eq!(uses(1).between, Some((NOON, NOON + 99)));
         assert!(uses(1).unusual.is_empty(), "its first use was before the span");
         assert_eq!(uses(0).unusual, [(NOON + 15, Unusual::FirstUse)]);
+    }
+
+    #[test]
+    fn a_renaming_changes_both_names() {
+        let moved = record(NOON, Event::Move, Outcome::Allowed, "one/old", "sh");
+        let all = [Record { to: Some("two/new".into()), ..moved }];
+        let changed = |filter: &Filter| -> Vec<String> {
+            tally(filter, &all).used().map(|(name, _)| name.to_owned()).collect()
+        };
+        assert_eq!(changed(&Filter::default()), ["one/old", "two/new"]);
+        let filter = Filter::about(&Name::parse("two/new").unwrap(), SinceArg { since: None });
+        assert_eq!(changed(&filter), ["two/new"]);
     }
 
     #[test]

@@ -86,7 +86,10 @@ fn what(record: &Record<'_>) -> String {
         Event::Info => of("look at"),
         Event::Set => of("store"),
         Event::Remove => of("remove"),
-        Event::Move => of("rename"),
+        Event::Move => match record.to.as_deref().map(escaped) {
+            Some(to) => format!("{} to {to}", of("rename")),
+            None => of("rename"),
+        },
         Event::Restore => of("restore"),
         Event::ChangePassword => "change the master password".into(),
         Event::Settings => "show the settings".into(),
@@ -263,6 +266,10 @@ mod tests {
             shown(&refused),
             format!("2026-11-22 12:00:00 | denied | read db/a | python3 \"/srv/x.py\" (9) | {why}")
         );
+        let moved = by(Event::Move, Outcome::Allowed, "terminal:3");
+        assert!(shown(&moved).contains("| rename db/a | "), "an earlier version's: {}", shown(&moved));
+        let moved = Record { to: Some("db/b".into()), ..moved };
+        assert!(shown(&moved).contains("| rename db/a to db/b | "), "{}", shown(&moved));
         let setting = Record { secret: None, ..by(Event::ChangeSetting, Outcome::Allowed, "idle") };
         assert!(shown(&setting).contains("| change the setting idle | ctl (4) | "), "{}", shown(&setting));
         let lock = Record { peer: None, secret: None, ..by(Event::Lock, Outcome::Allowed, "idle") };
@@ -285,11 +292,12 @@ mod tests {
                     time: evil.into(),
                     by: Some(by.into()),
                     secret: Some(evil.into()),
+                    to: Some(evil.into()),
                     judged: judged.clone(),
                     peer: Some(Peer { kernel: kernel.clone(), claims: None }),
                     ..Record::new(Event::ChangeSetting, Outcome::Allowed)
                 };
-                for event in [Event::ChangeSetting, Event::Get, Event::Handle] {
+                for event in [Event::ChangeSetting, Event::Get, Event::Handle, Event::Move] {
                     let line = shown(&Record { event, ..record.clone() });
                     assert!(!line.contains(glassdome_proto::deceives), "{line:?}");
                 }

@@ -17,6 +17,8 @@ pub struct Entry<'a> {
     pub outcome: Outcome,
     /// Which secret.
     pub secret: Option<&'a str>,
+    /// What it was to be called, of a renaming.
+    pub to: Option<&'a str>,
     /// What decided, in a word.
     pub by: Option<&'a str>,
     /// Who asked.

@@ -19,7 +19,14 @@ pub(super) fn at(seconds: u64) -> Now {
 }
 
 pub(super) fn did(event: Event) -> Entry<'static> {
-    Entry { event, outcome: Outcome::Allowed, secret: Some("a/b"), by: Some("owner"), peer: Who::Nobody }
+    Entry {
+        event,
+        outcome: Outcome::Allowed,
+        secret: Some("a/b"),
+        to: None,
+        by: Some("owner"),
+        peer: Who::Nobody,
+    }
 }
 
 /// A journal in a directory, as the daemon drives it.

@@ -219,6 +219,7 @@ impl Journal {
         Record {
             session: self.session.get(),
             secret: entry.secret.map(Into::into),
+            to: entry.to.map(Into::into),
             by: entry.by.map(Into::into),
             judged: entry.peer.judged(),
             peer: entry.peer.record(),

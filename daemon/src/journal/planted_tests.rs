@@ -62,6 +62,7 @@ fn did() -> Entry<'static> {
         event: Event::Get,
         outcome: Outcome::Allowed,
         secret: Some("a/b"),
+        to: None,
         by: Some("owner"),
         peer: Who::Nobody,
     }

@@ -18,7 +18,7 @@ fn at(seconds: u64) -> Now {
 
 fn entry(outcome: Outcome) -> Entry<'static> {
     let peer = Who::User { uid: 7, pid: None };
-    Entry { event: Event::Get, outcome, secret: Some("a/b"), by: Some("owner"), peer }
+    Entry { event: Event::Get, outcome, secret: Some("a/b"), to: None, by: Some("owner"), peer }
 }
 
 /// The records behind the first, which says which log it is.

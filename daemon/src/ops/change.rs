@@ -4,6 +4,7 @@
 //! change is then whole on the disk or not there at all.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use glassdome_audit::{Event, Outcome};
 use glassdome_proto::secrets::{self, Expect};
@@ -11,7 +12,7 @@ use glassdome_proto::{Answer, Field, Name, Refusal, limits};
 use glassdome_vault::{self as vault, Draft, Edit, Error, Expires, Keys, Vault};
 
 use super::parts::Parts;
-use super::{Asking, Turn, hidden};
+use super::{Asking, Renaming, Turn, hidden};
 use crate::canaries::{Canaries, Effect, TooMany};
 use crate::gate;
 use crate::policy::{Action, Question};
@@ -106,20 +107,18 @@ pub async fn remove(
 }
 
 /// Gives a secret another name.
-pub async fn rename(
-    asking: Asking,
-    from: Name<'static>,
-    to: Name<'static>,
-) -> Result<Answer<'static>, Refusal<'static>> {
+pub async fn rename(asking: Asking, renames: Rc<Renaming>) -> Result<Answer<'static>, Refusal<'static>> {
+    let asking = Asking { renames: Some(renames.clone()), ..asking };
+    let Renaming { from, to } = &*renames;
     // Both names are asked about: a right to one is no right to the other.
-    drop(gate::admit(&asking, Event::Move, question(Action::Set, &to))?);
+    drop(gate::admit(&asking, Event::Move, question(Action::Set, to))?);
     let taken = Cell::new(false);
-    change(&asking, (Event::Move, Action::Set), &from, Some(&to), Effect::Moved(&from, &to), |draft| {
-        let moved = draft.rename(&from, &to, clock::now().wall.as_secs());
+    change(&asking, (Event::Move, Action::Set), from, Some(to), Effect::Moved(from, to), |draft| {
+        let moved = draft.rename(from, to, clock::now().wall.as_secs());
         moved.inspect_err(|error| taken.set(matches!(error, Error::Exists)))
     })
     .await
-    .map_err(|refusal| if taken.get() { refuse::secret(&Error::Exists, &to) } else { refusal })?;
+    .map_err(|refusal| if taken.get() { refuse::secret(&Error::Exists, to) } else { refusal })?;
     Ok(Answer::Secrets(secrets::Answer::Moved))
 }
 

@@ -57,7 +57,7 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_proto::pin::Proof;
 use glassdome_proto::session::LockReason;
 use glassdome_proto::{
-    Answer, Body, Field, Refusal, Text, policy as wire_policy, secrets, session, settings as wire,
+    Answer, Body, Field, Name, Refusal, Text, policy as wire_policy, secrets, session, settings as wire,
 };
 use glassdome_vault::STREAM_HEADER;
 use zeroize::Zeroizing;
@@ -93,6 +93,14 @@ pub use storage::Part as BackupPart;
 use turn::Turn;
 pub use unlisted::Unlisted;
 
+/// Which secret gets which name.
+pub struct Renaming {
+    /// What it is called.
+    pub from: Name<'static>,
+    /// What it is to be called.
+    pub to: Name<'static>,
+}
+
 /// Who asks, and of what.
 #[derive(Clone)]
 pub struct Asking {
@@ -104,6 +112,8 @@ pub struct Asking {
     pub stand: Rc<Stand>,
     /// A person's yes to the request that is under way.
     pub cleared: Option<Clearance>,
+    /// The renaming that is under way: all records of it tell both names.
+    pub renames: Option<Rc<Renaming>>,
     /// For how long its requests may wait for a person.
     pub wait: Duration,
     /// Where its listing was left.
@@ -139,7 +149,11 @@ impl Asking {
         let judged = self.stand.judged();
         let evidence = self.peer.evidence();
         let peer = judged.as_deref().map_or(Who::Peer(evidence), |asker| Who::Ran(evidence, asker));
-        self.state.record(Entry { event, outcome, secret, by: Some(by), peer }).map(drop)
+        let (secret, to) = match self.renames.as_deref().filter(|_| event == Event::Move) {
+            Some(Renaming { from, to }) => (Some(&**from), Some(&**to)),
+            None => (secret, None),
+        };
+        self.state.record(Entry { event, outcome, secret, to, by: Some(by), peer }).map(drop)
     }
 
     /// Whether `body` changes nothing and is judged by what is known: then a peer that is found to be as it was
@@ -169,6 +183,8 @@ pub struct Pending {
     pub deed: &'static str,
     /// The rule that wants it so.
     pub rule: Option<String>,
+    /// The renaming that it is.
+    pub renames: Option<Rc<Renaming>>,
     /// The request, when the answer is there: judged anew.
     pub then: Then,
 }
@@ -428,8 +444,10 @@ fn secrets(asking: &Asking, request: secrets::Request<'_>) -> Result<Work, Refus
         Request::Move { from, to } => {
             let (from, to) = (from.into_owned(), to.into_owned());
             let ask = gate::asks(asking, Action::Set, [&*from, &*to]);
+            let renames = Rc::new(Renaming { from, to });
+            let asking = &Asking { renames: Some(renames.clone()), ..asking.clone() };
             when_allowed(asking, (Event::Move, "rename"), ask, move |asking| {
-                Ok(later(change::rename(asking.clone(), from, to)))
+                Ok(later(change::rename(asking.clone(), renames)))
             })
         }
         Request::Restore { name, version } => {
@@ -451,7 +469,10 @@ fn when_allowed(
 ) -> Result<Work, Refusal<'static>> {
     match ask {
         None => work(asking),
-        Some((asked, rule)) => Ok(Work::Ask(Pending { event, asked, deed, rule, then: Box::new(work) })),
+        Some((asked, rule)) => {
+            let renames = asking.renames.clone();
+            Ok(Work::Ask(Pending { event, asked, deed, rule, renames, then: Box::new(work) }))
+        }
     }
 }
 

@@ -114,9 +114,7 @@ pub async fn wait(
 /// # Errors
 /// The refusal to send instead.
 pub fn crowded(asking: &Asking, pending: &Pending) -> Result<Refusal<'static>, Refusal<'static>> {
-    for name in names(&pending.asked) {
-        asking.record(pending.event, Outcome::Denied, name, "too-many-wait")?;
-    }
+    denied(asking, pending, "too-many-wait")?;
     Ok(refuse::crowded(pending.asked.question()))
 }
 
@@ -305,9 +303,7 @@ fn refused(asking: &Asking, pending: &Pending, said: Said) -> Result<Refusal<'st
     let unasked = matches!(said, Said::NotAgain(_) | Said::Enough(_));
     let often = unasked.then(|| gate::too_often(asking, pending.asked.question(), &asker)).flatten();
     let word = if often.is_some() { gate::TOO_OFTEN } else { said.word() };
-    for name in names(&pending.asked) {
-        asking.record(pending.event, Outcome::Denied, name, word)?;
-    }
+    denied(asking, pending, word)?;
     if let Some(often) = often {
         return Ok(often);
     }
@@ -317,6 +313,14 @@ fn refused(asking: &Asking, pending: &Pending, said: Said) -> Result<Refusal<'st
         Some(rule) => refuse::unasked(question, rule, Some(id), Some(said)),
         None => refuse::denied(question, &asker, Some(id), Some(said)),
     })
+}
+
+/// Records what is refused: for each name that was asked about, and a renaming once, with both of its names.
+fn denied(asking: &Asking, pending: &Pending, word: &str) -> Result<(), Refusal<'static>> {
+    let asking = Asking { renames: pending.renames.clone(), ..asking.clone() };
+    let records = if pending.renames.is_some() { 1 } else { usize::MAX };
+    let mut names = names(&pending.asked).take(records);
+    names.try_for_each(|name| asking.record(pending.event, Outcome::Denied, name, word))
 }
 
 fn names(asked: &Asked) -> impl Iterator<Item = Option<&str>> {

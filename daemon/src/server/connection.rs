@@ -121,7 +121,14 @@ pub fn failed(shared: &Shared, failed: &Failed) {
 /// A peer that is not served, in the audit and in the diagnostics: neither can be filled by it.
 fn refused(state: &State, who: Who<'_>, reason: &Unattested) {
     let by = Some(reason.word());
-    let entry = Entry { event: Event::Connect, outcome: audit::Outcome::Denied, secret: None, by, peer: who };
+    let entry = Entry {
+        event: Event::Connect,
+        outcome: audit::Outcome::Denied,
+        secret: None,
+        to: None,
+        by,
+        peer: who,
+    };
     // A log that fails has locked the session; this peer gets nothing either way.
     if state.record(entry) == Ok(Recorded::Written) {
         tracing::warn!("refused: {reason}");
@@ -162,6 +169,7 @@ impl Connection {
             peer,
             stand,
             cleared: None,
+            renames: None,
             wait,
             listing: Rc::default(),
             unlisted: Rc::default(),

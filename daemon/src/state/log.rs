@@ -461,5 +461,5 @@ pub fn told(mark: Mark) -> audit::Vault {
 
 fn ended(reason: LockReason) -> Entry<'static> {
     let by = Some(reason.name());
-    Entry { event: Event::Lock, outcome: Outcome::Allowed, secret: None, by, peer: Who::Nobody }
+    Entry { event: Event::Lock, outcome: Outcome::Allowed, secret: None, to: None, by, peer: Who::Nobody }
 }

@@ -72,7 +72,14 @@ impl State {
         let by = Some(LockReason::ScreenLocked.name()).filter(|_| is);
         tracing::info!("{}", if is { "paused: the screen locked" } else { "no longer paused" });
         // A log that fails here has locked the session, which is all that is left to do.
-        let _ = self.record(Entry { event, outcome: Outcome::Allowed, secret: None, by, peer: Who::Nobody });
+        let _ = self.record(Entry {
+            event,
+            outcome: Outcome::Allowed,
+            secret: None,
+            to: None,
+            by,
+            peer: Who::Nobody,
+        });
     }
 
     /// Has rest what is to rest as the session is now, and hold what is to hold.

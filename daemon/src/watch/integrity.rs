@@ -107,6 +107,7 @@ fn report(state: &State, by: &str) {
         event: Event::VaultDamaged,
         outcome: Outcome::Failed,
         secret: None,
+        to: None,
         by: Some(by),
         peer: Who::Nobody,
     };

@@ -165,6 +165,7 @@ fn asking(vault: Vault, home: &tempfile::TempDir) -> Asking {
         peer: Rc::new(peer),
         stand: Rc::new(Stand::default()),
         cleared: None,
+        renames: None,
         wait: Duration::ZERO,
         listing: Rc::default(),
         unlisted: Rc::default(),
