@@ -272,7 +272,10 @@ impl Error {
     pub fn advice(&self) -> String {
         let line = self.to_string();
         match self.code() {
-            Some(Code::Locked | Code::NoVault) if !line.contains("glassdome_start") => {
+            // A second sentence says what to do.
+            Some(Code::Locked | Code::NoVault)
+                if !line.contains("glassdome_start") && !line.contains(". ") =>
+            {
                 format!("{line}: run glassdome_start")
             }
             _ => line,
@@ -320,6 +323,8 @@ mod tests {
     fn whoever_is_locked_out_is_told_how_to_get_in() {
         let advice = |code, line| Error::from(Refusal::new(code, line)).advice();
         assert_eq!(advice(Code::Locked, "locked"), "locked: run glassdome_start");
+        let line = "locked: your keyring is locked. Unlock it, then try again";
+        assert_eq!(advice(Code::Locked, line), line);
         assert_eq!(advice(Code::NoVault, "no vault: run glassdome_start"), "no vault: run glassdome_start");
         assert_eq!(advice(Code::Denied, "no"), "no");
     }

@@ -65,10 +65,9 @@ impl Lacking {
                      lies in another that is locked, {WHY}. Unlock that one, then try again; or {CODE}"
                 ),
             ),
-            Self::Keyring(seen) => (
-                Code::Locked,
-                format!("locked: {}, {WHY}. Start your keyring, then try again; or {CODE}", seen.why_not()),
-            ),
+            Self::Keyring(seen) => {
+                (Code::Locked, format!("locked: {}, {WHY}. {}; or {CODE}", seen.why_not(), mend(seen)))
+            }
             Self::Missing => (
                 Code::NotFound,
                 format!(
@@ -94,6 +93,14 @@ impl Lacking {
             Self::Memory => (Code::Error, format!("{self}. Raise the limit: ulimit -l 64")),
         };
         Refusal::new(code, message)
+    }
+}
+
+/// What to do where no keyring is seen. A daemon keeps the environment in which it was started.
+pub fn mend(seen: Keyring) -> &'static str {
+    match seen {
+        Keyring::NoBus => "Start the daemon from your desktop session: ctl stop, then glassdome_start there",
+        _ => "Start your keyring, then try again",
     }
 }
 
@@ -226,6 +233,9 @@ mod tests {
         lines.dedup();
         assert_eq!(lines.len(), count, "each says what it is");
         assert_eq!(Lacking::Locked.refusal().code, Code::Locked);
+        for (seen, says) in [(Keyring::NoBus, "ctl stop, then"), (Keyring::NoKeyring, "Start your keyring")] {
+            assert!(Lacking::Keyring(seen).refusal().message.contains(says), "{seen:?}");
+        }
         assert_eq!(Lacking::Missing.refusal().code, Code::NotFound);
         assert_eq!(Lacking::Wrong.refusal().code, Code::Corrupt);
     }

@@ -350,7 +350,8 @@ pub fn stream(error: StreamError, context: &str) -> Refusal<'static> {
             format!("nothing was decrypted for {}. Name that one: --context", words::shown_secret(context))
         }
         StreamError::Header => "nothing was decrypted. Take another copy".to_owned(),
-        _ => "what came out is its beginning and no more. Take another copy".to_owned(),
+        // What has come out, the client knows.
+        _ => return Refusal::new(Code::Corrupt, format!("corrupt: {error}. Take another copy")),
     };
     Refusal::new(Code::Corrupt, format!("corrupt: {error}; {mend}"))
 }

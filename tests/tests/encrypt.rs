@@ -140,9 +140,9 @@ fn of_what_was_tampered_with_only_its_beginning_comes_out() {
         ("the header alone", stream[..HEADER].to_vec(), 0, "cut short"),
         ("one chunk", stream[..block(1)].to_vec(), 0, "cut short"),
         ("three of four chunks", stream[..block(3)].to_vec(), 2, "cut short"),
-        ("cut in a chunk", stream[..block(1) + 9_000].to_vec(), 1, "altered at byte"),
+        ("cut in a chunk", stream[..block(1) + 9_000].to_vec(), 1, "cut or altered at byte"),
         ("cut behind a tag's length", stream[..block(3) + 16].to_vec(), 3, "cut short"),
-        ("cut in the last", stream[..stream.len() - 1].to_vec(), 3, "altered at byte"),
+        ("cut in the last", stream[..stream.len() - 1].to_vec(), 3, "cut or altered at byte"),
         ("a byte behind the end", [&stream[..], b"x"].concat(), 3, "altered at byte"),
         ("a flipped bit", flipped(block(2) + 7), 2, "altered at byte 123016"),
         ("a flipped bit in a tag", flipped(block(1) - 1), 0, "altered at byte 104"),
@@ -156,9 +156,14 @@ fn of_what_was_tampered_with_only_its_beginning_comes_out() {
         let out = decrypted(&world, "backups", &bad);
         assert_eq!(out.stdout, data[..verified * CHUNK], "{what}: what is verified, and no more");
         broken(&out, line, what);
+        let of_a_chunk = !out.stderr.contains("nothing was decrypted");
+        let came =
+            if verified > 0 { "what came out is its beginning and no more" } else { "nothing came out" };
+        assert_eq!(out.stderr.contains(came), of_a_chunk, "{what}: {}", out.stderr);
         let bad = world.file("bad", &bad);
         let to_file = ["decrypt", "--context", "backups", text(&bad), "--out", text(&out_file)];
-        world.ctl(&to_file).refused(10);
+        let said = world.ctl(&to_file).refused(10);
+        assert_eq!(said.contains(": nothing was written"), of_a_chunk, "{what}: {said}");
         assert!(!out_file.exists(), "{what}: no file");
     }
     let left = fs::read_dir(world.home("")).unwrap().map(|entry| entry.unwrap().file_name());

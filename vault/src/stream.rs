@@ -69,6 +69,12 @@ pub enum StreamError {
         /// Where the chunk begins in the stream, in bytes.
         offset: u64,
     },
+    /// The last chunk that there is, is not what was written at its place: cut in it, altered, or another one.
+    #[error("it was cut or altered at byte {offset}, or behind")]
+    CutOrAltered {
+        /// Where the chunk begins in the stream, in bytes.
+        offset: u64,
+    },
     /// A chunk has a size that none at its place can have.
     #[error("a chunk of it has no size that a chunk can have")]
     Size,
@@ -197,8 +203,8 @@ impl Opener {
     /// if it is the chunk that was written there. After any error the message is over.
     ///
     /// # Errors
-    /// [`StreamError::Truncated`], [`StreamError::Trailing`], [`StreamError::Altered`], [`StreamError::Size`],
-    /// [`StreamError::Over`], [`StreamError::ForeignKey`] if the keys are another vault's by now.
+    /// [`StreamError::Truncated`], [`StreamError::Trailing`], [`StreamError::Altered`], [`StreamError::CutOrAltered`],
+    /// [`StreamError::Size`], [`StreamError::Over`], [`StreamError::ForeignKey`] if the keys are another vault's by now.
     pub fn open(
         &mut self,
         keys: &Keys,
@@ -237,7 +243,8 @@ impl Opener {
             match (open(!last, &mut elsewhere), last) {
                 (Ok(()), true) => StreamError::Truncated,
                 (Ok(()), false) => StreamError::Trailing,
-                (Err(_), _) => error,
+                (Err(_), true) => StreamError::CutOrAltered { offset: offset(number) },
+                (Err(_), false) => error,
             }
         })
     }

@@ -126,15 +126,18 @@ fn the_bytes_are_what_the_page_says() {
 
 #[test]
 fn each_thing_that_can_be_done_to_a_stream_has_its_name() {
-    use StreamError::{Altered, ForeignContext, ForeignKey, Header, NotAStream, Trailing, Truncated};
+    use StreamError::{
+        Altered, CutOrAltered, ForeignContext, ForeignKey, Header, NotAStream, Trailing, Truncated,
+    };
     let own = keys(1);
     let text = plain(3 * STREAM_CHUNK + 100);
     let stream = sealed(&own, "backups", &text);
     let block = |number: usize| STREAM_HEADER + number * BLOCK;
     let altered = |number: usize| Altered { offset: block(number) as u64 };
+    let ended = |number: usize| CutOrAltered { offset: block(number) as u64 };
     let check = |what: &str, stream: &[u8], verified: usize, expected: StreamError| {
-        let (plain, ended) = opened(&own, "backups", stream);
-        assert_eq!(ended, Err(expected), "{what}");
+        let (plain, result) = opened(&own, "backups", stream);
+        assert_eq!(result, Err(expected), "{what}");
         assert_eq!(plain, text[..verified * STREAM_CHUNK], "{what}: only what is verified");
     };
     assert_eq!(opened(&own, "backup", &stream).1, Err(ForeignContext));
@@ -156,13 +159,13 @@ fn each_thing_that_can_be_done_to_a_stream_has_its_name() {
     for number in 0..=3 {
         check("cut between chunks", &stream[..block(number)], number.saturating_sub(1), Truncated);
         let within = block(number) + 50;
-        check("cut in a chunk", &stream[..within], number, altered(number));
+        check("cut in a chunk", &stream[..within], number, ended(number));
         check("cut in a tag", &stream[..block(number) + 3], number, Truncated);
         // The first chunk alone may hold nothing but its tag.
-        let expected = if number == 0 { altered(0) } else { Truncated };
+        let expected = if number == 0 { ended(0) } else { Truncated };
         check("cut behind as much as a tag", &stream[..block(number) + STREAM_TAG], number, expected);
     }
-    check("a byte behind the end", &[&stream[..], b"x"].concat(), 3, altered(3));
+    check("a byte behind the end", &[&stream[..], b"x"].concat(), 3, ended(3));
     let whole = sealed(&own, "backups", &text[..3 * STREAM_CHUNK]);
     check("something behind a whole last chunk", &[&whole[..], &[0; 40]].concat(), 2, Trailing);
     let again = [&stream[..block(1)], &stream[block(0)..block(1)], &stream[block(1)..]].concat();

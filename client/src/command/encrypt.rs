@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stdin, stdout};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use glassdome_proto::Name;
+use glassdome_proto::{Code, Name};
 
 use crate::cli::{Command, connect_for_values};
 use crate::connection::Connection;
@@ -80,7 +80,13 @@ impl Streamed {
         let mut connection = connect_for_values(&self.wait)?;
         let mut through = |write: &mut dyn FnMut(&[u8]) -> Result<(), Error>| {
             let read = |buffer: &mut [u8]| input.read(buffer);
-            passed(&mut connection, encrypts, context.by_ref(), read, write)
+            let mut came_out = false;
+            let mut write = |part: &[u8]| {
+                came_out = true;
+                write(part)
+            };
+            let done = passed(&mut connection, encrypts, context.by_ref(), read, &mut write);
+            done.map_err(|error| told(error, self.out.is_some(), came_out))
         };
         match &self.out {
             Some(path) => {
@@ -101,6 +107,23 @@ impl Streamed {
             None => through(&mut |part| write_all(stdout(), part).map_err(Error::Output))?,
         }
         Ok(Exit::Ok)
+    }
+}
+
+/// What became of what was decrypted, which the daemon does not know, behind its word on what is broken.
+fn told(error: Error, to_file: bool, came_out: bool) -> Error {
+    match error {
+        Error::Refused { code: Code::Corrupt, message, retry_after }
+            if !message.contains("nothing was decrypted") =>
+        {
+            let what = match (to_file, came_out) {
+                (true, _) => "nothing was written",
+                (false, true) => "what came out is its beginning and no more",
+                (false, false) => "nothing came out",
+            };
+            Error::Refused { code: Code::Corrupt, message: format!("{message}: {what}"), retry_after }
+        }
+        other => other,
     }
 }
 

@@ -133,16 +133,28 @@ pub fn file(path: &Path, digest: bool, until: Instant) -> Result<FileFacts, Unre
 /// # Errors
 /// [`Unreadable::NoInterpreter`], or why the script cannot be read.
 pub fn interpreter_of(script: &Path, until: Instant) -> Result<PathBuf, Unreadable> {
-    const WHAT: &str = "the script";
-    digest::in_time(WHAT, until)?;
-    let file = hold(script, WHAT)?.open(WHAT)?;
-    let mut start = Vec::new();
-    let read = file.take(FIRST_LINE).read_to_end(&mut start);
-    read.map_err(|source| Unreadable::Io { what: WHAT, source })?;
+    let start = start_of(script, "the script", FIRST_LINE, until)?;
     match named(&start).ok_or(Unreadable::NoInterpreter)? {
         Named::Path(path) => Ok(path.to_owned()),
         Named::Search(name) => searched(name).ok_or(Unreadable::NoInterpreter),
     }
+}
+
+/// Whether the kernel would have an interpreter run this file (execve(2)): then no process has it as its program.
+///
+/// # Errors
+/// [`Unreadable`] says why it cannot be read.
+pub fn is_script(path: &Path, until: Instant) -> Result<bool, Unreadable> {
+    Ok(start_of(path, "the file", SCRIPT.len() as u64, until)? == SCRIPT)
+}
+
+fn start_of(path: &Path, what: &'static str, max: u64, until: Instant) -> Result<Vec<u8>, Unreadable> {
+    digest::in_time(what, until)?;
+    let file = hold(path, what)?.open(what)?;
+    let mut start = Vec::new();
+    let read = file.take(max).read_to_end(&mut start);
+    read.map_err(|source| Unreadable::Io { what, source })?;
+    Ok(start)
 }
 
 /// Whether an interpreter was given another one to run: the loader, which runs programs as others run
@@ -153,6 +165,8 @@ pub fn is_loaded_interpreter(interpreter: Option<Interpreter>, script_path: &str
 
 /// How much of a script the kernel looks at, in bytes (linux/binfmts.h, `BINPRM_BUF_SIZE`).
 const FIRST_LINE: u64 = 256;
+/// What a script begins with (execve(2)).
+const SCRIPT: &[u8] = b"#!";
 
 fn hold(path: &Path, what: &'static str) -> Result<Held, Unreadable> {
     if !path.is_absolute() {
@@ -171,7 +185,7 @@ enum Named<'l> {
 }
 
 fn named(start: &[u8]) -> Option<Named<'_>> {
-    let line = start.strip_prefix(b"#!")?;
+    let line = start.strip_prefix(SCRIPT)?;
     // A line that does not end here is cut off, and what it names with it.
     let line = &line[..line.iter().position(|&byte| byte == b'\n')?];
     let mut words = line.split(|byte| b" \t".contains(byte)).filter(|word| !word.is_empty());

@@ -387,7 +387,7 @@ fn unkept(lacking: Lacking) -> Refusal<'static> {
             "locked: your keyring is locked: nothing was changed. Unlock it, then try again".to_owned()
         }
         Lacking::Keyring(seen) => {
-            format!("locked: {}: nothing was changed. Start your keyring, then try again", seen.why_not())
+            format!("locked: {}: nothing was changed. {}", seen.why_not(), device::mend(seen))
         }
         other => return other.refusal(),
     };

@@ -259,6 +259,10 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
         }
         Whom::Exe(exe) => {
             let exe = program::file(Path::new(&exe), true, until).map_err(unreadable)?;
+            if program::is_script(Path::new(&exe.path), until).map_err(unreadable)? {
+                let (name, path) = (lineage::file_name(&exe.path), &exe.path);
+                return Err(refuse::usage(format!("{name} is a script: say --script {path}")));
+            }
             let interpreter = program::known_interpreter(&exe.path);
             Ok((exe, None, interpreter))
         }
@@ -303,6 +307,20 @@ mod tests {
 
     fn rule(exe: Pinned, script: Option<Pinned>) -> Rule {
         Rule { exe: Some(exe), script, ..Rule::any() }
+    }
+
+    #[test]
+    fn a_script_is_no_program_of_a_rule() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join("s2.sh");
+        let path = path.to_str().unwrap();
+        let looked = || look(Whom::Exe(path.into()), 0, Instant::now() + std::time::Duration::from_secs(10));
+        std::fs::write(path, "#!/bin/sh\n").unwrap();
+        let refusal = looked().unwrap_err();
+        assert_eq!(refusal.code, Code::Usage);
+        assert_eq!(&*refusal.message, format!("s2.sh is a script: say --script {path}"));
+        std::fs::write(path, "\x7fELF").unwrap();
+        assert!(looked().is_ok(), "control");
     }
 
     #[test]

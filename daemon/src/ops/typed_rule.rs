@@ -48,6 +48,10 @@ impl Files {
                 }
                 _ => {}
             }
+            // What cannot be read is looked at where it matters.
+            if program::is_script(Path::new(&exe.path), self.until).unwrap_or(false) {
+                return Err(unsound(Why::Script));
+            }
         }
         if allows {
             // As whoever makes a rule of files: what root alone can change may be upgraded.
@@ -217,6 +221,16 @@ mod tests {
             assert_eq!(script, Err(Why::Interpreter));
         }
         assert!(settled(edit(Decision::Allow, "/bin/sleep", None)).is_ok(), "control");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.sh");
+        fs::write(&file, "#!/bin/sh\necho").unwrap();
+        let path = file.to_str().unwrap();
+        for decision in Decision::ALL {
+            assert_eq!(settled(edit(decision, path, None)), Err(Why::Script));
+        }
+        assert!(settled(edit(Decision::Allow, "/bin/sh", Some(&file))).is_ok(), "control");
+        fs::write(&file, "#").unwrap();
+        assert!(settled(edit(Decision::Allow, path, None)).is_ok(), "shorter than what a script begins with");
     }
 
     #[test]

@@ -58,6 +58,9 @@ pub enum Why {
     /// It would be a rule for whatever that is given.
     #[error("allows an interpreter, and so every program: name the script")]
     EveryProgram,
+    /// No process would be taken for it.
+    #[error("names a script as its program: give that as its script, and the interpreter as its exe")]
+    Script,
     /// Which script it runs could not be told.
     #[error("names a script of a program that is no interpreter known here")]
     Interpreter,
