@@ -12,7 +12,7 @@ use glassdome_proto::{Answer, Field, Name, Refusal, limits};
 use glassdome_vault::{self as vault, Draft, Edit, Error, Expires, Keys, Vault};
 
 use super::parts::Parts;
-use super::{Asking, Renaming, Turn, hidden};
+use super::{Asking, Turn, hidden};
 use crate::canaries::{Canaries, Effect, TooMany};
 use crate::gate;
 use crate::policy::{Action, Question};
@@ -104,6 +104,14 @@ pub async fn remove(
     })
     .await?;
     Ok(Answer::Secrets(secrets::Answer::Removed))
+}
+
+/// Which secret gets which name.
+pub struct Renaming {
+    /// What it is called.
+    pub from: Name<'static>,
+    /// What it is to be called.
+    pub to: Name<'static>,
 }
 
 /// Gives a secret another name.

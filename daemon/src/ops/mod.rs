@@ -57,7 +57,7 @@ use glassdome_audit::{Event, Outcome};
 use glassdome_proto::pin::Proof;
 use glassdome_proto::session::LockReason;
 use glassdome_proto::{
-    Answer, Body, Field, Name, Refusal, Text, policy as wire_policy, secrets, session, settings as wire,
+    Answer, Body, Field, Refusal, Text, policy as wire_policy, secrets, session, settings as wire,
 };
 use glassdome_vault::STREAM_HEADER;
 use zeroize::Zeroizing;
@@ -78,6 +78,7 @@ use crate::watch::leftovers::Held;
 pub use arriving::{Arriving, arrived};
 use arriving::{begun, store_many};
 use batch::Batch;
+pub use change::Renaming;
 use change::Store;
 pub use crypto::{Chunk, Stream, go_on, length as chunk_length};
 pub use edit::Editing;
@@ -92,14 +93,6 @@ pub use status::seen;
 pub use storage::Part as BackupPart;
 use turn::Turn;
 pub use unlisted::Unlisted;
-
-/// Which secret gets which name.
-pub struct Renaming {
-    /// What it is called.
-    pub from: Name<'static>,
-    /// What it is to be called.
-    pub to: Name<'static>,
-}
 
 /// Who asks, and of what.
 #[derive(Clone)]

@@ -2,12 +2,11 @@
 //! operate ([`ops`]), record, and only then the reply.
 
 use std::cell::Cell;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glassdome_audit::{self as audit, Event};
 use glassdome_proto::{
     Answer, Body, Bytes, Chunk, Code, Outcome, Refusal, Reply, Request, Text, crypto, decode, limits, policy,
     session,
@@ -16,13 +15,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::door::Arrived;
-use super::handshake::{Failed, Met, meet};
+use super::handshake::{Met, meet};
 use super::places::Places;
 use super::tap;
-use super::wire::{Ended, Inbox, Outbox, Wire, closed, send_last};
-use crate::attest::{Peer, Unattested};
+use super::unserved::{refused, see_off};
+use super::wire::{Ended, Inbox, Outbox, Wire, closed};
+use crate::attest::Peer;
 use crate::handles::Handle;
-use crate::journal::{Entry, Recorded, Who};
+use crate::journal::Who;
 use crate::ops::{self, Arriving, Asking, Done, Later, Work};
 use crate::refuse;
 use crate::standing::Stand;
@@ -76,15 +76,6 @@ pub async fn run(shared: Rc<Shared>, arrived: Arrived) {
     }
 }
 
-/// Records why a peer is not served, and then tells it.
-async fn see_off(shared: Rc<Shared>, accepted: OwnedFd, not_met: Failed) {
-    failed(&shared, &not_met);
-    match not_met {
-        Failed::Unknown(reason) => turn_away(accepted, &shared.outbox, &reason).await,
-        other => other.tell().await,
-    }
-}
-
 /// Serves one connection that came out of a handle to its end, or to the handle's.
 pub async fn run_by(shared: Rc<Shared>, met: Met, handle: Rc<Handle>) {
     let (connection, inbox) = Connection::of(&shared, met, Stand::by(handle.clone()));
@@ -93,52 +84,6 @@ pub async fn run_by(shared: Rc<Shared>, met: Met, handle: Rc<Handle>) {
         () = handle.ended() => Ended::Closed,
     };
     connection.end(&ended);
-}
-
-/// A handshake that failed, in the audit and in the diagnostics.
-pub fn failed(shared: &Shared, failed: &Failed) {
-    let (who, reason) = match failed {
-        Failed::Unknown(reason) | Failed::Untold(None, reason, _) => {
-            let who = match reason {
-                Unattested::OtherUser { uid, .. } => Who::User { uid: *uid, pid: None },
-                Unattested::NoPeer(_) => Who::Nobody,
-                // Whose user is looked at first.
-                other => Who::User { uid: shared.state.owner(), pid: other.pid() },
-            };
-            (who, reason)
-        }
-        Failed::Known(identity, Ended::Unattested(reason)) | Failed::Untold(Some(identity), reason, _) => {
-            (Who::Process(identity.kernel()), reason)
-        }
-        Failed::Known(_, Ended::Closed) | Failed::Early(Ended::Closed) => return,
-        Failed::Known(_, ended) | Failed::Early(ended) => {
-            return tracing::debug!("a connection ended: {ended}");
-        }
-    };
-    refused(&shared.state, who, reason);
-}
-
-/// A peer that is not served, in the audit and in the diagnostics: neither can be filled by it.
-fn refused(state: &State, who: Who<'_>, reason: &Unattested) {
-    let by = Some(reason.word());
-    let entry = Entry {
-        event: Event::Connect,
-        outcome: audit::Outcome::Denied,
-        secret: None,
-        to: None,
-        by,
-        peer: who,
-    };
-    // A log that fails has locked the session; this peer gets nothing either way.
-    if state.record(entry) == Ok(Recorded::Written) {
-        tracing::warn!("refused: {reason}");
-    }
-}
-
-async fn turn_away(accepted: OwnedFd, outbox: &Outbox, reason: &Unattested) {
-    let refusal = refuse::unattested(reason);
-    // It may be gone, or not listening; it is told if it can be.
-    let _ = send_last(accepted, outbox, &Reply { id: 0, outcome: Outcome::Err(refusal) }).await;
 }
 
 pub(super) struct Connection {

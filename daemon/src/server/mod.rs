@@ -10,6 +10,7 @@ mod places;
 mod sending;
 mod streaming;
 mod tap;
+mod unserved;
 mod waiting;
 mod watching;
 mod wire;

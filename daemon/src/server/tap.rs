@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::{self, Shared};
 use super::handshake::meet_holder;
+use super::unserved;
 use super::wire::watched;
 use crate::clock;
 use crate::handles::Handle;
@@ -110,7 +111,7 @@ async fn meet(
     match met {
         Ok(met) => connection::run_by(shared, met, handle).await,
         Err(failed) => {
-            connection::failed(&shared, &failed);
+            unserved::failed(&shared, &failed);
             failed.tell().await;
         }
     }
