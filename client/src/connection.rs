@@ -8,22 +8,22 @@
 //! With a shell's token, a request that shows it stands between the greeting and the first request, in
 //! the same write; its answer is passed over, and its refusal is the refusal of whatever is asked.
 //!
-//! The accepted socket stays open and silent: the daemon watches it to see the client go. Every wait is here, in
-//! poll(2), and has a deadline; what is sent and received in between is [`Exchange`].
+//! The accepted socket stays open and silent: the daemon watches it to see the client go. Every wait has a
+//! deadline; what is sent and received in between is [`Exchange`].
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use glassdome_proto::{Answer, Body, Outcome, limits, session};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::event::PollFlags;
 
 use crate::errand::{Errand, Heard};
 use crate::error::Error;
-use crate::exchange::{Exchange, exchange};
+use crate::exchange::Exchange;
 use crate::greeting::{Greeting, Host, reach};
 use crate::guest::Interruption;
+use crate::ready::{awake, left, sleep_until};
 use crate::shell_token::ShellToken;
 use crate::tap::Tap;
 use crate::wait::Wait;
@@ -48,6 +48,8 @@ pub struct Connection {
     wait: Wait,
     /// What breaks a wait off.
     interruption: Option<Interruption>,
+    /// Whether nothing was answered yet: many a program is there for one answer alone.
+    new: bool,
 }
 
 impl Connection {
@@ -108,13 +110,15 @@ impl Connection {
     fn greet(accepted: OwnedFd, deadline: Instant, wait: Wait, host: Host<'_>) -> Result<Self, Error> {
         let mut greeting = Greeting::new(accepted);
         let challenge = loop {
-            wait_for(greeting.as_fd(), PollFlags::IN, deadline, &mut None)?;
+            if !awake(greeting.as_fd(), PollFlags::IN) {
+                sleep_until(greeting.as_fd(), PollFlags::IN, deadline, &mut None)?;
+            }
             if let Some(challenge) = greeting.advance()? {
                 break challenge;
             }
         };
         let exchange = greeting.answer(challenge, host, wait)?;
-        Ok(Self { exchange, token: None, patience: left(deadline)?, wait, interruption: None })
+        Ok(Self { exchange, token: None, patience: left(deadline)?, wait, interruption: None, new: true })
     }
 
     /// From now on waits can be broken off: [`Error::BrokenOff`], after which the connection is of no use any
@@ -208,7 +212,7 @@ impl Connection {
     fn send_all(&mut self) -> Result<(), Error> {
         while !self.exchange.send_some()? {
             let deadline = Instant::now() + limits::WRITE;
-            wait_for(self.exchange.wire(), PollFlags::OUT, deadline, &mut self.interruption)?;
+            sleep_until(self.exchange.wire(), PollFlags::OUT, deadline, &mut self.interruption)?;
         }
         Ok(())
     }
@@ -258,7 +262,7 @@ impl Connection {
     pub(crate) fn wait_for_end(&self) -> Result<(), Error> {
         // It may be gone so thoroughly that nothing is left to wait for.
         let Ok(daemon) = glassdome_sys::peer_pidfd(self.exchange.accepted()) else { return Ok(()) };
-        wait_for(daemon.as_fd(), PollFlags::IN, Instant::now() + END, &mut None)
+        sleep_until(daemon.as_fd(), PollFlags::IN, Instant::now() + END, &mut None)
     }
 
     /// The next answers may take any time.
@@ -292,7 +296,10 @@ impl Connection {
             }
             // Whoever waits in recv(2) is woken once more, when the daemon takes the request away and there
             // is room to write again; whoever waits in poll(2) for input is not.
-            wait_for(self.exchange.wire(), PollFlags::IN, deadline, &mut self.interruption)?;
+            if !(self.new && awake(self.exchange.wire(), PollFlags::IN)) {
+                sleep_until(self.exchange.wire(), PollFlags::IN, deadline, &mut self.interruption)?;
+            }
+            self.new = false;
             self.exchange.receive_some()?;
         }
     }
@@ -304,35 +311,4 @@ pub(crate) fn asked(outcome: &Outcome<'_>) -> Option<(u32, Duration)> {
     let Outcome::Asked { question, left_ms } = *outcome else { return None };
     let left = Duration::from_millis(left_ms.into());
     Some((question, left.min(Duration::from_secs(limits::WAIT.into()))))
-}
-
-/// Waits until there is something to be done at `descriptor`.
-///
-/// # Errors
-/// [`Error::TimedOut`], [`Error::BrokenOff`], or what failed underneath.
-pub(crate) fn wait_for(
-    descriptor: BorrowedFd<'_>,
-    what: PollFlags,
-    deadline: Instant,
-    interruption: &mut Option<Interruption>,
-) -> Result<(), Error> {
-    loop {
-        // What is there already counts also for one that was stopped meanwhile.
-        let wait = left(deadline).unwrap_or_default();
-        let slice = interruption.as_ref().map_or(wait, |interruption| wait.min(interruption.every));
-        let timer =
-            Timespec::try_from(slice).map_err(|error| Error::Exchange(std::io::Error::other(error)))?;
-        match poll(&mut [PollFd::new(&descriptor, what)], Some(&timer)) {
-            Ok(0) if slice == wait => return Err(Error::TimedOut),
-            Ok(0) | Err(Errno::INTR) => interruption.as_mut().map_or(Ok(()), Interruption::heed)?,
-            Ok(_) => return Ok(()),
-            Err(error) => return Err(exchange(error)),
-        }
-    }
-}
-
-/// What is left until `deadline`; nothing left is an error.
-fn left(deadline: Instant) -> Result<Duration, Error> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(Error::TimedOut) } else { Ok(left) }
 }

@@ -13,9 +13,8 @@ use glassdome_proto::{
     Answer, Body, Bytes, Challenge, Chunk, Code, HEADER_LEN, Hello, Name, Outcome, Range, Refusal, Reply,
     Request, decode, encode, limits, payload_len, session,
 };
-use rustix::event::PollFlags;
 
-use crate::connection::{Connection, HANDSHAKE, wait_for};
+use crate::connection::{Connection, HANDSHAKE};
 use crate::error::{Error, Side};
 use crate::exit::Exit;
 use crate::shell_token::ShellToken;
@@ -293,15 +292,6 @@ fn a_daemon_that_does_not_greet_is_not_waited_for() {
     assert!(matches!(outcome, Err(Error::TimedOut)));
     assert!(begin.elapsed() < HANDSHAKE);
     daemon.join().unwrap();
-}
-
-#[test]
-fn what_is_there_when_the_time_is_over_is_taken() {
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
-    let over = || wait_for(ours.as_fd(), PollFlags::IN, Instant::now(), &mut None);
-    assert!(matches!(over(), Err(Error::TimedOut)));
-    theirs.write_all(b".").unwrap();
-    over().unwrap();
 }
 
 #[test]

@@ -81,6 +81,7 @@ mod predecessor;
 mod private_file;
 mod proof;
 mod random_value;
+mod ready;
 mod recover;
 mod reference;
 mod rotation;
