@@ -263,9 +263,9 @@ fn record(bytes: &[u8]) -> Option<(Change, usize)> {
             0 => None,
             _ => Some(piece(&mut rest)?.to_vec()),
         };
-        // What is never written again was not recorded by us.
+        // What is never written again, or never here, was not recorded by us.
         let table = Table::ALL.into_iter().find(|known| *known as u8 == table)?;
-        if matches!(table, Table::Header) {
+        if matches!(table, Table::Header | Table::Slots) {
             return None;
         }
         ops.push((table, key, row));

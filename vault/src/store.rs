@@ -5,8 +5,10 @@ mod former;
 mod moment;
 mod open;
 mod other;
+mod pending;
 mod read_only;
 mod reader;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod unchanged;
@@ -164,7 +166,7 @@ impl Store {
         if self.open.read().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Open::has_failed) {
             self.close_if(Open::has_failed);
         }
-        let reader = Arc::new(self.with_open(Open::read)?);
+        let reader = Arc::new(self.with_open(|open| Ok(open.read()))?);
         *newest = Some(Arc::clone(&reader));
         Ok(reader)
     }
@@ -224,6 +226,8 @@ impl Store {
     /// is opened again by the next call.
     fn tried<T>(&self, run: impl FnOnce(&Open) -> Result<T, Error>) -> Result<T, Error> {
         let mut on = None;
+        // Who writes has it to themselves then, and copies nothing.
+        *self.newest() = None;
         let result = self.with_open(|open| {
             on = Some(self.opened_again());
             run(open)
@@ -240,9 +244,7 @@ impl Store {
     fn close_if(&self, which: impl FnOnce(&Open) -> bool) {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         // What could not be written is recorded beside it, if it was acknowledged.
-        if let Some(Ok(mut redo)) = open.take_if(|open| which(open)).map(Open::close) {
-            redo.reset();
-        }
+        drop(open.take_if(|open| which(open)).map(Open::close));
     }
 
     /// Brings everything into the file, and closes it. What is dropped does the same, and cannot say whether it could.

@@ -139,7 +139,7 @@ fn a_bit_anywhere_leaves_the_vault_as_it_was_behind_a_change() {
 }
 
 #[test]
-fn a_change_that_belongs_into_a_page_that_cannot_be_read_is_not_passed_over() {
+fn a_change_that_belongs_into_a_page_that_cannot_be_read_is_served_and_stays_where_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let [path, beside] = ["vault", "vault.redo"].map(|name| directory.path().join(name));
     let (redo, states) = recorded(&path);
@@ -159,14 +159,24 @@ fn a_change_that_belongs_into_a_page_that_cannot_be_read_is_not_passed_over() {
     // What is served without it would be an older secret, as the newest.
     fs::write(&path, &spoiled).unwrap();
     fs::write(&beside, &redo).unwrap();
+    let last = states.last().unwrap();
     for _ in 0..2 {
-        let refused = Vault::open(&path).map(drop);
-        assert!(matches!(refused, Err(Error::Corrupt(Damage::Store))), "{refused:?}");
+        let opened = present(&path);
+        let keys = opened.unwrap(&kek().1).unwrap();
+        for _ in 0..2 {
+            assert_eq!(opened.generation(&keys).unwrap(), last.generation);
+            let settled = opened.settle();
+            assert!(matches!(settled, Err(Error::Corrupt(Damage::Store))), "{settled:?}");
+        }
+        let closed = opened.close();
+        assert!(matches!(closed, Err(Error::Corrupt(Damage::Store))), "{closed:?}");
         assert!(fs::read(&beside).unwrap() == redo, "what was acknowledged is there still");
     }
     // The disk has the page again.
     spoil(&path, &leaves, 2, 0x55);
     let opened = present(&path);
     let keys = opened.unwrap(&kek().1).unwrap();
-    assert_eq!(seen(&opened, &keys), *states.last().unwrap());
+    assert_eq!(seen(&opened, &keys), *last);
+    opened.settle().unwrap();
+    assert_eq!(seen(&opened, &keys), *last);
 }

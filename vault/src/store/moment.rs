@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use super::pending::Pending;
 use super::read_only::ReadOnly;
 use super::unchanged::Unchanged;
 use super::{guarded, open_checked, opening};
@@ -37,6 +38,6 @@ impl Moment {
 
     /// Opens it.
     pub fn open(&self) -> Result<Unchanged, Error> {
-        Unchanged::over(Overlay::over(self.0.clone()).map_err(opening)?, |_| Ok(()))
+        Unchanged::over(Overlay::over(self.0.clone()).map_err(opening)?, |_| Ok(Pending::default()))
     }
 }

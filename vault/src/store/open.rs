@@ -1,6 +1,6 @@
 //! The open file, and the records beside it: a small change is on the disk as a record ([`Redo`]) when it is
-//! acknowledged, and in redb's memory, where it is read. The next durable transaction brings all of them into the
-//! file.
+//! acknowledged, and its rows are read from memory ([`Pending`]). The next transaction brings all of them into the
+//! file; each transaction is durable.
 
 use std::fs::File;
 use std::io;
@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redb::backends::FileBackend;
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, SetDurabilityError, WriteTransaction};
 
+use super::pending::Pending;
+use super::snapshot::Snapshot;
 use super::{
-    NewRow, Op, Reader, Table, beginning, committing, former, guarded, open_as, open_file, opening,
+    NewRow, Op, Reader, Row, Table, beginning, committing, former, guarded, open_as, open_file, opening,
     opening_table, storage,
 };
 use crate::checked::Checked;
@@ -23,10 +25,19 @@ pub(super) struct Open {
     pub(super) database: Database,
     /// The same file once more, with the same lock.
     file: File,
+    /// Held by whoever changes anything.
     redo: Mutex<Redo>,
+    /// What is read. Held for a moment only: nobody who reads waits for whoever writes.
+    view: Mutex<View>,
     settled: Mutex<Settled>,
     /// Each snapshot has one: whether redb reads nothing more, since something of a change failed.
     readers: Arc<AtomicBool>,
+}
+
+/// The file as it is, and what is recorded beside it.
+struct View {
+    file: Arc<Snapshot>,
+    pending: Arc<Pending>,
 }
 
 /// What the file held when all was last brought into it. While somebody sees that, redb gives back the pages of
@@ -37,6 +48,17 @@ struct Settled {
     _seen: Box<ReadTransaction>,
     /// Whether pages are to be given back.
     owes: bool,
+}
+
+impl View {
+    fn new(database: &Database, readers: &Arc<AtomicBool>) -> Result<Self, Error> {
+        let file = Snapshot::new(database)?.counted_by(Arc::clone(readers));
+        Ok(Self { file: Arc::new(file), pending: Arc::default() })
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::of(Arc::clone(&self.file), Arc::clone(&self.pending))
+    }
 }
 
 impl Settled {
@@ -68,19 +90,17 @@ impl Open {
     /// That file, which redb has opened, with what is recorded beside it.
     pub(super) fn of(path: &Path, file: File, database: Database) -> Result<Self, Error> {
         let settled = Mutex::new(Settled::new(&database, false)?);
+        let readers = Arc::default();
+        let view = View::new(&database, &readers)?;
         let mut redo = Redo::of(path);
-        replay(&database, &mut redo)?;
-        Ok(Self { database, file, redo: Mutex::new(redo), settled, readers: Arc::default() })
+        let pending = replay(&view.reader(), &mut redo)?;
+        let view = Mutex::new(View { pending: Arc::new(pending), ..view });
+        Ok(Self { database, file, redo: Mutex::new(redo), view, settled, readers })
     }
 
-    /// A snapshot.
-    pub fn read(&self) -> Result<Reader, Error> {
-        let reader = Reader::new(&self.database).inspect_err(|error| {
-            if matches!(error, Error::OpenedAnew) {
-                self.readers.store(true, Ordering::SeqCst);
-            }
-        })?;
-        Ok(reader.counted_by(Arc::clone(&self.readers)))
+    /// What is there.
+    pub fn read(&self) -> Reader {
+        self.view().reader()
     }
 
     /// Whether redb reads nothing more of it.
@@ -95,7 +115,8 @@ impl Open {
 
     /// Whether there are snapshots that were made of it.
     pub fn is_read(&self) -> bool {
-        Arc::strong_count(&self.readers) > 1
+        // Two are its own, and the snapshot that it has itself is its own once.
+        Arc::strong_count(&self.readers) > 2 || Arc::strong_count(&self.view().file) > 1
     }
 
     /// Makes a change on top of the sealed state `base`. Gives the rows of slots that are there no more, for
@@ -103,10 +124,9 @@ impl Open {
     pub fn change(&self, base: &[u8], ops: &[Op]) -> Result<Vec<Vec<u8>>, Error> {
         // A slot is never recorded: where it lies is one file, and the former one is out of force on the disk.
         if ops.iter().any(|(table, ..)| former::is_slot(*table)) {
-            let reader = Reader::new(&self.database)?;
+            let reader = self.read();
             let former =
                 former::slots(ops, |key| Ok(reader.get(Table::Slots, key)?.map(|row| row.value().to_vec())))?;
-            drop(reader);
             return self.settle(Some(base), ops).map(|()| former);
         }
         if self.record(Some(base), ops)? {
@@ -141,32 +161,31 @@ impl Open {
     /// Makes a change as a record, on top of the sealed state `base`, or behind the last record if there is one.
     /// `false` if there is no room for it, or no such record: then nothing is changed.
     fn record(&self, base: Option<&[u8]>, ops: &[Op]) -> Result<bool, Error> {
-        let mut transaction = begin(&self.database, Durability::None)?;
-        // Nobody else changes anything from here on, nor moves the end of the records.
+        // Nobody else changes anything from here on.
         let mut redo = self.redo();
-        let found;
-        let follows = match base {
-            Some(base) => base,
-            // It leaves the sealed state as it is. At the beginning it would follow what has it already.
-            None if redo.is_empty() => return Ok(false),
-            None => {
-                found = Reader::new(&self.database)?.get(Table::Sealed, state::KEY)?;
-                let Some(found) = &found else { return Ok(false) };
-                found.value()
-            }
-        };
-        let Some(record) = redo.prepare(follows, ops) else { return Ok(false) };
-        write(&mut transaction, base, ops)?;
+        // It leaves the sealed state as it is. At the beginning it would follow what has it already.
+        if base.is_none() && redo.is_empty() {
+            return Ok(false);
+        }
+        let there = self.read();
+        let state = there.get(Table::Sealed, state::KEY)?;
+        let state = state.as_ref().map(Row::value);
+        if base.is_some() && base != state {
+            return Err(Error::Conflict);
+        }
+        // What cannot be brought into the file is not acknowledged: the pages where the rows go are sound.
+        for (table, key, _) in ops {
+            there.get(*table, key)?;
+        }
+        let Some(record) = state.and_then(|state| redo.prepare(state, ops)) else { return Ok(false) };
         if let Err(error) = redo.record(&record) {
             redo.drop_last();
             return if no_room(&error) { Ok(false) } else { Err(error) };
         }
-        let made = transaction.commit().map_err(committing);
-        match made {
-            Ok(()) => redo.keep(),
-            Err(_) => redo.drop_last(),
-        }
-        made.map(|()| true)
+        redo.keep();
+        drop(there);
+        Arc::make_mut(&mut self.view().pending).make(ops);
+        Ok(true)
     }
 
     /// Brings all that was recorded into the file, and gives the pages back that it has no need of then.
@@ -184,25 +203,41 @@ impl Open {
 
     /// Brings everything into the file, and `ops` with it, on top of the sealed state `base` if there is one.
     fn settle(&self, base: Option<&[u8]>, ops: &[Op]) -> Result<(), Error> {
-        let mut transaction = begin(&self.database, Durability::Immediate)?;
+        let transaction = begin(&self.database, Durability::Immediate)?;
         // Held until the records are no longer in force: none is added to them in between.
         let mut redo = self.redo();
+        let state = self.read().get(Table::Sealed, state::KEY)?;
+        if base.is_some() && base != state.as_ref().map(Row::value) {
+            return Err(Error::Conflict);
+        }
         let owes = !ops.is_empty() || !redo.is_empty();
-        write(&mut transaction, base, ops)?;
+        let pending = Arc::clone(&self.view().pending);
+        let behind = ops.iter().map(|(table, key, row)| (*table, &key[..], row.as_deref()));
+        write(&transaction, pending.all().chain(behind))?;
         transaction.commit().map_err(committing)?;
         redo.reset();
         *self.settled() = Settled::new(&self.database, owes)?;
+        let view = View::new(&self.database, &self.readers)?;
+        *self.view() = view;
         Ok(())
     }
 
     /// Brings everything into the file, which writes, and so can panic if that is damaged. Gives what is needless
     /// from then on.
     pub fn close(self) -> Result<Redo, Error> {
-        let Self { database, file, redo, settled, readers: _ } = self;
-        drop(settled);
-        guarded(|| database.close().map_err(opening))?;
+        let settled = guarded(|| if self.redo().is_empty() { Ok(()) } else { self.settle(None, &[]) });
+        let Self { database, file, redo, view, settled: seen, readers: _ } = self;
+        drop((seen, view));
+        let closed = guarded(|| database.close().map_err(opening));
         drop(file);
+        // What could not be brought into the file is recorded beside it.
+        settled.and(closed)?;
         Ok(redo.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        // Its parts are replaced as a whole, also after a panic.
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn settled(&self) -> MutexGuard<'_, Settled> {
@@ -216,18 +251,26 @@ impl Open {
     }
 }
 
-/// Makes once more, in memory, what was recorded and is not in the file.
-pub(super) fn replay(database: &Database, redo: &mut Redo) -> Result<(), Error> {
+/// What was recorded and is not in the file that `reader` reads.
+pub(super) fn replay(reader: &Reader, redo: &mut Redo) -> Result<Pending, Error> {
+    let mut base = reader.get(Table::Sealed, state::KEY)?.map(|row| row.value().to_vec());
+    let mut pending = Pending::default();
     redo.replay(|change| {
-        let mut transaction = begin(database, Durability::None)?;
-        match write(&mut transaction, Some(&change.base), &change.ops) {
-            Err(Error::Conflict) => Ok(false),
-            written => written.and_then(|()| transaction.commit().map_err(committing)).map(|()| true),
+        if base.as_ref() != Some(&change.base) {
+            return Ok(false);
         }
-    })
+        pending.make(&change.ops);
+        let state =
+            change.ops.into_iter().rfind(|(table, key, _)| (*table, &key[..]) == (Table::Sealed, state::KEY));
+        if let Some((.., row)) = state {
+            base = row;
+        }
+        Ok(true)
+    })?;
+    Ok(pending)
 }
 
-/// A transaction. One that is durable brings with it all before that were not.
+/// A transaction.
 pub(super) fn begin(database: &Database, durable: Durability) -> Result<WriteTransaction, Error> {
     let mut transaction = database.begin_write().map_err(beginning)?;
     // Two phases, and an opening after an unclean end that reads no more than a clean one.
@@ -236,27 +279,20 @@ pub(super) fn begin(database: &Database, durable: Durability) -> Result<WriteTra
     Ok(transaction)
 }
 
-/// Writes and deletes rows, on top of the sealed state `base` if there is one.
-pub(super) fn write(
-    transaction: &mut WriteTransaction,
-    base: Option<&[u8]>,
-    ops: &[Op],
+/// Writes and deletes rows.
+fn write<'r>(
+    transaction: &WriteTransaction,
+    rows: impl Iterator<Item = (Table, &'r [u8], Option<&'r [u8]>)>,
 ) -> Result<(), Error> {
     let mut tables = Vec::with_capacity(Table::ALL.len());
     for table in Table::ALL {
         tables.push(transaction.open_table(table.definition()).map_err(opening_table)?);
     }
-    if let Some(base) = base {
-        let found = redb::ReadableTable::get(&tables[Table::Sealed as usize], state::KEY).map_err(storage)?;
-        if found.is_none_or(|found| found.value() != base) {
-            return Err(Error::Conflict);
-        }
-    }
-    for (table, key, row) in ops {
-        let table = &mut tables[*table as usize];
+    for (table, key, row) in rows {
+        let table = &mut tables[table as usize];
         match row {
-            Some(row) => table.insert(key.as_slice(), row.as_slice()).map_err(storage)?,
-            None => table.remove(key.as_slice()).map_err(storage)?,
+            Some(row) => table.insert(key, row).map_err(storage)?,
+            None => table.remove(key).map_err(storage)?,
         };
     }
     Ok(())

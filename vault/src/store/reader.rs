@@ -1,27 +1,18 @@
-//! A snapshot of all tables: it stays as it is while others change the vault, until the file is opened anew. A page of
-//! it that cannot be read is an error for whoever asks for what lies there, and for nobody else.
+//! What a vault holds at one moment: a snapshot of its file, and what was acknowledged since that was made.
 
-use std::ops::Bound::{Excluded, Unbounded};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use redb::{
-    AccessGuard, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTableMetadata,
-    StorageError,
-};
+use redb::{AccessGuard, Database};
 
-use super::{Table, beginning, former, opening_table, storage};
-use crate::slot::MAX_SLOTS;
-use crate::unread::{Unread, reading};
-use crate::{Damage, Error};
-
-/// The longest row of a slot, in bytes.
-const SLOT_ROW: usize = 1024;
+use super::Table;
+use super::pending::Pending;
+use super::snapshot::Snapshot;
+use crate::Error;
 
 /// A row as it lies in the store.
 pub(crate) enum Row {
     Stored(AccessGuard<'static, &'static [u8]>),
-    Copied(Vec<u8>),
+    Copied(Arc<[u8]>),
 }
 
 impl Row {
@@ -34,72 +25,35 @@ impl Row {
     }
 }
 
-type OpenTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
-
-/// A snapshot of all tables.
+/// A view of all tables that stays as it is while others change the vault.
 pub(crate) struct Reader {
-    transaction: ReadTransaction,
-    /// Those that are open: redb reads the first page of a table to open it.
-    tables: [OnceLock<OpenTable>; Table::ALL.len()],
+    snapshot: Arc<Snapshot>,
+    pending: Arc<Pending>,
     /// How many rows each table has, once that was asked.
     lengths: [OnceLock<u64>; Table::ALL.len()],
-    /// The slots, since they are overwritten in the file while older snapshots are read; `None` where there are more
-    /// than a vault has, which is found where they are used.
-    slots: Option<Vec<(Vec<u8>, Vec<u8>)>>,
-    /// Of the open file, which counts them: whether redb reads nothing more of it.
-    counted: Option<Arc<AtomicBool>>,
 }
 
 impl Reader {
+    /// Of a file with nothing recorded beside it.
     pub(super) fn new(database: &Database) -> Result<Self, Error> {
-        let transaction = by_redb(|| database.begin_read().map_err(beginning))?;
-        let mut reader = Self {
-            transaction,
-            tables: Default::default(),
-            lengths: Default::default(),
-            slots: None,
-            counted: None,
-        };
-        for table in Table::ALL {
-            match by_redb(|| reader.table(table).map(drop)) {
-                // It is an error for whoever asks for what lies there.
-                Err(error) if error.is_unreadable() && !is_needed(table) => {}
-                opened => opened?,
-            }
-        }
-        let (mut slots, mut all) = (Vec::new(), true);
-        reader.each(Table::Slots, None, |key, row| {
-            all = slots.len() < MAX_SLOTS && row.len() <= SLOT_ROW;
-            if all {
-                slots.push((key.to_vec(), row.to_vec()));
-            }
-            Ok(all)
-        })?;
-        reader.slots = all.then_some(slots);
-        Ok(reader)
+        Ok(Self::of(Arc::new(Snapshot::new(database)?), Arc::default()))
     }
 
-    /// The same, of an open file that counts its snapshots by this.
-    pub(super) fn counted_by(mut self, open: Arc<AtomicBool>) -> Self {
-        self.counted = Some(open);
-        self
+    pub(super) fn of(snapshot: Arc<Snapshot>, pending: Arc<Pending>) -> Self {
+        Self { snapshot, pending, lengths: Default::default() }
+    }
+
+    /// The same, with what is recorded beside the file.
+    pub(super) fn with(self, pending: Pending) -> Self {
+        Self::of(self.snapshot, Arc::new(pending))
     }
 
     /// One row.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, Error> {
-        if let Some(slots) = self.copied(table) {
-            let found = slots.iter().find(|(id, _)| id == key);
-            return Ok(found.map(|(_, row)| Row::Copied(row.clone())));
+        match self.pending.get(table, key) {
+            Some(row) => Ok(row.clone().map(Row::Copied)),
+            None => self.snapshot.get(table, key),
         }
-        self.noting(|| {
-            let row = self.table(table)?.get(key).map_err(storage)?;
-            // A leaf that redb wrote itself is not looked at again, and another program may have edited it since:
-            // where a row lies in it is then found to be wrong here, not where the row is used.
-            if let Some(row) = &row {
-                std::hint::black_box(row.value());
-            }
-            Ok(row.map(Row::Stored))
-        })
     }
 
     /// The rows behind `after`, in the order of their keys, until `each` says `false`. Keys in a wrong order are
@@ -110,38 +64,23 @@ impl Reader {
         after: Option<&[u8]>,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<bool, Error>,
     ) -> Result<(), Error> {
-        if let Some(slots) = self.copied(table) {
-            for (key, row) in slots.iter().filter(|(key, _)| after.is_none_or(|after| after < &key[..])) {
-                if !each(key, row)? {
-                    break;
+        let mut pending = self.pending.rows(table, after).peekable();
+        let mut goes_on = true;
+        self.snapshot.each(table, after, |key, row| {
+            while let Some((before, new)) = pending.next_if(|(new, _)| *new < key) {
+                goes_on = new.map_or(Ok(true), |new| each(before, new))?;
+                if !goes_on {
+                    return Ok(false);
                 }
             }
-            return Ok(());
-        }
-        let start = after.map_or(Unbounded, Excluded);
-        let mut last = after.map(<[u8]>::to_vec);
-        let mut rows =
-            self.noting(|| self.table(table)?.range::<&[u8]>((start, Unbounded)).map_err(storage))?;
-        let mut next = || {
-            self.noting(|| {
-                let pair = rows.next().transpose().map_err(storage)?;
-                // As in `get`.
-                if let Some((key, row)) = &pair {
-                    std::hint::black_box((key.value(), row.value()));
-                }
-                Ok(pair)
-            })
-        };
-        while let Some((key, row)) = next()? {
-            if last.as_deref().is_some_and(|last| last >= key.value()) {
-                return Err(Damage::Store.into());
-            }
-            let last = last.get_or_insert_default();
-            last.clear();
-            last.extend_from_slice(key.value());
-            if !each(key.value(), row.value())? {
-                break;
-            }
+            goes_on = match pending.next_if(|(new, _)| *new == key) {
+                Some((_, new)) => new.map_or(Ok(true), |new| each(key, new))?,
+                None => each(key, row)?,
+            };
+            Ok(goes_on)
+        })?;
+        for (key, new) in pending {
+            goes_on = goes_on && new.map_or(Ok(true), |new| each(key, new))?;
         }
         Ok(())
     }
@@ -152,53 +91,83 @@ impl Reader {
         if let Some(length) = known.get() {
             return Ok(*length);
         }
-        let length = self.noting(|| {
-            let table = self.transaction.open_untyped_table(table.definition()).map_err(opening_table)?;
-            table.len().map_err(storage)
-        })?;
-        Ok(*known.get_or_init(|| length))
-    }
-
-    /// Has redb read, and notes for all snapshots of the file if it reads no more.
-    fn noting<T>(&self, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        let read = by_redb(read);
-        if let (Err(Error::OpenedAnew), Some(failed)) = (&read, &self.counted) {
-            failed.store(true, Ordering::SeqCst);
+        let mut length = self.snapshot.count(table)?;
+        for (key, row) in self.pending.rows(table, None) {
+            match (row.is_some(), self.snapshot.get(table, key)?.is_some()) {
+                (true, false) => length += 1,
+                (false, true) => length -= 1,
+                (true, true) | (false, false) => {}
+            }
         }
-        read
+        Ok(*known.get_or_init(|| length))
     }
 
     /// Whether redb reads nothing more of the file that it is of.
     pub(super) fn has_failed(&self) -> bool {
-        self.counted.as_ref().is_some_and(|failed| failed.load(Ordering::SeqCst))
+        self.snapshot.has_failed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on must panic")]
+
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use redb::Durability;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+    use crate::store::Op;
+    use crate::store::open::{begin, fill};
+
+    fn ops(rows: Vec<(u8, Option<u8>)>) -> Vec<Op> {
+        rows.into_iter().map(|(key, row)| (Table::Meta, vec![key], row.map(|row| vec![row]))).collect()
     }
 
-    fn table(&self, table: Table) -> Result<&OpenTable, Error> {
-        let open = &self.tables[table as usize];
-        if let Some(table) = open.get() {
-            return Ok(table);
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// What is read is what was written last, in order, wherever one begins and stops.
+        #[test]
+        fn rows_beside_the_file_are_as_if_they_were_in_it(
+            in_file in proptest::collection::btree_map(0..40_u8, any::<u8>(), 0..30),
+            recorded in proptest::collection::vec((0..40_u8, any::<Option<u8>>()), 0..60),
+            after in proptest::option::of(0..40_u8),
+            stop in 0..40_usize,
+        ) {
+            let backend = InMemoryBackend::new();
+            let database = Database::builder().create_with_backend(backend).unwrap();
+            let mut transaction = begin(&database, Durability::Immediate).unwrap();
+            let mut rows = in_file.iter().map(|(key, row)| (Table::Meta, vec![*key], vec![*row]));
+            fill(&mut transaction, &mut || Ok(rows.next())).unwrap();
+            transaction.commit().unwrap();
+            let mut pending = Pending::default();
+            pending.make(&ops(recorded.clone()));
+            let reader = Reader::new(&database).unwrap().with(pending);
+
+            let mut expected: BTreeMap<u8, u8> = in_file;
+            for (key, row) in recorded {
+                match row {
+                    Some(row) => expected.insert(key, row),
+                    None => expected.remove(&key),
+                };
+            }
+            for key in 0..40 {
+                let found = reader.get(Table::Meta, &[key]).unwrap();
+                prop_assert_eq!(found.map(|row| row.value().to_vec()), expected.get(&key).map(|row| vec![*row]));
+            }
+            prop_assert_eq!(reader.count(Table::Meta).unwrap(), expected.len() as u64);
+            prop_assert_eq!(reader.count(Table::Values).unwrap(), 0);
+            let mut seen = Vec::new();
+            let each = |key: &[u8], row: &[u8]| {
+                seen.push((key[0], row[0]));
+                Ok(seen.len() <= stop)
+            };
+            reader.each(Table::Meta, after.as_ref().map(std::slice::from_ref), each).unwrap();
+            let behind = expected.into_iter().filter(|(key, _)| after.is_none_or(|after| *key > after));
+            prop_assert_eq!(seen, behind.take(stop + 1).collect::<Vec<_>>());
         }
-        let table = self.transaction.open_table(table.definition()).map_err(opening_table)?;
-        Ok(open.get_or_init(|| table))
     }
-
-    /// The rows of a table that is not read from the file.
-    fn copied(&self, table: Table) -> Option<&[(Vec<u8>, Vec<u8>)]> {
-        self.slots.as_deref().filter(|_| former::is_slot(table))
-    }
-}
-
-/// Whether nothing is served without this table: neither an unlock nor a right can do without it.
-fn is_needed(table: Table) -> bool {
-    matches!(table, Table::Header | Table::Slots | Table::Sealed)
-}
-
-/// Has redb read. Its panics mean that the file is damaged.
-fn by_redb<T>(read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    reading(read).unwrap_or_else(|unread| {
-        Err(match unread {
-            Unread::File(error) => storage(StorageError::Io(error)),
-            Unread::Panicked => Damage::Store.into(),
-        })
-    })
 }

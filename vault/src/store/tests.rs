@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 
 use redb::BackendError;
 
+use super::snapshot::Snapshot;
 use super::*;
 use crate::locks::locks_of;
 
@@ -114,7 +115,7 @@ fn a_sector_that_cannot_be_read_fails_what_lies_in_it_and_nothing_else() {
     let made = Made::of(&rows);
     let faults = Faults::bad_at(u64::MAX);
     let database = made.on(&faults);
-    let reader = Reader::new(&database).unwrap().counted_by(Arc::default());
+    let reader = Snapshot::new(&database).unwrap().counted_by(Arc::default());
     faults.bad.store(made.at as u64, Ordering::SeqCst);
     for _ in 0..3 {
         for (table, key, row) in &rows {
@@ -181,15 +182,15 @@ fn a_change_that_meets_such_a_page_is_refused_and_all_else_is_read_behind_that()
 
 #[test]
 fn a_file_that_takes_nothing_more_is_known_by_the_first_who_looks() {
-    let made = Made::small();
+    let rows: Vec<_> = (0..40_u8).map(|key| (Table::Values, vec![key], vec![key; 3000])).collect();
     for refuses in [false, true] {
-        let faults = Faults::bad_at(u64::MAX);
+        let (made, faults) = (Made::of(&rows), Faults::bad_at(u64::MAX));
         let open = Open::of(&made.path, open_file(&made.path).unwrap(), made.on(&faults)).unwrap();
         faults.refuses.store(refuses, Ordering::SeqCst);
         let put = open.put(&[(Table::Meta, vec![2], Some(vec![19]))]);
         assert_eq!(matches!(put, Err(Error::Storage(_))), refuses, "{put:?}");
         assert!(!open.has_failed(), "nobody has read since");
-        let read = open.read().map(drop);
+        let read = open.read().get(Table::Values, &[17]).map(drop);
         assert_eq!(matches!(read, Err(Error::OpenedAnew)), refuses, "{read:?}");
         assert_eq!(open.has_failed(), refuses);
     }

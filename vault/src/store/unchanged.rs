@@ -10,6 +10,7 @@ use redb::{Database, StorageBackend};
 use rustix::fs::OFlags;
 
 use super::open::replay;
+use super::pending::Pending;
 use super::read_only::ReadOnly;
 use super::{Reader, guarded, open_checked, opening};
 use crate::Error;
@@ -36,19 +37,20 @@ impl Unchanged {
             return Err(Error::NotAFile);
         }
         let overlay = Overlay::over(ReadOnly::now(file).map_err(Error::Storage)?).map_err(opening)?;
-        Self::over(overlay, |database| replay(database, &mut Redo::of(path))).map(Some)
+        Self::over(overlay, |reader| replay(reader, &mut Redo::of(path))).map(Some)
     }
 
-    /// Opens it by way of `overlay`, and brings into memory what `first` does.
+    /// Opens it by way of `overlay`, with what is `recorded` beside it.
     pub(super) fn over<F: StorageBackend>(
         overlay: Overlay<F>,
-        first: impl FnOnce(&Database) -> Result<(), Error>,
+        recorded: impl FnOnce(&Reader) -> Result<Pending, Error>,
     ) -> Result<Self, Error> {
         let mut opened = Self { reader: None, database: None };
         guarded(|| {
             let database = opened.database.insert(open_checked(overlay)?);
-            first(database)?;
-            opened.reader = Some(Reader::new(database)?);
+            let reader = Reader::new(database)?;
+            let pending = recorded(&reader)?;
+            opened.reader = Some(reader.with(pending));
             Ok(())
         })?;
         Ok(opened)
