@@ -221,6 +221,7 @@ impl Connection {
     pub(crate) fn answer(&mut self, id: u32) -> Result<Answer<'_>, Error> {
         self.pass_over_token()?;
         let mut len = self.receive_frame(Duration::ZERO)?;
+        self.new = false;
         if !self.wait.at_most.is_zero() {
             while let Some((question, left)) = asked(&self.exchange.look(len)?.outcome) {
                 self.exchange.pass_over(len);
@@ -299,7 +300,6 @@ impl Connection {
             if !(self.new && awake(self.exchange.wire(), PollFlags::IN)) {
                 sleep_until(self.exchange.wire(), PollFlags::IN, deadline, &mut self.interruption)?;
             }
-            self.new = false;
             self.exchange.receive_some()?;
         }
     }

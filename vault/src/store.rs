@@ -8,6 +8,8 @@ mod other;
 mod pending;
 mod read_only;
 mod reader;
+#[cfg(test)]
+mod recorded_tests;
 mod snapshot;
 #[cfg(test)]
 mod tests;

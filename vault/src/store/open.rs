@@ -161,6 +161,7 @@ impl Open {
     /// Makes a change as a record, on top of the sealed state `base`, or behind the last record if there is one.
     /// `false` if there is no room for it, or no such record: then nothing is changed.
     fn record(&self, base: Option<&[u8]>, ops: &[Op]) -> Result<bool, Error> {
+        self.try_removals(ops)?;
         // Nobody else changes anything from here on.
         let mut redo = self.redo();
         // It leaves the sealed state as it is. At the beginning it would follow what has it already.
@@ -173,7 +174,7 @@ impl Open {
         if base.is_some() && base != state {
             return Err(Error::Conflict);
         }
-        // What cannot be brought into the file is not acknowledged: the pages where the rows go are sound.
+        // What meets a damaged page is not acknowledged.
         for (table, key, _) in ops {
             there.get(*table, key)?;
         }
@@ -186,6 +187,20 @@ impl Open {
         drop(there);
         Arc::make_mut(&mut self.view().pending).make(ops);
         Ok(true)
+    }
+
+    /// Removals read the pages beside their own, too, to bring them together: they are tried with all those before that
+    /// are not in the file, and nothing of that is kept.
+    fn try_removals(&self, ops: &[Op]) -> Result<(), Error> {
+        if ops.iter().all(|(.., row)| row.is_some()) {
+            return Ok(());
+        }
+        let pending = Arc::clone(&self.view().pending);
+        let transaction = begin(&self.database, Durability::None)?;
+        let removals = pending.all().chain(ops.iter().map(borrowed)).filter(|(.., row)| row.is_none());
+        let tried = write(&transaction, removals);
+        let undone = transaction.abort().map_err(storage);
+        tried.and(undone)
     }
 
     /// Brings all that was recorded into the file, and gives the pages back that it has no need of then.
@@ -212,13 +227,18 @@ impl Open {
         }
         let owes = !ops.is_empty() || !redo.is_empty();
         let pending = Arc::clone(&self.view().pending);
-        let behind = ops.iter().map(|(table, key, row)| (*table, &key[..], row.as_deref()));
-        write(&transaction, pending.all().chain(behind))?;
+        write(&transaction, pending.all().chain(ops.iter().map(borrowed)))?;
         transaction.commit().map_err(committing)?;
         redo.reset();
+        match View::new(&self.database, &self.readers) {
+            Ok(view) => *self.view() = view,
+            // It is on the disk all the same. Whoever reads next opens the file again.
+            Err(_) => {
+                self.view().pending = Arc::default();
+                self.readers.store(true, Ordering::SeqCst);
+            }
+        }
         *self.settled() = Settled::new(&self.database, owes)?;
-        let view = View::new(&self.database, &self.readers)?;
-        *self.view() = view;
         Ok(())
     }
 
@@ -277,6 +297,10 @@ pub(super) fn begin(database: &Database, durable: Durability) -> Result<WriteTra
     transaction.set_quick_repair(matches!(durable, Durability::Immediate));
     transaction.set_durability(durable).map_err(durability)?;
     Ok(transaction)
+}
+
+fn borrowed((table, key, row): &Op) -> (Table, &[u8], Option<&[u8]>) {
+    (*table, key, row.as_deref())
 }
 
 /// Writes and deletes rows.

@@ -7,7 +7,7 @@ use redb::{AccessGuard, Database};
 use super::Table;
 use super::pending::Pending;
 use super::snapshot::Snapshot;
-use crate::Error;
+use crate::{Damage, Error};
 
 /// A row as it lies in the store.
 pub(crate) enum Row {
@@ -93,11 +93,16 @@ impl Reader {
         }
         let mut length = self.snapshot.count(table)?;
         for (key, row) in self.pending.rows(table, None) {
-            match (row.is_some(), self.snapshot.get(table, key)?.is_some()) {
-                (true, false) => length += 1,
-                (false, true) => length -= 1,
-                (true, true) | (false, false) => {}
-            }
+            // Where that cannot be read, there was one: what is new was looked for before it was recorded.
+            let was_there = match self.snapshot.get(table, key) {
+                Err(error) if error.is_unreadable() => true,
+                found => found?.is_some(),
+            };
+            length = match (row.is_some(), was_there) {
+                (true, false) => length + 1,
+                (false, true) => length.checked_sub(1).ok_or(Damage::Store)?,
+                (true, true) | (false, false) => length,
+            };
         }
         Ok(*known.get_or_init(|| length))
     }

@@ -13,18 +13,24 @@ use super::snapshot::Snapshot;
 use super::*;
 use crate::locks::locks_of;
 
-/// Which sector cannot be read, and whether nothing can be written.
+/// Which sector cannot be read, and how many writes and syncs are still taken.
 #[derive(Debug, Default, Clone)]
-struct Faults {
+pub(super) struct Faults {
     bad: Arc<AtomicU64>,
-    refuses: Arc<AtomicBool>,
+    pub takes: Arc<AtomicU64>,
 }
 
 impl Faults {
-    fn bad_at(at: u64) -> Self {
+    pub fn bad_at(at: u64) -> Self {
         let it = Self::default();
         it.bad.store(at, Ordering::SeqCst);
+        it.takes.store(u64::MAX, Ordering::SeqCst);
         it
+    }
+
+    fn take(&self) -> io::Result<()> {
+        let left = self.takes.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| rustix::io::Errno::NOSPC.into())
     }
 
     fn mend(&self) {
@@ -52,17 +58,17 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
+        self.faults.take()?;
         self.file.set_len(length)
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.faults.take()?;
         self.file.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        if self.faults.refuses.load(Ordering::SeqCst) {
-            return Err(rustix::io::Errno::NOSPC.into());
-        }
+        self.faults.take()?;
         self.file.write(offset, data)
     }
 
@@ -74,14 +80,14 @@ impl StorageBackend for Disk {
 }
 
 /// A store with these rows, in a directory of its own, and where the row of 17s lies in its file.
-struct Made {
-    path: PathBuf,
-    at: usize,
+pub(super) struct Made {
+    pub path: PathBuf,
+    pub at: usize,
     _directory: tempfile::TempDir,
 }
 
 impl Made {
-    fn of(rows: &[NewRow]) -> Self {
+    pub fn of(rows: &[NewRow]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("vault");
         let mut left = rows.iter().cloned();
@@ -97,13 +103,13 @@ impl Made {
         Self::of(&[(Table::Values, vec![1], vec![17; 300]), (Table::Meta, vec![1], vec![18; 300])])
     }
 
-    fn on(&self, faults: &Faults) -> Database {
+    pub fn on(&self, faults: &Faults) -> Database {
         let file = File::options().read(true).write(true).open(&self.path).unwrap();
         let file = Disk { file: FileBackend::new(file).unwrap(), faults: faults.clone() };
         open_checked(file).unwrap()
     }
 
-    fn store(&self) -> Store {
+    pub fn store(&self) -> Store {
         Store::open(&self.path, |_| Ok(())).unwrap()
     }
 }
@@ -186,7 +192,9 @@ fn a_file_that_takes_nothing_more_is_known_by_the_first_who_looks() {
     for refuses in [false, true] {
         let (made, faults) = (Made::of(&rows), Faults::bad_at(u64::MAX));
         let open = Open::of(&made.path, open_file(&made.path).unwrap(), made.on(&faults)).unwrap();
-        faults.refuses.store(refuses, Ordering::SeqCst);
+        if refuses {
+            faults.takes.store(0, Ordering::SeqCst);
+        }
         let put = open.put(&[(Table::Meta, vec![2], Some(vec![19]))]);
         assert_eq!(matches!(put, Err(Error::Storage(_))), refuses, "{put:?}");
         assert!(!open.has_failed(), "nobody has read since");
