@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
-use redb::{Database, Durability, ReadTransaction, ReadableDatabase, SetDurabilityError, WriteTransaction};
+use redb::{Database, Durability, SetDurabilityError, WriteTransaction};
 
 use super::pending::Pending;
 use super::snapshot::Snapshot;
@@ -29,25 +29,20 @@ pub(super) struct Open {
     redo: Mutex<Redo>,
     /// What is read. Held for a moment only: nobody who reads waits for whoever writes.
     view: Mutex<View>,
-    settled: Mutex<Settled>,
+    /// Whether redb is to give pages back that the file has no need of.
+    owes: AtomicBool,
     /// Each snapshot has one: whether redb reads nothing more, since something of a change failed.
     readers: Arc<AtomicBool>,
 }
 
 /// The file as it is, and what is recorded beside it.
 struct View {
+    /// While somebody sees what the file held before, redb gives back the pages of which a newer state has no need in the
+    /// next durable transaction, and not in one of its own behind this one, which is not durable: as long as there is
+    /// such a one, each page that is read from the file costs a look for pages that are still to be written, as much as
+    /// the reading itself.
     file: Arc<Snapshot>,
     pending: Arc<Pending>,
-}
-
-/// What the file held when all was last brought into it. While somebody sees that, redb gives back the pages of
-/// which a newer state has no need in the next durable transaction, and not in one of its own behind this one, which
-/// is not durable: as long as there is such a one, each page that is read from the file costs a look for pages that
-/// are still to be written, as much as the reading itself.
-struct Settled {
-    _seen: Box<ReadTransaction>,
-    /// Whether pages are to be given back.
-    owes: bool,
 }
 
 impl View {
@@ -58,12 +53,6 @@ impl View {
 
     fn reader(&self) -> Reader {
         Reader::of(Arc::clone(&self.file), Arc::clone(&self.pending))
-    }
-}
-
-impl Settled {
-    fn new(database: &Database, owes: bool) -> Result<Self, Error> {
-        Ok(Self { _seen: Box::new(database.begin_read().map_err(beginning)?), owes })
     }
 }
 
@@ -89,13 +78,12 @@ impl Open {
 
     /// That file, which redb has opened, with what is recorded beside it.
     pub(super) fn of(path: &Path, file: File, database: Database) -> Result<Self, Error> {
-        let settled = Mutex::new(Settled::new(&database, false)?);
         let readers = Arc::default();
         let view = View::new(&database, &readers)?;
         let mut redo = Redo::of(path);
         let pending = replay(&view.reader(), &mut redo)?;
         let view = Mutex::new(View { pending: Arc::new(pending), ..view });
-        Ok(Self { database, file, redo: Mutex::new(redo), view, settled, readers })
+        Ok(Self { database, file, redo: Mutex::new(redo), view, owes: AtomicBool::new(false), readers })
     }
 
     /// What is there.
@@ -208,12 +196,12 @@ impl Open {
         if !self.redo().is_empty() {
             self.settle(None, &[])?;
         }
-        if self.settled().owes { self.settle(None, &[]) } else { Ok(()) }
+        if self.owes() { self.settle(None, &[]) } else { Ok(()) }
     }
 
     /// Whether there is nothing to be settled.
     pub fn is_settled(&self) -> bool {
-        self.redo().is_empty() && !self.settled().owes
+        self.redo().is_empty() && !self.owes()
     }
 
     /// Brings everything into the file, and `ops` with it, on top of the sealed state `base` if there is one.
@@ -238,7 +226,7 @@ impl Open {
                 self.readers.store(true, Ordering::SeqCst);
             }
         }
-        *self.settled() = Settled::new(&self.database, owes)?;
+        self.owes.store(owes, Ordering::SeqCst);
         Ok(())
     }
 
@@ -246,8 +234,8 @@ impl Open {
     /// from then on.
     pub fn close(self) -> Result<Redo, Error> {
         let settled = guarded(|| if self.redo().is_empty() { Ok(()) } else { self.settle(None, &[]) });
-        let Self { database, file, redo, view, settled: seen, readers: _ } = self;
-        drop((seen, view));
+        let Self { database, file, redo, view, owes: _, readers: _ } = self;
+        drop(view);
         let closed = guarded(|| database.close().map_err(opening));
         drop(file);
         // What could not be brought into the file is recorded beside it.
@@ -260,9 +248,8 @@ impl Open {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn settled(&self) -> MutexGuard<'_, Settled> {
-        // It is replaced as a whole, also after a panic.
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    fn owes(&self) -> bool {
+        self.owes.load(Ordering::SeqCst)
     }
 
     fn redo(&self) -> MutexGuard<'_, Redo> {
