@@ -16,10 +16,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::door::Arrived;
 use super::handshake::{Met, meet};
+use super::inbox::Inbox;
 use super::places::Places;
 use super::tap;
 use super::unserved::{refused, see_off};
-use super::wire::{Ended, Inbox, Outbox, Wire, closed};
+use super::wire::{Ended, Outbox, Wire, closed};
 use crate::attest::Peer;
 use crate::handles::Handle;
 use crate::journal::Who;

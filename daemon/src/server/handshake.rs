@@ -16,7 +16,8 @@ use subtle::ConstantTimeEq;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Shared;
-use super::wire::{Ended, Inbox, Wire};
+use super::inbox::Inbox;
+use super::wire::{Ended, Wire};
 use crate::attest::{self, Claims, Identity, Peer, Unattested};
 use crate::refuse;
 

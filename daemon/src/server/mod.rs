@@ -5,6 +5,7 @@ mod accept;
 mod connection;
 mod door;
 mod handshake;
+mod inbox;
 mod listen;
 mod places;
 mod sending;

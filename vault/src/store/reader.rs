@@ -56,8 +56,7 @@ impl Reader {
         }
     }
 
-    /// The rows behind `after`, in the order of their keys, until `each` says `false`. Keys in a wrong order are
-    /// damage, so that going on behind the last one comes to an end.
+    /// As [`Snapshot::each`], of the rows as they are now.
     pub fn each(
         &self,
         table: Table,
