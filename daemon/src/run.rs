@@ -410,9 +410,16 @@ fn diagnostics(path: &Path) -> Result<File, Error> {
 }
 
 fn start_log(config: &Config, file: Option<&File>) -> Result<(), Error> {
-    let log = tracing_subscriber::fmt().with_max_level(config.level).with_ansi(false).with_target(false);
+    // A line that cannot be written, on a full disk for one, is lost: nothing may fail for that, and saying so on
+    // standard error, which is the same file, would.
+    let log = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_max_level(config.level)
+        .with_ansi(false)
+        .with_target(false);
     match file {
-        Some(file) => log.with_writer(std::sync::Mutex::new(file.try_clone()?)).init(),
+        // Each line is one write, behind what is there. Without a lock: none can be poisoned.
+        Some(file) => log.with_writer(file.try_clone()?).init(),
         None => log.with_writer(io::stderr).init(),
     }
     Ok(())

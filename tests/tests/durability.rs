@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -162,6 +163,15 @@ fn enlarge(directory: &Path) {
     assert!(done.success());
 }
 
+/// Takes all the room that is left, by a file that is given. What the last page of another file has left is its own.
+fn fill(directory: &Path) -> PathBuf {
+    let path = directory.join("filler");
+    let mut filler = fs::OpenOptions::new().append(true).create(true).open(&path).unwrap();
+    while available(directory) > 0 && filler.write_all(&[0; 4096]).is_ok() {}
+    assert_eq!(available(directory), 0);
+    path
+}
+
 #[test]
 fn a_full_disk_loses_nothing() {
     if left_out_without_root("a small file system") {
@@ -241,10 +251,7 @@ fn a_full_disk_is_no_reason_not_to_unlock() {
     world.start(PASSWORD);
     world.set("first", value(0, 100));
     assert!(world.data().join("glassdome/vault.redo").exists());
-    let filler = fs::File::create(world.data().join("filler")).unwrap();
-    let page = [7; 4096];
-    while std::io::Write::write_all(&mut &filler, &page).is_ok() {}
-    assert_eq!(available(&world.data()), 0);
+    let filler = fill(&world.data());
     let mut stored = 0;
     while stored < 20 {
         let number = stored + 1;
@@ -268,8 +275,7 @@ fn a_full_disk_is_no_reason_not_to_unlock() {
         }
         world.daemon().expect("a daemon runs").kill();
     }
-    drop(filler);
-    fs::remove_file(world.data().join("filler")).unwrap();
+    fs::remove_file(filler).unwrap();
     world.start(PASSWORD);
     world.set("first", value(1, 100_000));
     world.ctl(&["stop"]).ok();
@@ -312,18 +318,7 @@ fn a_full_log_lets_nothing_out() {
     world.mount_tmpfs(&world.state(), 256);
     world.start(PASSWORD);
     world.set("a", "the secret");
-    let filler = world.state().join("filler");
-    let fill = || {
-        let mut len = fs::metadata(&filler).map_or(0, |found| found.len() as usize);
-        // The log's last page has room of its own: fill until records fail, not until writes do.
-        while available(&world.state()) > 0 {
-            len += 4096;
-            if fs::write(&filler, vec![0; len]).is_err() {
-                break;
-            }
-        }
-    };
-    fill();
+    let filler = fill(&world.state());
     let mut served = 0;
     let refused = loop {
         let out = world.ctl(&["get", "a"]).output();
@@ -346,7 +341,7 @@ fn a_full_log_lets_nothing_out() {
     fs::rename(dir.join("audit.jsonl"), dir.join("held")).unwrap();
     fs::File::create(dir.join("audit.jsonl")).unwrap();
     User::A.own(&dir.join("audit.jsonl")).unwrap();
-    fill();
+    fill(&world.state());
     let names =
         || fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect::<BTreeSet<_>>();
     let before = names();
@@ -374,4 +369,46 @@ fn a_full_log_lets_nothing_out() {
             .unwrap(),
         User::A.uid()
     );
+}
+
+#[test]
+fn a_daemon_that_cannot_say_why_locks_all_the_same() {
+    if left_out_without_root("a small file system") {
+        return;
+    }
+    let world = World::with_vault();
+    world.mount_tmpfs(&world.state(), 256);
+    world.start(PASSWORD);
+    world.set("a", "the secret");
+    // The diagnostics lie beside the audit log, and end with their page: not one line more is taken.
+    let diagnostics = world.state().join("glassdome/daemon.log");
+    let len = fs::metadata(&diagnostics).unwrap().len() as usize;
+    let mut log = fs::OpenOptions::new().append(true).open(&diagnostics).unwrap();
+    log.write_all(&vec![b'\n'; len.next_multiple_of(4096) - len]).unwrap();
+    let filler = fill(&world.state());
+    assert!(log.write_all(b"x").is_err(), "there is room for a line");
+    let mut served = 0;
+    while world.ctl(&["get", "a"]).output().code == 0 {
+        served += 1;
+        assert!(served < 50, "the log never fills");
+    }
+    let locked = || {
+        let status = world.status();
+        (status["state"].clone(), status["reason"].clone()) == ("locked".into(), "unlogged".into())
+    };
+    assert!(locked(), "{}", world.status());
+    let out = world.ctl(&["get", "a"]).output();
+    assert!([3, 12].contains(&out.code) && out.stdout.is_empty(), "{out:?}");
+    world.unlock(PASSWORD, &[]).refused(12);
+    world.ctl(&["lock"]).ok();
+    assert!(locked(), "{}", world.status());
+    assert_eq!(fs::metadata(&diagnostics).unwrap().len() % 4096, 0, "it could say why");
+    // Nothing of it is left behind.
+    fs::remove_file(&filler).unwrap();
+    assert!(wait_until(|| world.unlock(PASSWORD, &[]).code == 0, Duration::from_secs(20)));
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"the secret");
+    world.ctl(&["lock"]).ok();
+    world.unlock("wrong", &[]).refused(7);
+    fill(&world.state());
+    world.ctl(&["stop"]).ok();
 }

@@ -54,8 +54,9 @@ impl State {
     /// Ends the session, if one is open, since the log could not be written, and says why in the
     /// diagnostics, and in the refusal to send to whoever asked.
     pub fn unlogged(&self, error: &Unwritable) -> Refusal<'static> {
-        tracing::error!("{error}: {:?}", std::error::Error::source(error));
+        // First: whatever becomes of the diagnostics, the key is gone.
         self.lock(LockReason::Unlogged);
+        tracing::error!("{error}: {:?}", std::error::Error::source(error));
         refuse::unlogged(error)
     }
 
@@ -121,8 +122,8 @@ impl State {
     pub async fn settle_log(&self) {
         let _alone = self.settling.lock().await;
         if !self.journal.is_untouched() {
-            tracing::error!("the audit log was replaced, or written to by another program");
             self.lock(LockReason::Unlogged);
+            tracing::error!("the audit log was replaced, or written to by another program");
             let auditor = self.journal.auditor();
             if let Err(error) = self.journal.set_aside(Wrong::Touched, auditor, clock::now()) {
                 self.unlogged(&error);
