@@ -33,6 +33,8 @@ pub(super) struct Open {
     owes: AtomicBool,
     /// Each snapshot has one: whether redb reads nothing more, since something of a change failed.
     readers: Arc<AtomicBool>,
+    /// Whether a commit failed: the file may hold it or not.
+    unknown: AtomicBool,
 }
 
 /// The file as it is, and what is recorded beside it.
@@ -83,7 +85,15 @@ impl Open {
         let mut redo = Redo::of(path);
         let pending = replay(&view.reader(), &mut redo)?;
         let view = Mutex::new(View { pending: Arc::new(pending), ..view });
-        Ok(Self { database, file, redo: Mutex::new(redo), view, owes: AtomicBool::new(false), readers })
+        Ok(Self {
+            database,
+            file,
+            redo: Mutex::new(redo),
+            view,
+            owes: AtomicBool::new(false),
+            readers,
+            unknown: AtomicBool::new(false),
+        })
     }
 
     /// What is there.
@@ -150,8 +160,7 @@ impl Open {
     /// `false` if there is no room for it, or no such record: then nothing is changed.
     fn record(&self, base: Option<&[u8]>, ops: &[Op]) -> Result<bool, Error> {
         self.try_removals(ops)?;
-        // Nobody else changes anything from here on.
-        let mut redo = self.redo();
+        let mut redo = self.alone()?;
         // It leaves the sealed state as it is. At the beginning it would follow what has it already.
         if base.is_none() && redo.is_empty() {
             return Ok(false);
@@ -208,7 +217,7 @@ impl Open {
     fn settle(&self, base: Option<&[u8]>, ops: &[Op]) -> Result<(), Error> {
         let transaction = begin(&self.database, Durability::Immediate)?;
         // Held until the records are no longer in force: none is added to them in between.
-        let mut redo = self.redo();
+        let mut redo = self.alone()?;
         let state = self.read().get(Table::Sealed, state::KEY)?;
         if base.is_some() && base != state.as_ref().map(Row::value) {
             return Err(Error::Conflict);
@@ -216,7 +225,11 @@ impl Open {
         let owes = !ops.is_empty() || !redo.is_empty();
         let pending = Arc::clone(&self.view().pending);
         write(&transaction, pending.all().chain(ops.iter().map(borrowed)))?;
-        transaction.commit().map_err(committing)?;
+        // It may be on the disk all the same: no record follows what was there before, nor can be known to follow this.
+        transaction
+            .commit()
+            .map_err(committing)
+            .inspect_err(|_| self.unknown.store(true, Ordering::SeqCst))?;
         redo.reset();
         match View::new(&self.database, &self.readers) {
             Ok(view) => *self.view() = view,
@@ -234,7 +247,7 @@ impl Open {
     /// from then on.
     pub fn close(self) -> Result<Redo, Error> {
         let settled = guarded(|| if self.redo().is_empty() { Ok(()) } else { self.settle(None, &[]) });
-        let Self { database, file, redo, view, owes: _, readers: _ } = self;
+        let Self { database, file, redo, view, .. } = self;
         drop(view);
         let closed = guarded(|| database.close().map_err(opening));
         drop(file);
@@ -250,6 +263,13 @@ impl Open {
 
     fn owes(&self) -> bool {
         self.owes.load(Ordering::SeqCst)
+    }
+
+    /// Nobody else changes anything while this is held. Whoever waited for it while a commit failed is refused: the file
+    /// is opened again first.
+    fn alone(&self) -> Result<MutexGuard<'_, Redo>, Error> {
+        let redo = self.redo();
+        if self.unknown.load(Ordering::SeqCst) { Err(Error::OpenedAnew) } else { Ok(redo) }
     }
 
     fn redo(&self) -> MutexGuard<'_, Redo> {

@@ -111,6 +111,8 @@ fn fails_at(takes: u64, with_slot: bool) -> bool {
         false => open.settle_all(),
     });
     let taken = taken.is_ok();
+    // Whoever waited for that, and comes before the file is closed.
+    let late = open.put(&[(Table::Plain, vec![2], Some(vec![8]))]).is_ok();
 
     let look = |reader: &Reader| {
         let row = |table, key: &[u8]| reader.get(table, key).unwrap().map(|row| row.value().to_vec());
@@ -119,6 +121,7 @@ fn fails_at(takes: u64, with_slot: bool) -> bool {
             assert_eq!(row(Table::Values, &[100 + turn]), Some(vec![turn; 900]), "{takes}");
         }
         assert_eq!(row(Table::Plain, &[1]), Some(vec![7]));
+        assert!(!late || row(Table::Plain, &[2]) == Some(vec![8]), "{takes}: acknowledged, and lost");
         assert_eq!(reader.count(Table::Values).unwrap(), 40);
         let found = (row(Table::Sealed, state::KEY).unwrap()[0], row(Table::Slots, &[0]).unwrap()[0]);
         let (before, behind) = ((0xA3, 0x51), (0xA4, 0x52));
