@@ -302,6 +302,11 @@ pub fn vault(error: &Error) -> Refusal<'static> {
         Error::InPlace(source) | Error::MovedBack(source) => {
             (Code::Storage, format!("{error} ({source}). Mend it; then see whether all is there: glassdome_start"))
         }
+        Error::Displaced => {
+            let mend = "Put it back; or keep what is still served: ctl storage backup FILE, ctl stop, ctl storage \
+                        recover FILE";
+            (Code::Corrupt, format!("{error}: nothing was changed. {mend}"))
+        }
         Error::NotOverwritten(cause) => {
             let source = std::error::Error::source(&**cause).map(|source| format!(": {source}")).unwrap_or_default();
             let message = format!(

@@ -310,6 +310,36 @@ fn a_copy_put_back_stays_as_it_was() {
 }
 
 #[test]
+fn nothing_is_acknowledged_in_a_file_that_was_moved_away() {
+    let world = World::unlocked();
+    world.set("a", b"1");
+    let vault = world.data().join("glassdome/vault");
+    let away = world.data().join("away");
+    for replaced in [false, true] {
+        fs::rename(&vault, &away).unwrap();
+        if replaced {
+            fs::copy(&away, &vault).unwrap();
+        }
+        for change in [&["set", "a", "--generate"][..], &["rm", "a"], &["mv", "a", "b"]] {
+            let refusal = world.ctl(change).refused(10);
+            assert!(
+                refusal.contains("moved, removed or replaced") && refusal.contains("Put it back"),
+                "{refusal}"
+            );
+        }
+        assert_eq!(world.ctl(&["get", "a"]).ok(), b"1");
+        // A password would be counted in it.
+        let refused = || world.unlock(PASSWORD, &["--renew"]).code == 10;
+        assert!(wait_until(refused, Duration::from_secs(10)));
+        fs::rename(&away, &vault).unwrap();
+    }
+    world.set("a", b"2");
+    world.daemon().expect("a daemon runs").kill();
+    world.start(PASSWORD);
+    assert_eq!(world.ctl(&["get", "a"]).ok(), b"2");
+}
+
+#[test]
 fn a_full_log_lets_nothing_out() {
     if left_out_without_root("a small file system") {
         return;

@@ -229,13 +229,30 @@ fn the_page_for_an_older_vault_and_for_another_machine_is_followed_at_a_terminal
     assert_eq!(there.ctl(&["get", "a/b"]).ok(), b"1");
 }
 
+#[test]
+fn what_is_served_of_a_file_that_was_removed_is_kept() {
+    let world = World::unlocked();
+    world.set("a/b", "1");
+    fs::remove_file(world.vault()).unwrap();
+    let section = follow("The vault's file went away while it was open");
+    let [backup, stop, recover, start] = section.lines();
+    section.typed_at(&world, backup, &[]);
+    section.typed_at(&world, stop, &[]);
+    assert!(wait_until(|| world.daemon().is_none(), Duration::from_secs(10)));
+    section.typed_at(&world, recover, &[(ASKED, PASSWORD)]);
+    section.typed_at(&world, start, &[("Master password: ", PASSWORD)]);
+    unlock(&world, PASSWORD).ok();
+    assert_eq!(world.ctl(&["get", "a/b"]).ok(), b"1");
+}
+
 /// Which test follows which section. A section that is followed is followed whole.
-const FOLLOWED: [(&str, &str); 10] = [
+const FOLLOWED: [(&str, &str); 11] = [
     ("Before: a backup", include_str!("recovery.rs")),
     ("Before: a recovery code", include_str!("recovery.rs")),
     ("The master password is forgotten", include_str!("recovery.rs")),
     ("The keyring is lost", include_str!("device.rs")),
     ("The vault's file is damaged or gone", include_str!("storage_test.rs")),
+    ("The vault's file went away while it was open", include_str!("recovery.rs")),
     ("A backup is damaged", include_str!("storage.rs")),
     ("There is no backup to recover from", include_str!("storage.rs")),
     ("An older vault was put back", include_str!("recovery.rs")),

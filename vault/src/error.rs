@@ -63,6 +63,9 @@ pub enum Error {
          vault's place: docs/recovery.md"
     )]
     NotABackup,
+    /// The file that is open has lost its name, to another one or to none: what is written into it is lost with it.
+    #[error("the vault's file was moved, removed or replaced while it was open")]
+    Displaced,
     /// What lies beside the vault in the place of its records of changes is not a regular file.
     #[error("vault.redo beside the vault is not a regular file")]
     RedoNotAFile,

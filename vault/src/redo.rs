@@ -15,6 +15,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::Error;
+use crate::store::place::Identity;
 use crate::store::{Op, Table};
 
 /// Where a record may begin, in bytes: no write touches a page of one that was acknowledged.
@@ -39,6 +40,8 @@ pub(crate) struct Change {
 pub(crate) struct Redo {
     path: PathBuf,
     file: Option<File>,
+    /// Which file it is, if there is one, open or not.
+    identity: Option<Identity>,
     /// Behind the last record that is in force.
     end: u64,
     /// Length of the record behind that, which is being made.
@@ -48,7 +51,7 @@ pub(crate) struct Redo {
 impl Redo {
     /// That of the vault at `vault`; none need be there.
     pub fn of(vault: &Path) -> Self {
-        Self { path: Self::path_beside(vault), file: None, end: 0, next: 0 }
+        Self { path: Self::path_beside(vault), file: None, identity: None, end: 0, next: 0 }
     }
 
     /// Where that of the vault at `vault` lies.
@@ -76,6 +79,30 @@ impl Redo {
             self.end += length as u64;
         }
         Ok(())
+    }
+
+    /// Whether what was recorded cannot be relied upon any more, since the file has lost its name: all of it belongs into
+    /// the vault's file. Where nothing is in force, the next record makes another one.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if that cannot be told.
+    pub fn has_lost_its_name(&mut self) -> Result<bool, Error> {
+        if self.identity.is_none() || self.is_in_place().map_err(Error::Storage)? {
+            return Ok(false);
+        }
+        if self.is_empty() {
+            self.forget();
+        }
+        Ok(!self.is_empty())
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        Ok(self.identity.is_some() && Identity::at(&self.path)? == self.identity)
+    }
+
+    fn forget(&mut self) {
+        self.file = None;
+        self.identity = None;
     }
 
     /// The record of a change, if there is room for it.
@@ -120,10 +147,19 @@ impl Redo {
         if end == 0 {
             return;
         }
-        let zeros = vec![0; end as usize];
-        let wiped = self.file().and_then(|file| file.write_all_at(&zeros, 0).map_err(Error::Storage));
+        let in_place = self.is_in_place().is_ok_and(|ours| ours);
+        // What was not opened since the vault was can be told by its name only.
+        let wiped = match &self.file {
+            None if !in_place => Ok(()),
+            _ => {
+                let zeros = vec![0; end as usize];
+                self.file().and_then(|file| file.write_all_at(&zeros, 0).map_err(Error::Storage))
+            }
+        };
         if wiped.is_err() {
             self.discard();
+        } else if !in_place {
+            self.forget();
         }
     }
 
@@ -145,22 +181,27 @@ impl Redo {
 
     /// The vault is closed, and has it all.
     pub fn remove(self) {
-        // What stays follows nothing.
-        let _ = fs::remove_file(&self.path);
+        // What stays follows nothing; what came into its place is not ours.
+        if self.is_in_place().is_ok_and(|ours| ours) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 
     /// Takes away what holds nothing that is in force.
     fn discard(&mut self) {
-        self.file = None;
         // A disk that refuses this as well keeps what it has.
-        let _ = fs::remove_file(&self.path);
+        if self.is_in_place().is_ok_and(|ours| ours) {
+            let _ = fs::remove_file(&self.path);
+        }
+        self.forget();
     }
 
-    fn read(&self) -> Result<Option<Vec<u8>>, Error> {
+    fn read(&mut self) -> Result<Option<Vec<u8>>, Error> {
         let (file, length) = match self.open(OpenOptions::new().read(true)) {
             Err(Error::Storage(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
+        self.identity = Some(Identity::of(&file).map_err(Error::Storage)?);
         let mut bytes = vec![0; length.min(CAPACITY) as usize];
         file.read_exact_at(&mut bytes, 0).map_err(Error::Storage)?;
         Ok(Some(bytes))
@@ -171,6 +212,7 @@ impl Redo {
         if self.file.is_none() {
             let mut options = OpenOptions::new();
             let (file, length) = self.open(options.write(true).create(true).truncate(false).mode(0o600))?;
+            self.identity = Some(Identity::of(&file).map_err(Error::Storage)?);
             let there = length.min(CAPACITY);
             let filled = file.write_all_at(&vec![0; (CAPACITY - there) as usize], there);
             if filled.is_err() {

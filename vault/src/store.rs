@@ -6,6 +6,9 @@ mod moment;
 mod open;
 mod other;
 mod pending;
+pub(crate) mod place;
+#[cfg(test)]
+mod place_tests;
 mod read_only;
 mod reader;
 #[cfg(test)]
@@ -34,6 +37,7 @@ use crate::{Damage, Error};
 pub(crate) use moment::Moment;
 use open::{Open, begin, fill};
 pub(crate) use other::Other;
+use place::Identity;
 pub(crate) use reader::{Reader, Row};
 pub(crate) use unchanged::Unchanged;
 
@@ -109,6 +113,8 @@ pub(crate) struct Store {
     path: PathBuf,
     /// `None` between an I/O error and the next call.
     open: RwLock<Option<Open>>,
+    /// Which file that is, or was, if another is not to be taken for it.
+    identity: Mutex<Identity>,
     /// The newest snapshot. Dropped by each commit, so that it is never behind.
     newest: Mutex<Option<Arc<Reader>>>,
     /// Rows of slots that are out of force, and of which the file may still have copies.
@@ -128,9 +134,11 @@ impl Store {
             let overlay = Overlay::new(open_file(path)?).map_err(opening)?;
             inspect(&Reader::new(&open_checked(overlay)?)?)
         })?;
+        let open = Open::new(path)?;
         Ok(Self {
             path: path.to_owned(),
-            open: RwLock::new(Some(Open::new(path)?)),
+            identity: Mutex::new(open.identity()?),
+            open: RwLock::new(Some(open)),
             newest: Mutex::new(None),
             former: Mutex::default(),
             resting: AtomicBool::new(false),
@@ -214,14 +222,30 @@ impl Store {
         self.write(|open| open.put(&ops))
     }
 
-    /// Brings everything into the file.
+    /// Brings everything into the file, wherever that is by now.
     pub fn settle(&self) -> Result<(), Error> {
-        if self.with_open(|open| Ok(open.is_settled()))? { Ok(()) } else { self.write(Open::settle_all) }
+        if self.with_open(|open| Ok(open.is_settled()))? {
+            return Ok(());
+        }
+        self.tried(|open| self.unless_resting().and_then(|()| open.settle_all()))
     }
 
     fn write<T>(&self, run: impl FnOnce(&Open) -> Result<T, Error>) -> Result<T, Error> {
-        let resting = || self.resting.load(Ordering::SeqCst);
-        self.tried(|open| if resting() { Err(Error::Conflict) } else { run(open) })
+        self.tried(|open| {
+            self.unless_resting()?;
+            self.in_place(open)?;
+            run(open)
+        })
+    }
+
+    fn unless_resting(&self) -> Result<(), Error> {
+        if self.resting.load(Ordering::SeqCst) { Err(Error::Conflict) } else { Ok(()) }
+    }
+
+    /// Whether the file still has its name.
+    fn in_place(&self, open: &Open) -> Result<(), Error> {
+        let named = Identity::at(&self.path).map_err(Error::Storage)?;
+        if named == Some(open.identity()?) { Ok(()) } else { Err(Error::Displaced) }
     }
 
     /// Has `run` write, and closes the file on which that failed: redb serves nothing more after an I/O error. Closed, it
@@ -235,8 +259,8 @@ impl Store {
             run(open)
         });
         *self.newest() = None;
-        // A record's place that is taken is none of redb's.
-        if !matches!(result, Ok(_) | Err(Error::Conflict | Error::RedoNotAFile)) {
+        // A record's place that is taken is none of redb's, and neither is the file's.
+        if !matches!(result, Ok(_) | Err(Error::Conflict | Error::RedoNotAFile | Error::Displaced)) {
             // Whoever reads may have opened it again by now.
             self.close_if(|_| on == Some(self.opened_again()));
         }
@@ -261,7 +285,7 @@ impl Store {
 
     /// How big the store is.
     pub fn stats(&self) -> Result<Stats, Error> {
-        let file_bytes = std::fs::metadata(&self.path).map_err(Error::Storage)?.len();
+        let file_bytes = self.file()?.metadata().map_err(Error::Storage)?.len();
         self.read(|reader| {
             let (entries, former) = (reader.count(Table::Values)?, reader.count(Table::History)?);
             Ok(Stats { file_bytes, entries, former })
@@ -274,7 +298,11 @@ impl Store {
             drop(open);
             let mut closed = self.open.write().unwrap_or_else(PoisonError::into_inner);
             if closed.is_none() {
-                *closed = Some(Open::new(&self.path)?);
+                let opened = Open::new(&self.path)?;
+                if opened.identity()? != *self.identity() {
+                    return Err(Error::Displaced);
+                }
+                *closed = Some(opened);
                 self.again.fetch_add(1, Ordering::SeqCst);
             }
             drop(closed);
@@ -291,6 +319,11 @@ impl Store {
     pub fn close_under_reader(&self) {
         self.reader().unwrap().each(Table::Values, None, |_, _| Ok(true)).unwrap();
         self.close_if(|_| true);
+    }
+
+    fn identity(&self) -> MutexGuard<'_, Identity> {
+        // It is replaced as a whole, also after a panic.
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn newest(&self) -> MutexGuard<'_, Option<Arc<Reader>>> {

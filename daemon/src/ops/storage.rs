@@ -150,7 +150,14 @@ fn kept(asking: &Asking) -> Result<Work, Refusal<'static>> {
         }
         let vault = asking.state.vault().ok_or_else(refuse::no_vault)?;
         let stored = asking.state.store.run(move || vault.store_last_backup(of)).await;
-        stored.map_err(refuse::lost)?.map_err(|error| refuse::vault(&error))?;
+        match stored.map_err(refuse::lost)? {
+            Ok(()) => {}
+            // There is no file to remember it in, which is what the backup was made for.
+            Err(error @ Error::Displaced) => {
+                tracing::warn!("the vault does not remember the backup: {error}")
+            }
+            Err(error) => return Err(refuse::vault(&error)),
+        }
         Ok(Done::Answer(Answer::Storage(wire::Answer::Kept)))
     })))
 }

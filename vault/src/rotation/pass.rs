@@ -281,7 +281,7 @@ pub(super) fn nonce(new: &Keys, made_of: &[u8; 32]) -> [u8; NONCE] {
 pub(super) fn half(error: Error) -> Error {
     match error {
         error if error.is_unreadable() => Error::HalfRotated,
-        Error::InUse | Error::NotAFile | Error::RedoNotAFile => Error::HalfRotated,
+        Error::InUse | Error::NotAFile | Error::RedoNotAFile | Error::Displaced => Error::HalfRotated,
         // Nothing of the new file is in force yet.
         Error::NotOverwritten(cause) => half(*cause),
         error => error,

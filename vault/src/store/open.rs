@@ -12,6 +12,7 @@ use redb::backends::FileBackend;
 use redb::{Database, Durability, SetDurabilityError, WriteTransaction};
 
 use super::pending::Pending;
+use super::place::Identity;
 use super::snapshot::Snapshot;
 use super::{
     NewRow, Op, Reader, Row, Table, beginning, committing, former, guarded, open_as, open_file, opening,
@@ -96,6 +97,11 @@ impl Open {
         })
     }
 
+    /// Which file it is.
+    pub fn identity(&self) -> Result<Identity, Error> {
+        Identity::of(&self.file).map_err(Error::Storage)
+    }
+
     /// What is there.
     pub fn read(&self) -> Reader {
         self.view().reader()
@@ -162,7 +168,7 @@ impl Open {
         self.try_removals(ops)?;
         let mut redo = self.alone()?;
         // It leaves the sealed state as it is. At the beginning it would follow what has it already.
-        if base.is_none() && redo.is_empty() {
+        if base.is_none() && redo.is_empty() || redo.has_lost_its_name()? {
             return Ok(false);
         }
         let there = self.read();

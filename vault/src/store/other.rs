@@ -6,11 +6,15 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use super::place::Identity;
 use super::{Open, Store};
 use crate::Error;
 
 /// An open file that is not the store's: not yet, or no longer.
-pub(crate) struct Other(Option<Open>);
+pub(crate) struct Other {
+    open: Option<Open>,
+    identity: Identity,
+}
 
 impl Store {
     /// Where it is.
@@ -29,6 +33,7 @@ impl Store {
         // Behind whoever was writing.
         drop(self.open.write().unwrap_or_else(PoisonError::into_inner));
         let settled = self.tried(|open| {
+            self.in_place(open)?;
             open.settle_all()?;
             open.overwrite(&[])
         });
@@ -42,14 +47,16 @@ impl Store {
 
     /// Opens the file that is now where this one was.
     pub fn other(&self) -> Result<Other, Error> {
-        Open::strictly(&self.path).map(Some).map(Other)
+        let open = Open::strictly(&self.path)?;
+        Ok(Other { identity: open.identity()?, open: Some(open) })
     }
 
     /// Goes on with the other file, and gives the one before.
     pub fn exchange(&self, other: Other) -> Other {
         let mut other = other;
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut *open, &mut other.0);
+        std::mem::swap(&mut *open, &mut other.open);
+        std::mem::swap(&mut *self.identity(), &mut other.identity);
         drop(open);
         *self.newest() = None;
         // What was to be overwritten lay in the one before, all of which is.
@@ -62,18 +69,18 @@ impl Store {
 impl Other {
     /// The file itself, once more.
     pub fn file(&self) -> Result<Option<File>, Error> {
-        self.0.as_ref().map(Open::file).transpose()
+        self.open.as_ref().map(Open::file).transpose()
     }
 
     /// Whether a snapshot of it is there still.
     pub fn is_read(&self) -> bool {
-        self.0.as_ref().is_some_and(Open::is_read)
+        self.open.as_ref().is_some_and(Open::is_read)
     }
 }
 
 impl Drop for Other {
     fn drop(&mut self) {
         // What lies beside is that of the file in the place, and this one had all of its own.
-        drop(self.0.take().map(Open::close));
+        drop(self.open.take().map(Open::close));
     }
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::state;
 
 /// Values of which three share a page, a slot, and a state to be changed.
-fn made() -> Made {
+pub(super) fn made() -> Made {
     let mut rows: Vec<NewRow> = (0..40_u8).map(|key| (Table::Values, vec![key], vec![key; 1300])).collect();
     rows.push((Table::Sealed, state::KEY.to_vec(), vec![0xA0; 100]));
     rows.push((Table::Slots, vec![0], vec![0x51; 100]));
@@ -15,7 +15,7 @@ fn made() -> Made {
 }
 
 /// A change on top of what is there.
-fn change(store: &Store, mut ops: Vec<Op>) -> Result<bool, Error> {
+pub(super) fn change(store: &Store, mut ops: Vec<Op>) -> Result<bool, Error> {
     let base = store.read(|reader| Ok(reader.get(Table::Sealed, state::KEY)?.unwrap().value().to_vec()))?;
     let next = base.iter().map(|byte| byte.wrapping_add(1)).collect();
     ops.push((Table::Sealed, state::KEY.to_vec(), Some(next)));
