@@ -24,7 +24,8 @@ use crate::wait::Wait;
 /// A program that is not ours, as it opens connections.
 ///
 /// Values that it receives lie in a process that others of the same user may look into, unless it prevents that
-/// itself (`PR_SET_DUMPABLE`, prctl(2); not before its connection is open, or it is refused as one that hides).
+/// itself (`PR_SET_DUMPABLE`, prctl(2); not before its connection is open, or it is refused as one that hides;
+/// and a yes that was given to its process alone does not hold behind that).
 #[derive(Debug, Clone, Copy)]
 pub struct Guest<'a> {
     /// What it calls itself, at most 64 bytes of it: told to the daemon and its log, and believed by nobody.

@@ -287,10 +287,10 @@ impl Grant {
     fn reaches(&self, member: &Member, boot: Duration) -> bool {
         // Of the multiplexer's children only those are panes that lead a session on a terminal.
         let is_pane = member.stat.session == member.stat.pid && member.stat.tty != 0 && !member.stat.forked;
-        let is_it = self.shell.is(&member.stat)
+        let is_it = self.shell.is_still(&member.stat)
             || is_pane
                 && self.multiplexer.as_ref().is_some_and(|held| {
-                    held.alive() && member.parent().is_some_and(|parent| held.is(&parent.stat))
+                    held.alive() && member.parent().is_some_and(|parent| held.is_still(&parent.stat))
                 });
         // Last: alive now, it was the shell in all of that.
         is_it && self.shell.alive_now(boot)

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use glassdome_sys::{AddressSpace, pidfd_alive, pidfd_info};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::process::{self, Stat};
+use super::process::{self, Stat, StatFile};
 use super::program::{self, Want};
 use super::{Exe, linux};
 
@@ -144,15 +144,25 @@ pub fn ran(client: &Member) -> Option<Member> {
 pub struct Held {
     pidfd: OwnedFd,
     space: AddressSpace,
+    dir: OwnedFd,
+    file: StatFile,
     stat: Stat,
+    /// Device and inode number of its executable.
+    exe: (u64, u64),
     /// When it was last seen alive, in nanoseconds since the machine started.
     seen: AtomicU64,
+    /// When it was last compared with what it was, in the same.
+    compared: AtomicU64,
 }
 
 /// For how long having been seen alive answers for one that is asked about again: judging one request asks
 /// several times. What it ran before its end may be served for so long after it, and nothing that it runs then:
 /// a new connection is judged without this.
 const SEEN: Duration = Duration::from_micros(50);
+
+/// So often is what an open connection is served for compared with what it was. In between its address space answers
+/// for it, which others can keep past its end.
+const COMPARED: Duration = Duration::from_millis(100);
 
 impl Held {
     /// Takes hold of a process.
@@ -165,11 +175,15 @@ impl Held {
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
         let space = AddressSpace::open(member.dir.as_fd())?;
         linux::namespaces(member.stat.pid, member.dir.as_fd()).map_err(io::Error::other)?;
+        let dir = member.dir.try_clone()?;
+        let file = StatFile::open(dir.as_fd())?;
+        let exe = linux::file_id(dir.as_fd(), "exe")?;
         // Read through the directory that is older than the pidfd: if that still answers, both are of
         // one process.
-        let stat = Stat::read(member.dir.as_fd())?;
-        let held = Self { pidfd, space, stat, seen: AtomicU64::new(0) };
-        if held.alive() && held.stat.start == member.stat.start {
+        let stat = file.read()?;
+        let (seen, compared) = (AtomicU64::new(0), AtomicU64::new(0));
+        let held = Self { pidfd, space, dir, file, stat, exe, seen, compared };
+        if held.is_still(&member.stat) && held.alive() {
             Ok(held)
         } else {
             Err(rustix::io::Errno::SRCH.into())
@@ -178,24 +192,40 @@ impl Held {
 
     /// Whether it is still there, and has executed nothing since.
     pub fn alive(&self) -> bool {
+        self.is_as_it_was() && self.may_be_alive()
+    }
+
+    /// Its address space answers, which others can keep, and it has not ended: one call each.
+    fn may_be_alive(&self) -> bool {
         self.space.alive() && pidfd_alive(self.pidfd.as_fd())
     }
 
-    /// As [`Self::alive`], unless it was seen alive just now; `boot` is the time since the machine started, read
-    /// before this.
+    /// Whether executable and layout are what they were. One that hides itself from us is not: what it executed since
+    /// could, too.
+    fn is_as_it_was(&self) -> bool {
+        self.file.read().is_ok_and(|now| self.is_still(&now))
+            && linux::file_id(self.dir.as_fd(), "exe").is_ok_and(|exe| exe == self.exe)
+    }
+
+    /// As [`Self::alive`] for what is served on a connection that was judged, unless it was seen alive just now; `boot`
+    /// is the time since the machine started, read before this.
     pub fn alive_at(&self, boot: Duration) -> bool {
-        let seen = Duration::from_nanos(self.seen.load(Relaxed));
-        if !seen.is_zero() && boot.checked_sub(seen).is_some_and(|ago| ago < SEEN) {
+        if within(&self.seen, boot, SEEN) {
             return true;
         }
-        self.alive_now(boot)
+        if !within(&self.compared, boot, COMPARED) {
+            return self.alive_now(boot);
+        }
+        let alive = self.may_be_alive();
+        note(&self.seen, boot, alive);
+        alive
     }
 
     /// As [`Self::alive`], which answers for [`Self::alive_at`] then.
     pub fn alive_now(&self, boot: Duration) -> bool {
         let alive = self.alive();
-        let seen = if alive { u64::try_from(boot.as_nanos()).unwrap_or(0) } else { 0 };
-        self.seen.store(seen, Relaxed);
+        note(&self.seen, boot, alive);
+        note(&self.compared, boot, alive);
         alive
     }
 
@@ -208,6 +238,22 @@ impl Held {
     pub fn is(&self, stat: &Stat) -> bool {
         self.stat.pid == stat.pid && self.stat.start == stat.start
     }
+
+    /// Whether this is the same process, and has executed nothing in between, as far as that is seen from where its
+    /// code and stack lie.
+    pub fn is_still(&self, stat: &Stat) -> bool {
+        self.is(stat) && self.stat.layout == stat.layout
+    }
+}
+
+/// Whether that was noted, and less than `age` before `boot`.
+fn within(noted: &AtomicU64, boot: Duration, age: Duration) -> bool {
+    let noted = Duration::from_nanos(noted.load(Relaxed));
+    !noted.is_zero() && boot.checked_sub(noted).is_some_and(|ago| ago < age)
+}
+
+fn note(at: &AtomicU64, boot: Duration, alive: bool) {
+    at.store(if alive { u64::try_from(boot.as_nanos()).unwrap_or(0) } else { 0 }, Relaxed);
 }
 
 /// The last part of a path.
@@ -229,7 +275,9 @@ pub(crate) mod tests {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
             stat.rsplit_once(") ").unwrap().1.starts_with('S')
         };
-        let look = || Some(Member::of(pid).unwrap()).filter(|member| !member.stat.forked && waits());
+        // What is read in between is of one that waits, and has all of its layout.
+        let look =
+            || waits().then(|| Member::of(pid).unwrap()).filter(|member| !member.stat.forked && waits());
         std::iter::repeat_with(look).find_map(|member| member).unwrap()
     }
 
@@ -283,6 +331,42 @@ pub(crate) mod tests {
         assert!(!held.alive_at(seen + SEEN));
         assert!(!held.alive_at(seen), "what was seen to end has ended");
         assert!(Held::take(&member).is_err());
+    }
+
+    #[test]
+    fn what_executes_another_program_is_not_what_was_held() {
+        let mut child = Command::new("sh")
+            .args(["-c", "read line; exec sleep 100"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = child.id().cast_signed();
+        let held = Held::take(&begun(pid)).unwrap();
+        assert!(held.is_as_it_was() && held.alive(), "control");
+        drop(child.stdin.take());
+        let executed = || Member::of(pid).unwrap().exe().is_some_and(|exe| exe.path.contains("sleep"));
+        while !executed() {}
+        let now = begun(pid).stat;
+        assert!(held.is(&now) && !held.is_still(&now), "the same process, at other places");
+        // Whatever the handle on its address space says.
+        assert!(!held.is_as_it_was());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn an_open_connection_is_compared_again_and_again() {
+        let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+        let mut held = Held::take(&begun(child.id().cast_signed())).unwrap();
+        let at = Duration::from_secs(5);
+        assert!(held.alive_at(at));
+        // As if it had executed something, and somebody kept its address space.
+        held.stat.layout[0] ^= 4096;
+        assert!(held.alive_at(at + COMPARED / 2), "it was compared not long ago");
+        assert!(!held.alive_at(at + COMPARED));
+        assert!(!held.alive_at(at), "what was seen to be another is another");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

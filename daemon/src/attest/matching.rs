@@ -127,7 +127,8 @@ pub fn find(
     let want = Want { exe_digest: candidates.iter().any(|(_, exe)| exe.sha256.is_some()), script: true };
     let mut found = Found::default();
     // Whatever cannot be read of it: what is about anyone is about it, too.
-    let is_it = |rule: &&&Arc<Rule>| rule.process.as_ref().is_none_or(|process| process.0.is(&member.stat));
+    let is_it =
+        |rule: &&&Arc<Rule>| rule.process.as_ref().is_none_or(|process| process.0.is_still(&member.stat));
     found.rules.extend(plain.iter().filter(is_it).map(|rule| Arc::clone(rule)));
     let read = told(member, want, until);
     match read.filter(|program| expected.is_none_or(|exe| exe == (program.exe.dev, program.exe.ino))) {

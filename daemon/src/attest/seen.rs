@@ -56,7 +56,7 @@ impl Seen {
             match &self.process {
                 None if rule.unit.is_some() || rule.process.is_some() => return Err(Condition::Unseen),
                 Some((_, unit)) if rule.unit.is_some() && rule.unit != *unit => return Err(Condition::Unit),
-                Some((stat, _)) if rule.process.as_ref().is_some_and(|process| !process.0.is(stat)) => {
+                Some((stat, _)) if rule.process.as_ref().is_some_and(|process| !process.0.is_still(stat)) => {
                     return Err(Condition::Process);
                 }
                 _ => {}

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use glassdome_tests::{Out, PASSWORD, Pane, Tmux, User, World, wait_until};
 
-use crate::shells::{BASH, VALUE, denied, grant_first, handed_out, served, world};
+use crate::scripts::scripts;
+use crate::shells::{BASH, VALUE, denied, grant_first, handed_out, mine, served, world};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -234,4 +235,46 @@ fn what_the_shell_becomes_is_granted_nothing() {
     let line = denied(&left(&world), VALUE);
     assert!(line.contains("python3 → bash"), "{line}");
     grants(1);
+}
+
+#[test]
+#[ignore = "keeps all processors busy for as long as a minute: cargo test -- --ignored address_space_is_kept"]
+fn what_the_shell_becomes_is_granted_nothing_while_its_address_space_is_kept() {
+    let world = world();
+    let keep = scripts(&world).join("kept_space.py");
+    let tmux = Tmux::start(&world);
+    let other = BASH.plain(&tmux);
+    grant_first(&other);
+    // Itself the parent of what asks, as the shell was.
+    let becomes = "import subprocess\n\
+                   done = subprocess.run(['ctl', 'get', 'a'], stdout=open('stolen', 'w'), stderr=open('refused', 'w'))\n\
+                   open('code', 'w').write(str(done.returncode))\n\
+                   open('ended', 'w').close()\n\
+                   input()\n";
+    world.file("become.py", becomes);
+    // All readers may be between two reads at one moment, and the address space is gone then.
+    let kept = (0..25).any(|_| {
+        let pane = BASH.plain(&tmux);
+        let out = pane.answered("ctl unlock", PASSWORD);
+        assert_eq!(out.code, 0, "{}", out.stderr);
+        served(&pane.typed("ctl get a"), "control");
+        let shell = mine(&pane)["pid"].clone();
+        let keep = format!("/usr/bin/python3 {} {shell} ready ended kept < /dev/null &", keep.display());
+        assert_eq!(other.typed(&keep).code, 0);
+        assert!(wait_until(|| world.home("ready").exists(), SOON), "it is being kept");
+        pane.line("exec /usr/bin/python3 become.py");
+        assert!(wait_until(|| world.home("kept").exists(), SOON));
+        let line = denied(&left(&world), VALUE);
+        assert!(line.contains("python3"), "{line}");
+        let told: Vec<serde_json::Value> =
+            serde_json::from_slice(&other.typed("ctl grants --json").ok()).unwrap();
+        assert_eq!(told.len(), 1, "{told:?}");
+        let kept = fs::read_to_string(world.home("kept")).unwrap();
+        for name in ["ready", "ended", "kept"] {
+            fs::remove_file(world.home(name)).unwrap();
+        }
+        eprintln!("{kept}");
+        kept == "kept"
+    });
+    assert!(kept, "control: a handle on the shell's address space answered as before");
 }
