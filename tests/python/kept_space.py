@@ -1,9 +1,11 @@
-"""Keeps the address space that a process has now, whatever the process executes meanwhile: a file under /proc that was
-opened on it goes on meaning it, and the kernel keeps it for as long as anybody is in the middle of a read by that.
+"""Keeps the address space that a process has now, whatever the process executes meanwhile: the kernel keeps it for as
+long as anybody is in the middle of a read by a file under /proc that was opened on it; and where that read writes to
+waits for a file that does not come.
 
-    kept_space.py PID READY END KEPT
+    kept_space.py PID FILE HANG READY END KEPT
 
-Makes the file READY when it is kept; when there is a file END, writes into KEPT whether it still was."""
+Makes HANG, from which on FILE hangs whoever looks at it, and READY when the address space is kept; when there is END,
+writes into KEPT whether it still was."""
 
 import ctypes
 import errno
@@ -15,38 +17,14 @@ import time
 
 from syscalls import libc, readable_mappings
 
-READERS = 4
-# Eight bytes for each page (proc_pid_pagemap(5)), mapped or not: a read takes some tenths of a second.
-LENGTH = 1 << 30
-# What is read goes here, over and over again.
-PIECE = 4 << 20
-MAP_FIXED = 0x10
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def room():
-    """Addresses for LENGTH bytes, of which there are PIECE."""
-    libc.mmap.restype = ctypes.c_void_p
-    file = os.memfd_create("room")
-    os.ftruncate(file, PIECE)
-
-    def mapped(address, length, protection, flags, of):
-        numbers = ctypes.c_size_t(length), protection, flags, of, ctypes.c_long(0)
-        return libc.mmap(ctypes.c_void_p(address), *numbers)
-
-    start = mapped(None, LENGTH, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1)
-    for at in range(start, start + LENGTH, PIECE):
-        assert mapped(at, PIECE, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED | MAP_FIXED, file) == at
-    return start
-
-
-def read_on(pagemap, page, reader):
-    into = ctypes.c_void_p(room())
-    # In nobody's way: who is in the middle of a read keeps it also while others have the processor.
-    os.nice(19)
-    # One after the other, so that some read is always far from its end.
-    time.sleep(reader * 0.15)
-    while True:
-        libc.pread(pagemap, into, ctypes.c_size_t(LENGTH), ctypes.c_long(page * 8))
+def wait_for(seen, seconds=60):
+    until = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < until, "it takes too long"
+        time.sleep(0.01)
 
 
 def is_alive(pagemap):
@@ -58,24 +36,32 @@ def is_alive(pagemap):
     return False
 
 
-pid, ready, end, kept = int(sys.argv[1]), *sys.argv[2:]
+def is_in_a_call(pid):
+    """Whether it is in the middle of a system call, and sleeps there (proc_pid_syscall(5), proc_pid_stat(5))."""
+    with open(f"/proc/{pid}/stat", "rb") as stat, open(f"/proc/{pid}/syscall", "rb") as call:
+        return stat.read().rpartition(b") ")[2][:1] in b"SD" and call.read().startswith(b"%d " % SYS_PREAD64)
+
+
+SYS_PREAD64 = {"x86_64": 17, "aarch64": 67}[os.uname().machine]
+pid = int(sys.argv[1])
+file, hang, ready, end, kept = sys.argv[2:]
 pagemap = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY)
-page = min(start for start, _, _ in readable_mappings(pid)) // os.sysconf("SC_PAGE_SIZE")
-readers = []
-for number in range(READERS):
-    reader = os.fork()
-    if reader == 0:
-        read_on(pagemap, page, number)
-    readers.append(reader)
-time.sleep(READERS * 0.15 + 0.3)
+start = min(start for start, _, _ in readable_mappings(pid))
+with open(file, "rb") as opened:
+    into = mmap.mmap(opened.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+open(hang, "x").close()
+reader = os.fork()
+if reader == 0:
+    address = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(into)))
+    # Eight bytes for each page (proc_pid_pagemap(5)).
+    libc.pread(pagemap, address, ctypes.c_size_t(8), ctypes.c_long(start // PAGE * 8))
+    os._exit(0)
+wait_for(lambda: is_in_a_call(reader))
 open(ready, "x").close()
-until = time.monotonic() + 60
-while not os.path.exists(end) and time.monotonic() < until:
-    time.sleep(0.01)
+wait_for(lambda: os.path.exists(end))
 answer = "kept" if is_alive(pagemap) else "gone"
-with open(kept + ".new", "x") as file:
-    file.write(answer)
+with open(kept + ".new", "x") as told:
+    told.write(answer)
 os.rename(kept + ".new", kept)
-for reader in readers:
-    os.kill(reader, signal.SIGKILL)
-    os.waitpid(reader, 0)
+# Closing the file waits for it, too: that has an end when the file system has.
+os.kill(reader, signal.SIGKILL)

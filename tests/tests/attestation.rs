@@ -4,6 +4,8 @@
 
 #[path = "support/askers.rs"]
 mod askers;
+#[path = "support/hanging.rs"]
+mod hanging;
 #[path = "support/scripts.rs"]
 mod scripts;
 
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use askers::{PYTHON, Staying, allow, asker, asking, recorded, runner, told};
 use glassdome_tests::{PASSWORD, Run, User, World, left_out_without_root, text, wait_until};
+use hanging::Hanging;
 use serde_json::Value;
 
 fn stage() -> World {
@@ -397,14 +400,6 @@ fn a_huge_executable_delays_nobody_else() {
 }
 
 /// Takes a file system away, lazily.
-struct Mounted<'a>(&'a Path);
-
-impl Drop for Mounted<'_> {
-    fn drop(&mut self) {
-        Command::new("umount").arg("-l").arg(self.0).status().ok();
-    }
-}
-
 #[test]
 fn scripts_that_hang_whoever_looks_at_them_hold_up_nobody_who_typed() {
     if left_out_without_root("mounting a FUSE file system for others") {
@@ -413,18 +408,9 @@ fn scripts_that_hang_whoever_looks_at_them_hold_up_nobody_who_typed() {
     const CROWD: usize = 20;
     let world = stage();
     let script = allowed_script(&world);
-    let scripts = scripts::scripts(&world);
-    let (directory, stop) = (world.top().join("hanging"), world.home("stop"));
-    fs::create_dir(&directory).unwrap();
-    let content = scripts.join("steered.py");
-    let args = [text(&scripts.join("hanging_fs.py")), text(&directory), text(&content), text(&stop)]
-        .map(str::to_owned);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let server =
-        world.program(Path::new(PYTHON), &args).as_user(User::Root).within(Duration::from_secs(120)).start();
-    let mounted = Mounted(&directory);
-    let program = directory.join("program");
-    assert!(wait_until(|| program.exists(), Duration::from_secs(10)), "it is mounted");
+    let stop = world.home("stop");
+    let hanging = Hanging::new(&world, &scripts::scripts(&world).join("steered.py"), &stop);
+    let program = hanging.file();
 
     let count = CROWD.to_string();
     let words = [text(&program), "crowd", &count, text(&stop)].map(str::to_owned);
@@ -455,8 +441,7 @@ fn scripts_that_hang_whoever_looks_at_them_hold_up_nobody_who_typed() {
     assert!(asked.elapsed() < Duration::from_secs(9), "{:?}", asked.elapsed());
     assert!(told_now.code == 8 && told_now.why.contains("in time"), "{told_now:?}");
     assert_eq!(world.ctl(&["get", "db/a"]).ok(), b"value a");
-    drop(server);
-    drop(mounted);
+    drop(hanging);
     let ask = || told(asking(&world, text(&script), &[], &["client", "get", "db/a"])).code == 0;
     assert!(wait_until(ask, Duration::from_secs(20)), "their places are free again");
 }

@@ -339,16 +339,8 @@ fn nothing_is_acknowledged_in_a_file_that_was_moved_away() {
     assert_eq!(world.ctl(&["get", "a"]).ok(), b"2");
 }
 
-#[test]
-fn a_full_log_lets_nothing_out() {
-    if left_out_without_root("a small file system") {
-        return;
-    }
-    let world = World::with_vault();
-    world.mount_tmpfs(&world.state(), 256);
-    world.start(PASSWORD);
-    world.set("a", "the secret");
-    let filler = fill(&world.state());
+/// Asks until it cannot be recorded any more: then nothing is served, nor is a session opened. How often it was.
+fn served_until_unlogged(world: &World) -> usize {
     let mut served = 0;
     let refused = loop {
         let out = world.ctl(&["get", "a"]).output();
@@ -359,13 +351,30 @@ fn a_full_log_lets_nothing_out() {
         assert!(served < 50, "the log never fills");
     };
     assert!(refused.contains("nothing is served unlogged") && refused.contains("Make room"), "{refused}");
-    let status = world.status();
-    assert_eq!((&status["state"], &status["reason"]), (&"locked".into(), &"unlogged".into()));
-    // Neither is anything done, nor a session opened, as long as it is full.
+    assert_unlogged(world);
     let out = world.ctl(&["get", "a"]).output();
     assert!([3, 12].contains(&out.code) && out.stdout.is_empty(), "{out:?}");
     world.unlock(PASSWORD, &[]).refused(12);
     assert_eq!(world.status()["state"], "locked");
+    served
+}
+
+fn assert_unlogged(world: &World) {
+    let status = world.status();
+    assert_eq!((&status["state"], &status["reason"]), (&"locked".into(), &"unlogged".into()));
+}
+
+#[test]
+fn a_full_log_lets_nothing_out() {
+    if left_out_without_root("a small file system") {
+        return;
+    }
+    let world = World::with_vault();
+    world.mount_tmpfs(&world.state(), 256);
+    world.start(PASSWORD);
+    world.set("a", "the secret");
+    let filler = fill(&world.state());
+    let served = served_until_unlogged(&world);
     // However often it is tried to set a log aside for which there is no room, nothing moves and nothing is left.
     let dir = world.state().join("glassdome");
     fs::rename(dir.join("audit.jsonl"), dir.join("held")).unwrap();
@@ -417,21 +426,9 @@ fn a_daemon_that_cannot_say_why_locks_all_the_same() {
     log.write_all(&vec![b'\n'; len.next_multiple_of(4096) - len]).unwrap();
     let filler = fill(&world.state());
     assert!(log.write_all(b"x").is_err(), "there is room for a line");
-    let mut served = 0;
-    while world.ctl(&["get", "a"]).output().code == 0 {
-        served += 1;
-        assert!(served < 50, "the log never fills");
-    }
-    let locked = || {
-        let status = world.status();
-        (status["state"].clone(), status["reason"].clone()) == ("locked".into(), "unlogged".into())
-    };
-    assert!(locked(), "{}", world.status());
-    let out = world.ctl(&["get", "a"]).output();
-    assert!([3, 12].contains(&out.code) && out.stdout.is_empty(), "{out:?}");
-    world.unlock(PASSWORD, &[]).refused(12);
+    served_until_unlogged(&world);
     world.ctl(&["lock"]).ok();
-    assert!(locked(), "{}", world.status());
+    assert_unlogged(&world);
     assert_eq!(fs::metadata(&diagnostics).unwrap().len() % 4096, 0, "it could say why");
     // Nothing of it is left behind.
     fs::remove_file(&filler).unwrap();

@@ -2,6 +2,8 @@
 //! daemon refuses it by the check that is meant to. Controls: against a twin of the daemon's front
 //! without that one step the very same program gets the secret, and against the whole twin not.
 
+#[path = "support/hanging.rs"]
+mod hanging;
 #[path = "support/scripts.rs"]
 mod scripts;
 #[path = "support/stage.rs"]
@@ -12,10 +14,10 @@ mod tools;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use glassdome_tests::{User, left_out_without_root, text, wait_until};
+use glassdome_tests::{User, left_out_without_root, text};
+use hanging::Hanging;
 use serde_json::Value;
 use stage::{BAIT, Row, Stage};
 
@@ -164,32 +166,16 @@ fn no_descriptor_enters_the_daemon() {
 }
 
 /// Takes a file system away, lazily: it answers nobody any more.
-struct Mounted<'a>(&'a Path);
-
-impl Drop for Mounted<'_> {
-    fn drop(&mut self) {
-        Command::new("umount").arg("-l").arg(self.0).status().ok();
-    }
-}
-
 #[test]
 fn an_executable_that_hangs_whoever_looks_at_it() {
     if left_out_without_root("mounting a FUSE file system for others") {
         return;
     }
     let stage = Stage::new();
-    let scripts = scripts::scripts(&stage.world);
-    let (directory, stop) = (stage.world.top().join("hanging"), stage.world.home("stop"));
-    fs::create_dir(&directory).expect("the world's directory takes one more");
     let python = fs::canonicalize("/usr/bin/python3").expect("it is there");
-    let args = [text(&scripts.join("hanging_fs.py")), text(&directory), text(&python), text(&stop)]
-        .map(str::to_owned);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let server = stage.world.program(Path::new("/usr/bin/python3"), &args).as_user(User::Root);
-    let _server = server.within(Duration::from_secs(120)).start();
-    let _mounted = Mounted(&directory);
-    let program = directory.join("program");
-    assert!(wait_until(|| program.exists(), Duration::from_secs(10)), "it is mounted");
+    let stop = stage.world.home("stop");
+    let hanging = Hanging::new(&stage.world, &python, &stop);
+    let program = hanging.file();
 
     let began = Instant::now();
     let told = stage.attack(&program, "hanging", &stage.world.socket(), 0, &stop);

@@ -28,6 +28,7 @@ mod examine;
 mod free_pages;
 mod half_made;
 mod header;
+mod identity;
 mod info;
 pub mod kdf;
 mod keys;

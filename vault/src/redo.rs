@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::Error;
-use crate::store::place::Identity;
+use crate::identity::Identity;
 use crate::store::{Op, Table};
 
 /// Where a record may begin, in bytes: no write touches a page of one that was acknowledged.
@@ -83,21 +83,19 @@ impl Redo {
 
     /// Whether what was recorded cannot be relied upon any more, since the file has lost its name: all of it belongs into
     /// the vault's file. Where nothing is in force, the next record makes another one.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] if that cannot be told.
-    pub fn has_lost_its_name(&mut self) -> Result<bool, Error> {
-        if self.identity.is_none() || self.is_in_place().map_err(Error::Storage)? {
-            return Ok(false);
+    pub fn has_lost_its_name(&mut self) -> bool {
+        if self.identity.is_none() || self.is_in_place() {
+            return false;
         }
         if self.is_empty() {
             self.forget();
         }
-        Ok(!self.is_empty())
+        !self.is_empty()
     }
 
-    fn is_in_place(&self) -> io::Result<bool> {
-        Ok(self.identity.is_some() && Identity::at(&self.path)? == self.identity)
+    /// Whether there is a file, and the name leads to it; `false` where that cannot be told.
+    fn is_in_place(&self) -> bool {
+        self.identity.is_some() && Identity::at(&self.path).is_ok_and(|there| there == self.identity)
     }
 
     fn forget(&mut self) {
@@ -147,18 +145,16 @@ impl Redo {
         if end == 0 {
             return;
         }
-        let in_place = self.is_in_place().is_ok_and(|ours| ours);
-        // What was not opened since the vault was can be told by its name only.
-        let wiped = match &self.file {
-            None if !in_place => Ok(()),
-            _ => {
-                let zeros = vec![0; end as usize];
-                self.file().and_then(|file| file.write_all_at(&zeros, 0).map_err(Error::Storage))
+        let in_place = self.is_in_place();
+        // One that was not opened since the vault was is known by its name only.
+        if self.file.is_some() || in_place {
+            let zeros = vec![0; end as usize];
+            let wiped = self.file().and_then(|file| file.write_all_at(&zeros, 0).map_err(Error::Storage));
+            if wiped.is_err() {
+                return self.discard();
             }
-        };
-        if wiped.is_err() {
-            self.discard();
-        } else if !in_place {
+        }
+        if !in_place {
             self.forget();
         }
     }
@@ -182,7 +178,7 @@ impl Redo {
     /// The vault is closed, and has it all.
     pub fn remove(self) {
         // What stays follows nothing; what came into its place is not ours.
-        if self.is_in_place().is_ok_and(|ours| ours) {
+        if self.is_in_place() {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -190,7 +186,7 @@ impl Redo {
     /// Takes away what holds nothing that is in force.
     fn discard(&mut self) {
         // A disk that refuses this as well keeps what it has.
-        if self.is_in_place().is_ok_and(|ours| ours) {
+        if self.is_in_place() {
             let _ = fs::remove_file(&self.path);
         }
         self.forget();

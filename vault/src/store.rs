@@ -6,7 +6,6 @@ mod moment;
 mod open;
 mod other;
 mod pending;
-pub(crate) mod place;
 #[cfg(test)]
 mod place_tests;
 mod read_only;
@@ -32,12 +31,12 @@ use redb::{
 };
 
 use crate::checked::Checked;
+use crate::identity::Identity;
 use crate::overlay::Overlay;
 use crate::{Damage, Error};
 pub(crate) use moment::Moment;
 use open::{Open, begin, fill};
 pub(crate) use other::Other;
-use place::Identity;
 pub(crate) use reader::{Reader, Row};
 pub(crate) use unchanged::Unchanged;
 

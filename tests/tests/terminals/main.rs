@@ -4,6 +4,8 @@
 
 mod elsewhere;
 mod forms;
+#[path = "../support/hanging.rs"]
+mod hanging;
 mod imitators;
 mod panes;
 mod programs;

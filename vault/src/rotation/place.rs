@@ -19,6 +19,7 @@ use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::create::sync_directory_of;
+use crate::identity::Identity;
 use crate::mark::Mark;
 use crate::redo::Redo;
 use crate::store::{Table, Unchanged};
@@ -80,8 +81,8 @@ impl Directory {
     /// Whether the new file has not taken the vault's place yet. What is only another name of the vault is none.
     pub fn is_unfinished(&self) -> bool {
         let Ok(new) = self.vault().symlink_metadata() else { return false };
-        let vault = self.vault.symlink_metadata();
-        self.is_directory() && new.is_file() && !vault.is_ok_and(|vault| is_same(&vault, &new))
+        let is_vault = Identity::at(&self.vault).is_ok_and(|vault| vault == Some(Identity::from(&new)));
+        self.is_directory() && new.is_file() && !is_vault
     }
 
     /// Makes it, empty and for its owner only, for a vault in that state. Of what lies there a former file of it that is
@@ -127,10 +128,9 @@ impl Directory {
 
     /// Whether what is called `former` is nothing but another name of the vault, or nothing at all.
     pub fn former_is_needless(&self) -> bool {
-        match (self.former().symlink_metadata(), self.vault.symlink_metadata()) {
-            (Ok(former), Ok(vault)) => is_same(&former, &vault),
-            (Ok(_), Err(_)) => false,
-            (Err(error), _) => error.kind() == io::ErrorKind::NotFound,
+        match (Identity::at(&self.former()), Identity::at(&self.vault)) {
+            (Ok(Some(former)), Ok(vault)) => vault == Some(former),
+            (former, _) => former.is_ok_and(|former| former.is_none()),
         }
     }
 
@@ -225,19 +225,12 @@ impl Directory {
         if let Some(key) = open(&self.key(), File::options().write(true))? {
             erase(&key)?;
         }
-        let named = self.former().symlink_metadata();
-        if let (Some(about), Ok(named)) = (about, named)
-            && is_same(&about, &named)
-        {
+        let named = Identity::at(&self.former()).ok().flatten();
+        if named.is_some() && named == about.as_ref().map(Identity::from) {
             fs::remove_file(self.former()).map_err(Error::Storage)?;
         }
         self.remove_or_set_aside().map(|aside| Erased { other_names, aside })
     }
-}
-
-/// Whether both are of one file.
-pub(super) fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// Whether a vault in that state has replaced what lies at `former`: that is the same vault of before, or none any more,

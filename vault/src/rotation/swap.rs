@@ -1,12 +1,13 @@
 //! The new file takes the old one's place: on the disk by one rename, in memory by one step of whoever serves it. In
 //! between nothing is written. The old file is overwritten when nobody reads it any more.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
 use crate::Error;
 use crate::create::open_directory_of;
+use crate::identity::Identity;
 use crate::mark::Mark;
 use crate::redo::Redo;
 use crate::store::{Op, Other, Store, Table};
@@ -14,7 +15,7 @@ use crate::vault::Vault;
 
 use super::Rotation;
 use super::pass::half;
-use super::place::{Directory, Erased, is_same};
+use super::place::{Directory, Erased};
 
 /// The new file is in the vault's place, on the disk, and was opened. The old one is served until
 /// [`Vault::take_up`].
@@ -118,9 +119,8 @@ fn close(to: Vault, directory: &Directory) -> Result<File, Error> {
 /// give to another one: an older copy of it would open under the same keys.
 fn other(store: &Store, file: &File) -> Result<Other, Error> {
     let other = store.other().map_err(half)?;
-    let about = |file: &File| file.metadata().map_err(Error::Storage);
-    let (opened, closed) = (other.file()?.as_ref().map(about).transpose()?, about(file)?);
-    if opened.is_some_and(|opened| is_same(&opened, &closed)) { Ok(other) } else { Err(Error::HalfRotated) }
+    let closed = Identity::of(file).map_err(Error::Storage)?;
+    if other.identity() == closed { Ok(other) } else { Err(Error::HalfRotated) }
 }
 
 /// Whatever moving the new file into the place takes, and moving it out again: from here on the disk alone can refuse.
@@ -128,7 +128,7 @@ struct Ready<'a> {
     directory: &'a Directory,
     vault: &'a Path,
     /// Which file is served.
-    old: Metadata,
+    old: Identity,
     /// The new one.
     new: File,
     /// The directory that the vault lies in, and that of the rotation.
@@ -141,7 +141,7 @@ impl<'a> Ready<'a> {
         let new = to.store().put(rows).and_then(|()| close(to, directory)).map_err(half)?;
         let vault = store.path();
         let names = [open_directory_of(vault)?, directory.opened()?];
-        let old = store.file()?.metadata().map_err(Error::Storage)?;
+        let old = Identity::of(&store.file()?).map_err(Error::Storage)?;
         directory.second_name()?;
         names[1].sync_all().map_err(Error::Storage)?;
         Ok(Self { directory, vault, old, new, names })
@@ -158,7 +158,7 @@ impl<'a> Ready<'a> {
     /// # Errors
     /// [`Error::InPlace`], [`Error::MovedBack`].
     fn move_back(&self) -> Result<(), Error> {
-        if self.vault.symlink_metadata().is_ok_and(|named| is_same(&named, &self.old)) {
+        if Identity::at(self.vault).is_ok_and(|named| named == Some(self.old)) {
             return Ok(());
         }
         // So that it is without a name at no moment. Where it cannot have a second one, another rotation begins anew.

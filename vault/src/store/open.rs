@@ -12,13 +12,13 @@ use redb::backends::FileBackend;
 use redb::{Database, Durability, SetDurabilityError, WriteTransaction};
 
 use super::pending::Pending;
-use super::place::Identity;
 use super::snapshot::Snapshot;
 use super::{
     NewRow, Op, Reader, Row, Table, beginning, committing, former, guarded, open_as, open_file, opening,
     opening_table, storage,
 };
 use crate::checked::Checked;
+use crate::identity::Identity;
 use crate::redo::Redo;
 use crate::{Error, state};
 
@@ -168,7 +168,7 @@ impl Open {
         self.try_removals(ops)?;
         let mut redo = self.alone()?;
         // It leaves the sealed state as it is. At the beginning it would follow what has it already.
-        if base.is_none() && redo.is_empty() || redo.has_lost_its_name()? {
+        if base.is_none() && redo.is_empty() || redo.has_lost_its_name() {
             return Ok(false);
         }
         let there = self.read();

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use super::place::Identity;
 use super::{Open, Store};
 use crate::Error;
+use crate::identity::Identity;
 
 /// An open file that is not the store's: not yet, or no longer.
 pub(crate) struct Other {
@@ -67,6 +67,11 @@ impl Store {
 }
 
 impl Other {
+    /// Which file it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
     /// The file itself, once more.
     pub fn file(&self) -> Result<Option<File>, Error> {
         self.open.as_ref().map(Open::file).transpose()
