@@ -339,6 +339,15 @@ fn nothing_is_acknowledged_in_a_file_that_was_moved_away() {
     assert_eq!(world.ctl(&["get", "a"]).ok(), b"2");
 }
 
+/// An open vault with a secret, where what is recorded has little room.
+fn with_a_small_log() -> World {
+    let world = World::with_vault();
+    world.mount_tmpfs(&world.state(), 256);
+    world.start(PASSWORD);
+    world.set("a", "the secret");
+    world
+}
+
 /// Asks until it cannot be recorded any more: then nothing is served, nor is a session opened. How often it was.
 fn served_until_unlogged(world: &World) -> usize {
     let mut served = 0;
@@ -369,10 +378,7 @@ fn a_full_log_lets_nothing_out() {
     if left_out_without_root("a small file system") {
         return;
     }
-    let world = World::with_vault();
-    world.mount_tmpfs(&world.state(), 256);
-    world.start(PASSWORD);
-    world.set("a", "the secret");
+    let world = with_a_small_log();
     let filler = fill(&world.state());
     let served = served_until_unlogged(&world);
     // However often it is tried to set a log aside for which there is no room, nothing moves and nothing is left.
@@ -415,10 +421,7 @@ fn a_daemon_that_cannot_say_why_locks_all_the_same() {
     if left_out_without_root("a small file system") {
         return;
     }
-    let world = World::with_vault();
-    world.mount_tmpfs(&world.state(), 256);
-    world.start(PASSWORD);
-    world.set("a", "the secret");
+    let world = with_a_small_log();
     // The diagnostics lie beside the audit log, and end with their page: not one line more is taken.
     let diagnostics = world.state().join("glassdome/daemon.log");
     let len = fs::metadata(&diagnostics).unwrap().len() as usize;
