@@ -10,9 +10,10 @@ use std::time::Duration;
 use glassdome_proto::policy::Scope;
 use glassdome_proto::{Glob, Name, limits};
 
+use crate::attest::program::Program;
 use crate::attest::subject::Subject;
 use crate::clock::Now;
-use crate::policy::rule::{Origin, Pinned, Process, Rule};
+use crate::policy::rule::{self, Origin, Pinned, Process, Rule};
 use crate::policy::{Asked, Decision};
 
 /// All of a session.
@@ -47,6 +48,15 @@ pub enum Unremembered {
         "its program runs no script file, so it could not be told again: say yes once, or for this process"
     )]
     NoProgram,
+    /// Nothing can name what it runs.
+    #[error("the path of its program or script is too long, or not UTF-8: say yes once, or for this process")]
+    Unnamed,
+    /// Its files were deleted, or others put in their place.
+    #[error(
+        "what it runs does not lie where it was started from, so it could not be told again: \
+         say yes once, or for this process"
+    )]
+    Misplaced,
     /// The process hides itself, so its end would not be seen.
     #[error("the process hides itself, so its end would not be seen: say yes once")]
     Unwatchable,
@@ -62,6 +72,19 @@ pub enum Unremembered {
     /// There are enough.
     #[error("{} answers are remembered already. End some: ctl grants, ctl revoke ID", limits::ANSWERS)]
     TooMany,
+}
+
+/// What a yes to its program would be remembered for.
+///
+/// # Errors
+/// [`Unremembered`]: it could not be told again.
+pub fn program(subject: &Subject) -> Result<&Arc<Program>, Unremembered> {
+    let program = subject.named_program().ok_or(Unremembered::NoProgram)?;
+    let paths = [Some(&program.exe), program.script.as_ref()].into_iter().flatten().map(|file| &file.path);
+    if !paths.into_iter().all(|path| rule::is_path(path)) {
+        return Err(Unremembered::Unnamed);
+    }
+    subject.in_place.then_some(program).ok_or(Unremembered::Misplaced)
 }
 
 impl Answers {
@@ -116,7 +139,7 @@ impl Answers {
                 None
             }
             Scope::Program { for_s } => {
-                let program = subject.named_program().ok_or(Unremembered::NoProgram)?;
+                let program = program(subject)?;
                 let exe = &program.exe;
                 let sha256 = exe.sha256.filter(|_| exe.writable);
                 rule.exe = Some(Pinned { path: exe.path.clone(), sha256 });
@@ -188,6 +211,8 @@ mod tests {
     use super::*;
     use crate::attest::subject::tests::running;
     use crate::policy::Action;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
     use std::process::Child;
     use std::time::Instant;
 
@@ -199,7 +224,7 @@ mod tests {
         Asked { action: Action::Get, names: vec!["aws/*".into(), "db".into()] }
     }
 
-    fn started(program: &str) -> (Child, Subject) {
+    fn started(program: impl AsRef<OsStr>) -> (Child, Subject) {
         let child = running(program);
         let until = Instant::now() + Duration::from_secs(10);
         let subject = Subject::look(child.id().cast_signed(), false, until).unwrap();
@@ -256,6 +281,29 @@ mod tests {
         answers.give(2, &subject, asked(), Scope::Once, at(0)).unwrap();
         assert_eq!(answers.all(at(0).boot).len(), 1, "once is not remembered");
         end(child);
+    }
+
+    #[test]
+    fn what_no_rule_could_find_again_is_not_remembered() {
+        let answers = Answers::default();
+        let dir = tempfile::tempdir().unwrap();
+        let remembered = |name: &[u8], deleted: bool| {
+            let path = dir.path().join(OsStr::from_bytes(name));
+            std::fs::copy("/bin/cat", &path).unwrap();
+            let child = running(&path);
+            if deleted {
+                std::fs::remove_file(&path).unwrap();
+            }
+            let until = Instant::now() + Duration::from_secs(10);
+            let subject = Subject::look(child.id().cast_signed(), false, until).unwrap();
+            let given = answers.give(1, &subject, asked(), Scope::Program { for_s: None }, at(0));
+            answers.give(2, &subject, asked(), Scope::Process, at(0)).unwrap();
+            end(child);
+            given
+        };
+        assert_eq!(remembered(b"caf\xe9", false), Err(Unremembered::Unnamed));
+        assert_eq!(remembered(b"tool", true), Err(Unremembered::Misplaced));
+        assert_eq!(remembered(b"tool", false), Ok(()), "control");
     }
 
     #[test]

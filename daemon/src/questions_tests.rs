@@ -34,7 +34,7 @@ fn bash() -> Runs {
 fn draft(runs: &Runs, names: &[&str]) -> Draft {
     let until = Instant::now() + Duration::from_secs(10);
     let subject = Subject::look(runs.0.id().cast_signed(), false, until).unwrap();
-    let shown = crate::ops::shown_process(&subject.member, subject.program.as_ref());
+    let shown = crate::ops::shown_process(&subject.member, subject.program.as_deref());
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     let asked = Asked { action: Action::Get, names };
     let subject = Rc::new(subject);

@@ -4,8 +4,9 @@
 
 mod asker;
 mod crowd;
-mod words;
+pub mod words;
 
+use std::path::Path;
 use std::time::Duration;
 
 use glassdome_proto::pin::PinState;
@@ -141,8 +142,14 @@ pub fn no_place() -> Refusal<'static> {
 
 /// A file that a rule shall name cannot be looked at.
 pub fn unreadable(error: &Unreadable) -> Refusal<'static> {
+    let path = |path: &Path| words::shown_secret(&path.to_string_lossy());
     let cause = std::error::Error::source(error).map(|source| format!(" ({source})")).unwrap_or_default();
-    Refusal::new(Code::Usage, format!("{error}{cause}"))
+    let line = match error {
+        Unreadable::NoFile { path: there } => format!("there is no file {}", path(there)),
+        Unreadable::Irregular { path: there } => format!("{} is no regular file", path(there)),
+        other => format!("{other}{cause}"),
+    };
+    Refusal::new(Code::Usage, line)
 }
 
 /// What the vault said about a secret, by name.

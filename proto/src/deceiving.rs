@@ -13,6 +13,22 @@ pub fn deceives(c: char) -> bool {
         || is_default_ignorable(c)
 }
 
+/// Whether this character shows as what it is: it does not deceive, and is no blank but the space, nor
+/// one of private use, which is whatever a font makes of it.
+pub fn shows_as_itself(c: char) -> bool {
+    let private = matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{f0000}'..);
+    let blank = c != ' ' && c.is_whitespace();
+    !(deceives(c) || private || blank)
+}
+
+/// Quotation marks, and what looks like them: none may stand within a quotation as it is.
+pub fn is_quotation_mark(c: char) -> bool {
+    matches!(c,
+        '"' | '«' | '»' | '\u{2ba}' | '\u{2dd}' | '\u{2ee}' | '\u{5f4}' | '\u{201c}'..='\u{201f}'
+        | '\u{2033}'..='\u{2037}' | '\u{275d}'..='\u{2760}' | '\u{2e42}' | '\u{301d}'..='\u{301f}'
+        | '\u{ff02}' | '\u{1f676}'..='\u{1f678}')
+}
+
 /// DerivedCoreProperties.txt of Unicode 16.
 fn is_default_ignorable(c: char) -> bool {
     matches!(c,
@@ -42,6 +58,19 @@ mod tests {
         for c in (' '..='~').chain("é ß ключ データ שלום हिन्दी → … “ ” \u{a0} \u{3000} \u{fffd} 🔑".chars())
         {
             assert!(!deceives(c), "U+{:04X}", u32::from(c));
+        }
+    }
+    #[test]
+    fn what_may_be_taken_for_something_else_does_not_show_as_itself() {
+        for c in "\t\u{a0}\u{3000}\u{2003}\u{e0a0}\u{fdd0}\u{100000}\u{202e}".chars() {
+            assert!(!shows_as_itself(c), "U+{:04X}", u32::from(c));
+        }
+        for c in (' '..='~').chain("éклюデ🔑".chars()) {
+            assert!(shows_as_itself(c), "U+{:04X}", u32::from(c));
+            assert_eq!(is_quotation_mark(c), c == '"');
+        }
+        for c in "“”„‟″‶＂«»🙶🙷🙸〝❝".chars() {
+            assert!(is_quotation_mark(c), "U+{:04X}", u32::from(c));
         }
     }
 }

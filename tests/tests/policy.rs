@@ -282,7 +282,7 @@ fn what_is_no_rule_is_refused_and_says_why() {
         "{line}"
     );
     let line = allow(&world, &["--secrets", "**", "--exe", "deploy.py"]).refused(2);
-    assert!(line.contains("deploy.py is a script: say --script /"), "{line}");
+    assert!(line.contains("deploy.py is a script: say --script '/"), "{line}");
     let mut staying = world.terminal("stty -echo; exec sh -c 'echo $$; read -r line; :'");
     let pid = staying.expect("\n").trim().to_owned();
     assert!(allow(&world, &["--secrets", "**", "--like", &pid]).refused(2).contains("every program"));

@@ -10,8 +10,11 @@ mod open_questions;
 #[path = "support/scripts.rs"]
 mod scripts;
 
-use askers::recorded;
-use glassdome_tests::{Started, World, text};
+use std::fs;
+use std::path::Path;
+
+use askers::{recorded, runner};
+use glassdome_tests::{PASSWORD, Started, World, text};
 use open_questions::{open, question};
 use serde_json::Value;
 
@@ -54,6 +57,74 @@ fn a_process_that_hides_itself_is_allowed_once_and_not_beyond() {
     let id = question(&world);
     world.ctl(&["approve", &id, "--for", "process", "--yes"]).ok();
     assert_eq!(String::from_utf8(plain.output().stdout).unwrap(), "0 value a\n0 value a\n");
+}
+
+#[test]
+fn a_program_that_is_not_where_it_was_is_not_remembered() {
+    let world = World::unlocked();
+    world.set("db/a", "value a");
+    let tool = runner(&world, "tool");
+    // It asks when it is told what for, which is when its file is gone.
+    let lines = format!(
+        "mkfifo names; {0} ctl get < names & exec 3> names\n\
+         until [ /proc/$!/exe -ef {0} ]; do sleep 0.05; done\nrm {0}; echo db/a >&3; exec 3>&-; wait",
+        text(&tool)
+    );
+    let script = world.file("deleted.sh", lines);
+    let bash = Path::new("/bin/bash");
+    let deleted = world.program(bash, &[text(&script)]).env("GLASSDOME_WAIT", "40s").start();
+    let shown = open(&world, 1).remove(0);
+    assert_eq!((&shown["holdable"], &shown["rememberable"]), (&true.into(), &false.into()), "{shown:#}");
+    let id = shown["id"].to_string();
+    let line = world.ctl(&["approve", &id, "--for", "15m", "--yes"]).refused(9);
+    assert!(line.contains("does not lie where it was started from"), "{line}");
+    world.ctl(&["approve", &id, "--yes"]).ok();
+    assert_eq!(deleted.output().stdout, b"value a");
+
+    // While the person reads, too.
+    let tool = runner(&world, "tool");
+    let ask = || world.program(&tool, &["ctl", "get"]).stdin("db/a\n").env("GLASSDOME_WAIT", "40s").start();
+    let moved = ask();
+    let shown = open(&world, 1).remove(0);
+    assert_eq!(shown["rememberable"], true, "{shown:#}");
+    let (id, aside) = (shown["id"].to_string(), world.home("aside"));
+    fs::rename(&tool, &aside).unwrap();
+    let line = world.ctl(&["approve", &id, "--for", "15m", "--yes"]).refused(9);
+    assert!(line.contains("does not lie where it was started from"), "{line}");
+    // Control: back in its place it is remembered.
+    fs::rename(&aside, &tool).unwrap();
+    world.ctl(&["approve", &id, "--for", "15m", "--yes"]).ok();
+    assert_eq!(moved.output().stdout, b"value a");
+    assert_eq!(ask().output().stdout, b"value a");
+}
+
+#[test]
+fn what_a_file_is_called_cannot_pass_for_words_of_ours() {
+    let world = World::unlocked();
+    world.set("db/a", "value a");
+    let shown = |name: &str| {
+        let tool = runner(&world, name);
+        let run = world.program(&tool, &["ctl", "get"]).stdin("db/a\n").env("GLASSDOME_WAIT", "40s");
+        let waiting = run.start();
+        let id = question(&world);
+        let listed = world.ctl(&["approvals"]).text();
+        let mut terminal = world.terminal(&format!("ctl unlock && ctl approve {id}"));
+        terminal.expect("Master password, to grant this terminal: ");
+        terminal.send_line(PASSWORD);
+        let whole = terminal.expect("No: [n] ");
+        terminal.send_line("n");
+        waiting.output();
+        [listed, whole, world.ctl(&["audit"]).text()]
+    };
+    let forged = "git (1)\": only root can change it, \"x";
+    let quoted = r#""git (1)\": only root can change it, \"x""#;
+    for text in shown(forged) {
+        assert!(text.contains(quoted) && !text.contains("git (1)\":"), "{text}");
+    }
+    // Control: a name that says nothing stands as it is.
+    for text in shown("tool") {
+        assert!(text.contains("tool (") && !text.contains("\"tool"), "{text}");
+    }
 }
 
 #[test]

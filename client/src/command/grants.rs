@@ -9,7 +9,7 @@ use crate::cli::{Command, connect, json_line, print};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::proof::{ProofArgs, with_proof};
-use crate::text::escape::escaped;
+use crate::text::escape::{name, quoted};
 use crate::text::hex::{hex, short};
 use crate::text::question::wanted;
 use crate::text::style::Style;
@@ -120,9 +120,9 @@ fn answer_document<'a>(answer: &'a Remembered<'_>) -> Document<'a> {
 fn answer_table(answers: &[Remembered<'_>]) -> String {
     let row = |answer: &Remembered<'_>| {
         let whom = match (&answer.script, &answer.exe) {
-            (Some(script), _) => format!("\"{}\"", escaped(script)),
-            (None, Some(exe)) => escaped(exe),
-            (None, None) => format!("{} ({})", escaped(&answer.name), answer.pid),
+            (Some(script), _) => quoted(script),
+            (None, Some(exe)) => name(exe),
+            (None, None) => format!("{} ({})", name(&answer.name), answer.pid),
         };
         let end = match (answer.left_s, &answer.exe) {
             (Some(left), _) => format!("for {}", time::span(left)),
@@ -154,26 +154,26 @@ fn handle_table(handles: &[Handle<'_>]) -> String {
         let runs = handle
             .script
             .as_ref()
-            .map(|script| format!(" runs \"{}\", sha256 {}", escaped(&script.path), short(&script.sha256)));
-        let program = format!("{} ({}){}", escaped(&handle.name), handle.pid, runs.unwrap_or_default());
-        let names: Vec<String> = handle.secrets.iter().map(|glob| escaped(&glob.to_string())).collect();
+            .map(|script| format!(" runs {}, sha256 {}", quoted(&script.path), short(&script.sha256)));
+        let program = format!("{} ({}){}", name(&handle.name), handle.pid, runs.unwrap_or_default());
+        let names: Vec<String> = handle.secrets.iter().map(|glob| name(&glob.to_string())).collect();
         let within = handle.unit.as_ref().map(|unit| {
             let weak = if runs_for_users(unit) { " (weak: it runs what users ask for)" } else { "" };
-            format!(", in {} only{weak}", escaped(unit))
+            format!(", in {} only{weak}", name(unit))
         });
         let gives = format!("handle to {}{}", names.join(", "), within.unwrap_or_default());
         let ends = handle.ends.map_or_else(String::new, |ends| format!("until {}", time::until(ends)));
-        vec![handle.id.to_string(), program, gives, format!("by {}", escaped(&handle.by)), ends]
+        vec![handle.id.to_string(), program, gives, format!("by {}", name(&handle.by)), ends]
     };
     columns(&handles.iter().map(row).collect::<Vec<_>>())
 }
 
 fn table(grants: &[Grant<'_>], style: Style) -> String {
     let row = |grant: &Grant<'_>| {
-        let tty = if grant.tty.is_empty() { "no terminal".to_owned() } else { escaped(&grant.tty) };
+        let tty = if grant.tty.is_empty() { "no terminal".to_owned() } else { name(&grant.tty) };
         let token = if grant.token { "with token" } else { "without token" };
         let yours = if grant.yours { style.good("this terminal") } else { String::new() };
-        let shell = format!("{} ({})", escaped(&grant.name), grant.pid);
+        let shell = format!("{} ({})", name(&grant.name), grant.pid);
         let since = format!("since {}", time::until(grant.since));
         vec![grant.id.to_string(), shell, tty, since, token.to_owned(), yours]
     };

@@ -25,6 +25,7 @@ use crate::password::{Password, PasswordArgs, Source, TRIES};
 use crate::socket_path::SocketPath;
 use crate::start::connect_or_start;
 use crate::terminal::Terminal;
+use crate::text::escape::name;
 use crate::text::status_text::LOG_ALARM;
 use crate::text::{notice, time};
 
@@ -64,7 +65,7 @@ impl Command for Unlock {
     fn run(self) -> Result<Exit, Error> {
         let socket = SocketPath::find()?;
         if !socket.default {
-            notice::remind(&format!("another socket is in use: {}", socket.path.display()));
+            notice::remind(&format!("another socket is in use: {}", name(&socket.path.to_string_lossy())));
         }
         let mut connection = as_ourselves(|| connect_or_start(&socket.path))?;
         let (opened, (expires_at, left_s)) = self.open_session(&mut connection)?;

@@ -1,13 +1,13 @@
 //! A record of the audit log in words that a person understands: when, what became of it, what it was, who, why.
 //!
 //! Whoever can write the log can write any words into it: all are escaped. In quotes stands what a program says of
-//! itself.
+//! itself, and each name that is not plain.
 
 use glassdome_audit::{Event, Exe, Outcome, Record};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::escape::escaped;
+use super::escape::{escaped, name as told, quoted};
 use super::style::Style;
 
 /// How a record is shown.
@@ -63,8 +63,8 @@ impl Words {
 
 /// What was done, or asked for.
 fn what(record: &Record<'_>) -> String {
-    let name = record.secret.as_deref().map(escaped);
-    let by = || record.by.as_deref().map(escaped).unwrap_or_default();
+    let name = record.secret.as_deref().map(told);
+    let by = || record.by.as_deref().map(told).unwrap_or_default();
     let of = |words: &str| match &name {
         Some(name) => format!("{words} {name}"),
         None => words.to_owned(),
@@ -86,7 +86,7 @@ fn what(record: &Record<'_>) -> String {
         Event::Info => of("look at"),
         Event::Set => of("store"),
         Event::Remove => of("remove"),
-        Event::Move => match record.to.as_deref().map(escaped) {
+        Event::Move => match record.to.as_deref().map(told) {
             Some(to) => format!("{} to {to}", of("rename")),
             None => of("rename"),
         },
@@ -166,15 +166,15 @@ fn what(record: &Record<'_>) -> String {
 /// Who it was.
 pub(crate) fn who(record: &Record<'_>) -> String {
     if let Some(judged) = &record.judged {
-        let script = judged.script.as_deref().map(|script| format!(" \"{}\"", escaped(script)));
-        return format!("{}{} ({})", escaped(&judged.name), script.unwrap_or_default(), judged.pid);
+        let script = judged.script.as_deref().map(|script| format!(" {}", quoted(script)));
+        return format!("{}{} ({})", told(&judged.name), script.unwrap_or_default(), judged.pid);
     }
     let Some(peer) = &record.peer else { return String::new() };
     let pid = peer.kernel.pid.map(|pid| format!(" ({pid})")).unwrap_or_default();
     let file = peer.kernel.exe.as_ref().map(Exe::name);
     match (file, &peer.claims) {
-        (Some(file), _) => format!("{}{pid}", escaped(file)),
-        (None, Some(claims)) => format!("\"{}\"{pid}", escaped(&claims.client)),
+        (Some(file), _) => format!("{}{pid}", told(file)),
+        (None, Some(claims)) => format!("{}{pid}", quoted(&claims.client)),
         (None, None) => format!("user {}{pid}", peer.kernel.uid),
     }
 }
@@ -215,7 +215,7 @@ fn why(record: &Record<'_>) -> Option<String> {
         return Some(words.to_owned());
     }
     let (kind, rest) = by.split_once(':').unwrap_or((by, ""));
-    let rest = escaped(rest);
+    let rest = told(rest);
     Some(match kind {
         "terminal" => format!("terminal {rest}"),
         "rule" => format!("rule {rest}"),
@@ -223,7 +223,7 @@ fn why(record: &Record<'_>) -> Option<String> {
         "person" => format!("you said yes to question {rest}"),
         "handle" => format!("handle {rest}"),
         "question" => format!("question {rest}"),
-        _ => escaped(by),
+        _ => told(by),
     })
 }
 

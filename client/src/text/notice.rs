@@ -15,12 +15,12 @@ pub(crate) fn say(line: &str) {
 
 /// Says what was done, with its tick.
 pub(crate) fn done(line: &str) {
-    say(&format!("{} {line}", Style::of(&stderr()).good("✓")));
+    say(&format!("{} {}", Style::of(&stderr()).good("✓"), printable(line)));
 }
 
 /// Says what is worth knowing beside the result.
 pub(crate) fn remind(line: &str) {
-    say(&format!("{} {line}", Style::of(&stderr()).careful("note:")));
+    say(&format!("{} {}", Style::of(&stderr()).careful("note:"), printable(line)));
 }
 
 /// Says that a file holds secrets in plain text, and how it is deleted.
@@ -52,6 +52,7 @@ pub(crate) fn expired(name: &str, expires: Option<u64>) {
 /// Says why something was not done.
 pub(crate) fn failed(program: &str, error: &Error) {
     if !error.is_broken_pipe() {
-        say(&format!("{} {}", Style::of(&stderr()).bad(&format!("{program}:")), error.advice()));
+        let advice = printable(&error.advice());
+        say(&format!("{} {advice}", Style::of(&stderr()).bad(&format!("{program}:"))));
     }
 }

@@ -6,13 +6,14 @@
 //! └─ bash (4700)                              ◀ rules are about this one
 //!    └─ ctl (4712)
 //! ```
-//! In quotes stands what a process says of itself; all else is the kernel's word.
+//! In quotes stands what a process says of itself, and each name that is not plain; all else is the kernel's
+//! word.
 
 use std::fmt::Write;
 
 use glassdome_proto::policy::{Exe, Ours, Picture, Process, Script};
 
-use super::escape::escaped;
+use super::escape::{escaped, name, quoted};
 use super::hex::short;
 use super::style::Style;
 use super::time;
@@ -38,7 +39,7 @@ pub(crate) fn draw(picture: &Picture<'_>, style: Style) -> String {
         }
     }
     if let Some(claims) = &picture.claims {
-        let words = format!("\"{}\" \"{}\"", escaped(&claims.client), escaped(&claims.version));
+        let words = format!("{} {}", quoted(&claims.client), quoted(&claims.version));
         line("calls itself", &format!(" {words}"));
     }
     text.push('\n');
@@ -74,17 +75,17 @@ fn tree(picture: &Picture<'_>, style: Style) -> String {
 /// itself.
 pub(crate) fn label(process: &Process<'_>) -> String {
     let file = process.exe.as_ref().and_then(|exe| exe.path.rsplit('/').next());
-    let name = match file.filter(|file| !file.is_empty()) {
-        Some(file) => escaped(file),
-        None => format!("\"{}\"", escaped(&process.name)),
+    let told = match file.filter(|file| !file.is_empty()) {
+        Some(file) => name(file),
+        None => quoted(&process.name),
     };
-    format!("{name} ({})", process.pid)
+    format!("{told} ({})", process.pid)
 }
 
 fn notes(process: &Process<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(script) = &process.script {
-        notes.push(format!("\"{}\"", escaped(&script.path)));
+        notes.push(quoted(&script.path));
     }
     if process.forked {
         notes.push("a fork".to_owned());
@@ -104,7 +105,7 @@ fn client(process: &Process<'_>, ours: Ours, style: Style) -> String {
 }
 
 pub(crate) fn firm(process: &Process<'_>) -> String {
-    let tty = if process.tty.is_empty() { "no terminal".into() } else { escaped(&process.tty) };
+    let tty = if process.tty.is_empty() { "no terminal".into() } else { name(&process.tty) };
     let session = match process.session {
         0 => "session out of sight".to_owned(),
         session => format!("session {session}"),
@@ -119,15 +120,15 @@ pub(crate) fn weak(exe: Option<&Exe<'_>>) -> String {
         (true, owner) => format!("can be changed without root, owner {owner}"),
     };
     let digest = exe.sha256.map_or_else(String::new, |digest| format!(", sha256 {}", short(&digest)));
-    format!("{}: {who}{digest}", escaped(&exe.path))
+    format!("{}: {who}{digest}", name(&exe.path))
 }
 
 /// What the subject says of itself; nothing if that is no more than the name of its file.
 pub(crate) fn words(process: &Process<'_>) -> Option<String> {
     let file = process.exe.as_ref().and_then(|exe| exe.path.rsplit('/').next());
-    let name = (file != Some(&process.name)).then(|| format!("named \"{}\"", escaped(&process.name)));
+    let named = (file != Some(&process.name)).then(|| format!("named {}", quoted(&process.name)));
     let script = process.script.as_ref().map(script);
-    let words: Vec<String> = [script, name].into_iter().flatten().collect();
+    let words: Vec<String> = [script, named].into_iter().flatten().collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
 
@@ -136,7 +137,7 @@ fn script(script: &Script<'_>) -> String {
         Some(digest) => format!("sha256 {}", short(&digest)),
         None => "its bytes were not read".to_owned(),
     };
-    format!("runs \"{}\", {digest}", escaped(&script.path))
+    format!("runs {}, {digest}", quoted(&script.path))
 }
 
 /// What follows: the grant, the rules, and what is missing.
@@ -148,7 +149,7 @@ fn verdict(picture: &Picture<'_>, style: Style) -> String {
             .ok();
     }
     if !picture.rules.is_empty() {
-        let ids: Vec<String> = picture.rules.iter().map(|id| escaped(id)).collect();
+        let ids: Vec<String> = picture.rules.iter().map(|id| name(id)).collect();
         writeln!(text, "{}: {}", style.good("rules"), ids.join(", ")).ok();
     }
     if let Some(missing) = &picture.missing {

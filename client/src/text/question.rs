@@ -1,5 +1,5 @@
 //! A question as the person reads it who says yes or no: what is wanted, by whom, and what each piece of
-//! that is worth. In quotes stands what a process says of itself.
+//! that is worth. In quotes stands what a process says of itself, and each name that is not plain.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use glassdome_proto::policy::Question;
 use glassdome_proto::{List, Text, limits};
 use serde::Serialize;
 
-use super::escape::escaped;
+use super::escape::{escaped, name, quoted};
 use super::hex::hex;
 use super::picture;
 use super::style::Style;
@@ -16,7 +16,7 @@ type Names<'a> = List<Text<'a, { limits::NAME }>, { limits::ASKED }>;
 
 /// `get aws/prod/key, db/password`.
 pub(crate) fn wanted(deed: &str, names: &Names<'_>) -> String {
-    let shown: Vec<String> = names.iter().map(|name| escaped(name)).collect();
+    let shown: Vec<String> = names.iter().map(|secret| name(secret)).collect();
     match shown.as_slice() {
         [] => format!("{deed} all names"),
         names => format!("{deed} {}", names.join(", ")),
@@ -25,7 +25,7 @@ pub(crate) fn wanted(deed: &str, names: &Names<'_>) -> String {
 
 /// `bash → make → python3`.
 fn line(question: &Question<'_>) -> String {
-    question.line.iter().map(|name| escaped(name)).collect::<Vec<_>>().join(" → ")
+    question.line.iter().map(|process| name(process)).collect::<Vec<_>>().join(" → ")
 }
 
 /// Everything that there is to judge by.
@@ -54,7 +54,7 @@ pub(crate) fn whole(question: &Question<'_>, style: Style) -> String {
     }
     row("  why", &escaped(why));
     if let Some(rule) = rule {
-        row("  because", &format!("the sealed rule {} wants you to be asked", escaped(rule)));
+        row("  because", &format!("the sealed rule {} wants you to be asked", name(rule)));
     }
     text
 }
@@ -62,8 +62,8 @@ pub(crate) fn whole(question: &Question<'_>, style: Style) -> String {
 /// In one line, for a list.
 pub(crate) fn brief(question: &Question<'_>) -> Vec<String> {
     let Question { id, deed, names, left_ms, subject, .. } = question;
-    let script = subject.script.as_ref().map(|script| format!(" \"{}\"", escaped(&script.path)));
-    let tty = if subject.tty.is_empty() { "no terminal".to_owned() } else { escaped(&subject.tty) };
+    let script = subject.script.as_ref().map(|script| format!(" {}", quoted(&script.path)));
+    let tty = if subject.tty.is_empty() { "no terminal".to_owned() } else { name(&subject.tty) };
     vec![
         id.to_string(),
         wanted(&escaped(deed), names),
@@ -171,7 +171,7 @@ mod tests {
     fn it_shows_what_a_person_can_judge_by() {
         let text = whole(&question(), Style::plain());
         for line in [
-            "question 3  remove for good aws/prod/key, db\\u{1b}[2J (58 s left)\n",
+            r#"question 3  remove for good aws/prod/key, "db\u{1b}[2J" (58 s left)"#,
             "  asks      python3.13 (4711)\n",
             "  line      bash → python3\n",
             "  weak      /usr/bin/python3.13: only root can change it\n",

@@ -9,7 +9,7 @@
 
 use serde::Serialize;
 
-use super::escape::escaped;
+use super::escape::{name as told, quoted};
 use super::style::Style;
 use super::table::columns;
 use super::time;
@@ -85,7 +85,7 @@ pub(crate) fn draw(tally: &Tally<'_>, span: Span, bars: Bars, style: Style) -> S
         let bars = bars.draw(&secret.timeline);
         text.push_str(&format!(
             "\n{}   {}\n  {}\n",
-            style.strong(&escaped(name)),
+            style.strong(&told(name)),
             counts(total),
             bars.trim_end()
         ));
@@ -122,8 +122,8 @@ fn of_program<'a>(program: &'a Program, uses: &'a Uses, (first, last): (i64, i64
 }
 
 fn row((program, uses, (_, last)): Found<'_>, style: Style) -> Vec<String> {
-    let script = program.script.as_deref().map(|script| format!(" \"{}\"", escaped(script)));
-    let name = format!("  {}{}", escaped(&program.program), script.unwrap_or_default());
+    let script = program.script.as_deref().map(|script| format!(" {}", quoted(script)));
+    let name = format!("  {}{}", told(&program.program), script.unwrap_or_default());
     let last = style.faint(&format!("last {}", date_time(last)));
     vec![name, counts((uses.reads, uses.changes, uses.refused)), last, marks(uses, style)]
 }

@@ -7,7 +7,7 @@ use glassdome_audit::files;
 use glassdome_audit::verify::{Checks, Fault, Kind, Note, Report};
 use serde::Serialize;
 
-use super::escape::escaped;
+use super::escape::name;
 use super::style::Style;
 use super::time;
 use crate::error::Error;
@@ -107,13 +107,17 @@ pub(crate) fn faults(report: &Report, checks: &Checks, style: Style) -> Vec<Stri
 
 /// A bad place, in one line.
 fn fault(fault: &Fault, style: Style) -> String {
-    let file = fault.place.file.as_deref().map_or_else(|| "the log".into(), |file| file.to_string_lossy());
+    let file = fault
+        .place
+        .file
+        .as_deref()
+        .map_or_else(|| "the log".to_owned(), |file| name(&file.to_string_lossy()));
     let seq = fault.seq.map(|seq| format!(", record {seq}")).unwrap_or_default();
     let kind = style.bad(fault.kind.word());
     if fault.kind == Kind::Mislinked {
         return format!("{}: {kind}: {}", files::LINK, meaning(fault.kind));
     }
-    format!("{}: line {}{seq}: {kind}: {}", escaped(&file), fault.place.line, meaning(fault.kind))
+    format!("{file}: line {}{seq}: {kind}: {}", fault.place.line, meaning(fault.kind))
 }
 
 fn meaning(kind: Kind) -> &'static str {

@@ -33,6 +33,17 @@ pub struct Program {
     pub interpreter: Option<Interpreter>,
 }
 
+impl Program {
+    /// Whether each of its files still lies where it did: a rule finds them by their paths.
+    pub fn is_in_place(&self, until: Instant) -> bool {
+        let same = |seen: &FileFacts| {
+            let there = file(Path::new(&seen.path), false, until);
+            there.is_ok_and(|there| (there.dev, there.ino) == (seen.dev, seen.ino))
+        };
+        [Some(&self.exe), self.script.as_ref()].into_iter().flatten().all(same)
+    }
+}
+
 /// What of a program is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Want {

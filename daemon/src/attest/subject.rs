@@ -20,7 +20,9 @@ pub struct Subject {
     /// A hold on it; nothing of one that hides itself.
     pub held: Option<Arc<Held>>,
     /// What it runs, as far as that can be told.
-    pub program: Option<Program>,
+    pub program: Option<Arc<Program>>,
+    /// Whether that lay, when it was looked at, where it could be found again.
+    pub in_place: bool,
     /// Whether it asks through a client of ours, which it ran.
     pub through_client: bool,
 }
@@ -57,13 +59,14 @@ impl Subject {
         let want = Want { exe_digest: true, script: true };
         let program = program::read(member.dir.as_fd(), want, until).ok();
         // In another namespace it could have the kernel show any file as its own.
-        let program = program.filter(|_| member.is_in_our_namespaces());
+        let program = program.filter(|_| member.is_in_our_namespaces()).map(Arc::new);
+        let in_place = program.as_ref().is_some_and(|program| program.is_in_place(until));
         let now = Member::of(member.stat.pid)?.stat;
         let same = (now.start, now.layout) == (member.stat.start, member.stat.layout);
         if !same || held.as_ref().is_some_and(|held| !held.alive()) {
             return Err(gone());
         }
-        Ok(Self { member, held, program, through_client: is_client })
+        Ok(Self { member, held, program, in_place, through_client: is_client })
     }
 
     /// What makes it the same asker as another.
@@ -78,7 +81,7 @@ impl Subject {
     }
 
     /// Its program, if that has an identity: an interpreter has none without a script.
-    pub fn named_program(&self) -> Option<&Program> {
+    pub fn named_program(&self) -> Option<&Arc<Program>> {
         self.program.as_ref().filter(|program| program.interpreter.is_none() || program.script.is_some())
     }
 
@@ -101,7 +104,7 @@ pub(crate) mod tests {
     }
 
     /// A program that waits to be ended, and has begun: it answers.
-    pub(crate) fn running(program: &str) -> Child {
+    pub(crate) fn running(program: impl AsRef<std::ffi::OsStr>) -> Child {
         let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdin.as_mut().unwrap().write_all(b"echo\n").unwrap();
         child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();

@@ -7,12 +7,13 @@ use std::time::Instant;
 use glassdome_proto::policy::{self as wire, Action, Decision};
 use glassdome_proto::{Code, Glob, Rate, Refusal, Text, date, limits};
 
-use crate::attest::lineage::{self, Member};
+use crate::attest::lineage::Member;
 use crate::attest::program::{self, FileFacts, Interpreter, Unreadable, Want};
 use crate::attest::unit::Unit;
 use crate::looks::Looks;
 use crate::policy::rule::{self, Origin, Pinned, Rule};
 use crate::questions::Past;
+use crate::refuse::words;
 use crate::{clock, refuse};
 
 /// A rule to be made, as it was asked for.
@@ -180,10 +181,11 @@ pub async fn make(looks: &Looks, owner: u32, wanted: Wanted) -> Result<Rule, Ref
         };
     }
     let (exe, script, interpreter) = looks.run(move |until| look(whom, owner, until)).await??;
+    can_be_named(&exe, script.as_ref())?;
     if interpreter.is_some() && script.is_none() && decision == Decision::Allow {
         let message = format!(
             "{} runs whatever it is given: a rule for it would be a rule for every program. Name the script: --script F",
-            lineage::file_name(&exe.path)
+            words::shown_file(&exe.path)
         );
         return Err(refuse::usage(message));
     }
@@ -192,14 +194,17 @@ pub async fn make(looks: &Looks, owner: u32, wanted: Wanted) -> Result<Rule, Ref
     let pinned = decision == Decision::Allow;
     let exe = Pinned { sha256: exe.sha256.filter(|_| exe.writable && pinned), path: exe.path };
     let script = script.map(|script| Pinned { path: script.path, sha256: script.sha256.filter(|_| pinned) });
-    for path in [Some(&exe), script.as_ref()].into_iter().flatten().map(|file| &file.path) {
-        if !rule::is_path(path) {
-            return Err(refuse::usage("the path of the program or script is too long, or not UTF-8"));
-        }
-    }
     rule.exe = Some(exe);
     rule.script = script;
     Ok(rule)
+}
+
+fn can_be_named(exe: &FileFacts, script: Option<&FileFacts>) -> Result<(), Refusal<'static>> {
+    let paths = [Some(exe), script].into_iter().flatten().map(|file| &file.path);
+    match paths.into_iter().all(|path| rule::is_path(path)) {
+        true => Ok(()),
+        false => Err(refuse::usage("the path of the program or script is too long, or not UTF-8")),
+    }
 }
 
 type Looked = (FileFacts, Option<FileFacts>, Option<Interpreter>);
@@ -226,14 +231,10 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
             if still.stat.start != member.stat.start || still.stat.layout != member.stat.layout {
                 return Err(refuse::usage("the process became another program while it was looked at"));
             }
-            // A rule finds its files by their paths.
-            for seen in [Some(&program.exe), program.script.as_ref()].into_iter().flatten() {
-                let there = program::file(Path::new(&seen.path), false, until);
-                if !there.is_ok_and(|there| (there.dev, there.ino) == (seen.dev, seen.ino)) {
-                    let message =
-                        "what the process runs no longer lies where it was started from. Start it anew";
-                    return Err(refuse::usage(message));
-                }
+            can_be_named(&program.exe, program.script.as_ref())?;
+            if !program.is_in_place(until) {
+                let message = "what the process runs no longer lies where it was started from. Start it anew";
+                return Err(refuse::usage(message));
             }
             Ok((program.exe, program.script, program.interpreter))
         }
@@ -248,7 +249,7 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
             if !interpreter.is_some_and(Interpreter::tells_script) {
                 let message = format!(
                     "{} is no interpreter whose words are known here: which script it runs could not be told later",
-                    lineage::file_name(&exe.path)
+                    words::shown_file(&exe.path)
                 );
                 return Err(refuse::usage(message));
             }
@@ -260,8 +261,9 @@ fn look(whom: Whom, owner: u32, until: Instant) -> Result<Looked, Refusal<'stati
         Whom::Exe(exe) => {
             let exe = program::file(Path::new(&exe), true, until).map_err(unreadable)?;
             if program::is_script(Path::new(&exe.path), until).map_err(unreadable)? {
-                let (name, path) = (lineage::file_name(&exe.path), &exe.path);
-                return Err(refuse::usage(format!("{name} is a script: say --script {path}")));
+                let typed = words::path(&exe.path).unwrap_or_else(|| "FILE".to_owned());
+                let message = format!("{} is a script: say --script {typed}", words::shown_file(&exe.path));
+                return Err(refuse::usage(message));
             }
             let interpreter = program::known_interpreter(&exe.path);
             Ok((exe, None, interpreter))
@@ -318,7 +320,7 @@ mod tests {
         std::fs::write(path, "#!/bin/sh\n").unwrap();
         let refusal = looked().unwrap_err();
         assert_eq!(refusal.code, Code::Usage);
-        assert_eq!(&*refusal.message, format!("s2.sh is a script: say --script {path}"));
+        assert_eq!(&*refusal.message, format!("s2.sh is a script: say --script '{path}'"));
         std::fs::write(path, "\x7fELF").unwrap();
         assert!(looked().is_ok(), "control");
     }

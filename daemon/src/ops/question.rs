@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::picture::process;
 use super::policy::right;
 use super::{Asking, Pending};
-use crate::answers::{Answer as Remembered, Unremembered};
+use crate::answers::{self, Answer as Remembered, Unremembered};
 use crate::attest::subject::Subject;
 use crate::caller::Caller;
 use crate::clock;
@@ -182,6 +182,7 @@ pub async fn approve(
     scope: Scope,
     proof: Option<LockedBytes>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
+    let in_place = still_in_place(&asking, id, scope).await;
     right(&asking, Event::Approve, proof).await?;
     let state = &asking.state;
     let question = state.questions().find(id).ok_or_else(no_question)?;
@@ -192,6 +193,9 @@ pub async fn approve(
     }
     if let (Scope::Process | Scope::Program { .. }, Some(rule)) = (scope, &question.rule) {
         return Err(unremembered(&Unremembered::Rule(rule.clone())));
+    }
+    if !in_place? {
+        return Err(unremembered(&Unremembered::Misplaced));
     }
     let now = clock::now();
     let answer = match scope {
@@ -217,6 +221,17 @@ pub async fn approve(
     state.policy_changed();
     state.questions().answer(id, Reply::Yes, now.boot);
     Ok(Answer::Policy(wire::Answer::Approved { answer }))
+}
+
+/// Whether a yes that is remembered for the program would find it again. The person may have read for long.
+async fn still_in_place(asking: &Asking, id: u32, scope: Scope) -> Result<bool, Refusal<'static>> {
+    let question = asking.state.questions().find(id).filter(|_| matches!(scope, Scope::Program { .. }));
+    let program = question.and_then(|question| answers::program(&question.subject).ok().cloned());
+    match program {
+        Some(program) => asking.state.looks().run(move |until| program.is_in_place(until)).await,
+        // What else there is to say against it is said where it is remembered.
+        None => Ok(true),
+    }
 }
 
 /// Says no.
@@ -265,7 +280,7 @@ async fn look(asking: &Asking) -> Result<Seen, Refusal<'static>> {
     let (pid, is_client) = (asking.peer.evidence().kernel.pid, asking.peer.ours().is_some());
     let look = move |until| {
         let subject = Subject::look(pid, is_client, until).ok()?;
-        let shown = process(&subject.member, subject.program.as_ref());
+        let shown = process(&subject.member, subject.program.as_deref());
         Some((subject, shown))
     };
     let looked = asking.state.looks().run(look).await?;
@@ -342,7 +357,7 @@ fn sent(question: &Question, boot: Duration) -> Option<wire::Question<'static>> 
         through_client: subject.through_client,
         why: Text::cut(refuse::why(&question.asker)),
         holdable: question.rule.is_none() && subject.held.is_some() && !subject.stands_for_others(),
-        rememberable: question.rule.is_none() && subject.named_program().is_some(),
+        rememberable: question.rule.is_none() && answers::program(subject).is_ok(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Names that somebody else chose, within a line of ours: told so that they cannot pass for its own
 //! text, and typed so that every shell takes them for one word. What neither holds for is left out.
 
-use glassdome_proto::{deceives, limits};
+use glassdome_proto::{is_quotation_mark, limits, shows_as_itself};
 
 /// How much of a name is shown, in characters.
 const SHOWN: usize = 40;
@@ -15,7 +15,7 @@ pub fn shown(name: &str) -> String {
     if !name.is_empty() && name.len() <= SHOWN && name.bytes().all(is_tame) {
         return name.to_owned();
     }
-    let mut chars = name.chars().map(|c| if is_sure(c) && !is_quotation_mark(c) { c } else { '?' });
+    let mut chars = name.chars().map(|c| if shows_as_itself(c) && !is_quotation_mark(c) { c } else { '?' });
     let start: String = chars.by_ref().take(SHOWN).collect();
     let rest = if chars.next().is_some() { "…" } else { "" };
     format!("“{start}{rest}”")
@@ -26,7 +26,7 @@ pub fn shown_file(path: &str) -> String {
     shown(path.rsplit('/').next().unwrap_or_default())
 }
 
-/// The name of a secret in a sentence.
+/// The name of a secret, or a path, in a sentence.
 pub fn shown_secret(name: &str) -> String {
     let whole = !name.is_empty() && name.len() <= SHOWN_WHOLE;
     if whole && name.bytes().all(|byte| is_tame(byte) || byte == b'/') {
@@ -73,25 +73,10 @@ fn is_tame(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._+-".contains(&byte)
 }
 
-/// Within single quotes a backslash stands for itself in POSIX shells, and escapes in fish.
+/// Within single quotes a backslash stands for itself in POSIX shells, and escapes in fish, which has a use
+/// of its own for private characters and for U+FDD0 onwards.
 fn is_read_alike(c: char) -> bool {
-    c != '\\' && is_sure(c)
-}
-
-/// Whether it shows as what it is. Private use is whatever a font makes of it, and fish has a use of its
-/// own for that and for U+FDD0 onwards.
-fn is_sure(c: char) -> bool {
-    let private = matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{f0000}'..);
-    let blank = c != ' ' && c.is_whitespace();
-    !(deceives(c) || private || blank)
-}
-
-/// Quotation marks, and what looks like them.
-fn is_quotation_mark(c: char) -> bool {
-    matches!(c,
-        '"' | '«' | '»' | '\u{2ba}' | '\u{2dd}' | '\u{2ee}' | '\u{5f4}' | '\u{201c}'..='\u{201f}'
-        | '\u{2033}'..='\u{2037}' | '\u{275d}'..='\u{2760}' | '\u{2e42}' | '\u{301d}'..='\u{301f}'
-        | '\u{ff02}' | '\u{1f676}'..='\u{1f678}')
+    c != '\\' && shows_as_itself(c)
 }
 
 #[cfg(test)]

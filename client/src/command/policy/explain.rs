@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::policy::{Explained, Said};
 use crate::proof::{ProofArgs, with_proof};
-use crate::text::escape::escaped;
+use crate::text::escape::{escaped, name as shown, quoted};
 use crate::text::notice;
 use crate::text::style::Style;
 
@@ -42,7 +42,7 @@ impl Explain {
 
 fn told(id: u32, explained: &Explained, style: Style) -> String {
     let Explained { action, said, .. } = explained;
-    let names: Vec<String> = said.iter().filter_map(|said| said.name.as_deref().map(escaped)).collect();
+    let names: Vec<String> = said.iter().filter_map(|said| said.name.as_deref().map(shown)).collect();
     let names = if names.is_empty() { "all names".to_owned() } else { names.join(", ") };
     let wanted = style.strong(&format!("{} {names}", action.name()));
     let mut text = format!("request {id}  {wanted}\n  asked  {}\n", whom(explained));
@@ -51,10 +51,10 @@ fn told(id: u32, explained: &Explained, style: Style) -> String {
         let by = match said.by.as_deref() {
             None => "no rule speaks about it".to_owned(),
             Some(by) if by.starts_with("terminal:") => "what is typed in a granted terminal".to_owned(),
-            Some(by) => escaped(by),
+            Some(by) => shown(by),
         };
         let of = match (&said.name, explained.said.len()) {
-            (Some(name), 2..) => format!("  {}", escaped(name)),
+            (Some(name), 2..) => format!("  {}", shown(name)),
             _ => String::new(),
         };
         text.push_str(&format!("now{of}: {} ({by})\n{}", said.decision.name(), lines(&said.findings, style)));
@@ -65,8 +65,8 @@ fn told(id: u32, explained: &Explained, style: Style) -> String {
 fn whom(explained: &Explained) -> String {
     match (explained.pid, &explained.script) {
         (0, _) => "what was typed in a granted terminal".to_owned(),
-        (pid, None) => format!("{} ({pid})", escaped(&explained.program)),
-        (pid, Some(script)) => format!("{} ({pid}) \"{}\"", escaped(&explained.program), escaped(script)),
+        (pid, None) => format!("{} ({pid})", shown(&explained.program)),
+        (pid, Some(script)) => format!("{} ({pid}) {}", shown(&explained.program), quoted(script)),
     }
 }
 
