@@ -24,6 +24,7 @@ use crate::exchange::Exchange;
 use crate::greeting::{Greeting, Host, reach};
 use crate::guest::Interruption;
 use crate::ready::{awake, left, sleep_until};
+use crate::shared_fd::SharedFd;
 use crate::shell_token::ShellToken;
 use crate::tap::Tap;
 use crate::wait::Wait;
@@ -108,7 +109,7 @@ impl Connection {
     }
 
     fn greet(accepted: OwnedFd, deadline: Instant, wait: Wait, host: Host<'_>) -> Result<Self, Error> {
-        let mut greeting = Greeting::new(accepted);
+        let mut greeting = Greeting::new(SharedFd::of(accepted, host));
         let challenge = loop {
             if !awake(greeting.as_fd(), PollFlags::IN) {
                 sleep_until(greeting.as_fd(), PollFlags::IN, deadline, &mut None)?;

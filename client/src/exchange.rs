@@ -12,13 +12,14 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::error::Error;
+use crate::shared_fd::SharedFd;
 use crate::wire_buffer::WireBuffer;
 
 /// The descriptors of a connection, and what is on its way.
 pub(crate) struct Exchange {
-    wire: OwnedFd,
+    wire: SharedFd,
     /// Where the daemon sees this client go; nothing is ever sent on it.
-    accepted: OwnedFd,
+    accepted: SharedFd,
     inbox: WireBuffer,
     outbox: WireBuffer,
     last_id: u32,
@@ -28,7 +29,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(accepted: OwnedFd, wire: OwnedFd) -> Self {
+    pub(crate) fn new(accepted: SharedFd, wire: SharedFd) -> Self {
         Self {
             wire,
             accepted,
@@ -96,7 +97,7 @@ impl Exchange {
     /// [`Error::Closed`], or what failed underneath; what was to be sent is forgotten.
     pub(crate) fn send_some(&mut self) -> Result<bool, Error> {
         while !self.outbox.filled().is_empty() {
-            match send(&self.wire, self.outbox.filled(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            match send(self.wire(), self.outbox.filled(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Ok(sent) => {
                     self.outbox.take(sent);
                 }
@@ -166,7 +167,7 @@ impl Exchange {
 
     fn receive(&mut self) -> io::Result<usize> {
         if !self.expects_descriptor {
-            return Ok(recv(&self.wire, self.inbox.room(), RecvFlags::DONTWAIT)?.1);
+            return Ok(recv(self.wire.as_fd(), self.inbox.room(), RecvFlags::DONTWAIT)?.1);
         }
         let (len, descriptor) = glassdome_sys::try_recv_with_fd(self.wire.as_fd(), self.inbox.room())?;
         self.descriptor = descriptor.or(self.descriptor.take());
@@ -218,7 +219,7 @@ impl Exchange {
     }
 
     fn peek(&self) -> Result<usize, Errno> {
-        Ok(recv(&self.wire, &mut [0u8; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT)?.1)
+        Ok(recv(self.wire(), &mut [0u8; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT)?.1)
     }
 
     /// A descriptor comes with the next answer.

@@ -19,6 +19,7 @@ use rustix::net::{
 use crate::daemon_check::{Found, judge_peer, judge_place};
 use crate::error::{Error, Side};
 use crate::exchange::{Exchange, waited};
+use crate::shared_fd::SharedFd;
 use crate::wait::Wait;
 
 /// In whose process a connection is opened.
@@ -123,7 +124,7 @@ pub(crate) fn reach(
 
 /// What is said before the first request, as far as it has come, without a wait.
 pub(crate) struct Greeting {
-    accepted: OwnedFd,
+    accepted: SharedFd,
     wire: Option<OwnedFd>,
     /// The one frame that comes on the accepted socket: the challenge with a descriptor, or a refusal without.
     frame: [u8; HEADER_LEN + limits::MESSAGE + 64],
@@ -131,7 +132,7 @@ pub(crate) struct Greeting {
 }
 
 impl Greeting {
-    pub(crate) fn new(accepted: OwnedFd) -> Self {
+    pub(crate) fn new(accepted: SharedFd) -> Self {
         Self { accepted, wire: None, frame: [0; HEADER_LEN + limits::MESSAGE + 64], have: 0 }
     }
 
@@ -162,7 +163,7 @@ impl Greeting {
         wait: Wait,
     ) -> Result<Exchange, Error> {
         host.close_process()?;
-        let mut exchange = Exchange::new(self.accepted, wire);
+        let mut exchange = Exchange::new(self.accepted, SharedFd::of(wire, host));
         exchange.put(&host.hello(&challenge, wait)?)?;
         Ok(exchange)
     }
@@ -171,7 +172,7 @@ impl Greeting {
     fn receive(&mut self) -> Result<Option<usize>, Error> {
         let received = match self.have {
             0 => glassdome_sys::try_recv_with_fd(self.accepted.as_fd(), &mut self.frame),
-            have => recv(&self.accepted, &mut self.frame[have..], RecvFlags::DONTWAIT)
+            have => recv(self.accepted.as_fd(), &mut self.frame[have..], RecvFlags::DONTWAIT)
                 .map(|(_, len)| (len, None))
                 .map_err(Into::into),
         };

@@ -5,7 +5,8 @@
 //! its descriptors on by `exec`. A wait can be broken off ([`Interruption`]).
 //!
 //! After `fork` a connection is the parent's alone: a byte from the child ends it for both. The child drops what it
-//! has of it, which says nothing to the daemon, and opens its own.
+//! has of it, which says nothing to the daemon, and opens its own. Where the child has closed it already, and opened
+//! something else by its number, that is left alone.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -17,6 +18,7 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::evented::Evented;
 use crate::greeting::{Greeting, Host, reach};
+use crate::shared_fd::SharedFd;
 use crate::socket_path::SocketPath;
 use crate::tap::Tap;
 use crate::wait::Wait;
@@ -87,7 +89,7 @@ impl Guest<'_> {
     }
 
     fn opening(&self, accepted: OwnedFd, wait: Wait) -> Opening {
-        let greeting = Some(Greeting::new(accepted));
+        let greeting = Some(Greeting::new(SharedFd::of(accepted, self.host())));
         Opening { greeting, client: self.client.to_owned(), version: self.version.to_owned(), wait }
     }
 

@@ -86,6 +86,7 @@ mod recover;
 mod reference;
 mod rotation;
 mod session;
+mod shared_fd;
 mod shell_token;
 mod shown_once;
 mod socket_path;

@@ -339,6 +339,28 @@ def test_a_child_after_a_fork_has_connections_of_its_own() -> None:
     run(main)
 
 
+def test_a_vault_that_is_closed_ends_what_is_watched_and_what_waits_for_a_person(
+    asked: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        vault = aio.connect(wait=60)
+        states = vault.watch()
+        assert (await anext(states)).state == "unlocked"
+        next_state = asyncio.ensure_future(anext(states))
+        # Given up: its connection takes no new requests, but waits for the other that a person is asked about.
+        waiting = [asyncio.ensure_future(vault.get(asked)) for _ in range(2)]
+        await question(caplog)
+        waiting[0].cancel()
+        assert await vault.get("aio/free") == "free"
+        await vault.close()
+        for over in (next_state, waiting[1]):
+            with pytest.raises(glassdome.UnreachableError):
+                await asyncio.wait_for(over, 10)
+
+    glassdome.set("aio/free", "free")
+    run(main)
+
+
 def test_by_a_handle() -> None:
     glassdome.set("aio/granted", "granted")
     glassdome.set("aio/free", "free")

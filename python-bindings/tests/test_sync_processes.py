@@ -118,6 +118,42 @@ def test_after_a_fork_each_has_its_own() -> None:
     assert script.run() == (0, "", "")
 
 
+CLOSED_BY_THE_CHILD = """
+import asyncio, gc, os, sys, glassdome
+from glassdome import aio
+
+vault, later = glassdome.connect(), aio.connect()
+watch = vault.watch()
+assert vault["fork"] == glassdome.get("fork") == "value" and next(watch).state == "unlocked"
+loop = asyncio.new_event_loop()
+assert loop.run_until_complete(later.get("fork")) == "value"
+child = os.fork()
+if child == 0:
+    # As daemons do, which then open what they need.
+    os.closerange(3, 256)
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]
+    if sys.argv[1] == "asks":
+        assert vault["fork"] == glassdome.get("fork") == "value" and next(watch).state == "unlocked"
+        assert asyncio.run(later.get("fork")) == "value"
+    else:
+        vault.close(), watch.close(), asyncio.run(later.close())
+        del vault, watch, later
+        gc.collect()
+    assert {os.readlink(f"/proc/self/fd/{file}") for file in files} == {os.devnull}
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert vault["fork"] == glassdome.get("fork") == loop.run_until_complete(later.get("fork")) == "value"
+"""
+
+
+@pytest.mark.parametrize("what", ["asks", "lets go"])
+def test_what_a_child_opened_by_the_number_of_a_connection_is_left_alone(what: str) -> None:
+    glassdome.set("fork", "value")
+    script = Script(f"closes-{what.split()[0]}.py", CLOSED_BY_THE_CHILD)
+    script.allow()
+    assert script.run(what) == (0, "", "")
+
+
 FORKED_IN_THE_MIDDLE = """
 import os, signal, sys, glassdome
 

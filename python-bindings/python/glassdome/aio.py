@@ -50,7 +50,9 @@ class Vault:
     def __init__(self, socket: str | os.PathLike[str] | None = None, *, wait: float | None = None) -> None:
         self._socket = None if socket is None else os.fspath(socket)
         self._wait = wait
+        # Those for new requests, and all that are not known to have ended: some have requests left, or are watched.
         self._lines: dict[bool, Line] = {}
+        self._opened: _list[Line] = []
         self._closed = False
 
     async def get(self, name: str, *, field: str | None = None) -> str:
@@ -170,11 +172,14 @@ class Vault:
 
     def _close(self) -> None:
         self._closed = True
-        for line in self._lines.values():
-            if line.pid == os.getpid():
-                line.close()
-            else:
+        for line in self._opened:
+            if line.pid != os.getpid():
                 line.abandon()
+            elif line.loop.is_running() and line.loop is not _running():
+                line.loop.call_soon_threadsafe(line.close)
+            else:
+                line.close()
+        self._opened.clear()
         self._lines.clear()
 
     async def __aenter__(self) -> Vault:
@@ -210,11 +215,16 @@ class Vault:
             if line.loop.is_running():
                 raise RuntimeError("this vault is in use in another event loop: connect in each")
             line.close()
-        line = self._lines[by_handle] = Line(loop, self._socket, self._wait, by_handle)
+        line = self._lines[by_handle] = self._new_line(by_handle)
         return line
 
     def _line_of_its_own(self) -> Line:
-        return Line(self._loop(), self._socket, self._wait, False)
+        return self._new_line(False)
+
+    def _new_line(self, by_handle: bool) -> Line:
+        line = Line(self._loop(), self._socket, self._wait, by_handle)
+        self._opened = [line, *(line for line in self._opened if not line.ended)]
+        return line
 
     def _loop(self) -> asyncio.AbstractEventLoop:
         if self._closed:
@@ -222,6 +232,13 @@ class Vault:
 
             raise UsageError("this vault was closed: connect again")
         return asyncio.get_running_loop()
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 # `list` is a method of the class above.
