@@ -40,6 +40,10 @@ mod _native {
     #[pymodule_export]
     const HANDLE: &str = glassdome_client::HANDLE;
 
+    /// How long the name of a secret may be, in bytes of UTF-8.
+    #[pymodule_export]
+    const LONGEST: usize = glassdome_proto::limits::NAME;
+
     /// The version of this package, which is that of the programs that it was built with.
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's spelling")]

@@ -78,15 +78,13 @@ impl<'py> Handed<'py> {
         if let Ok(bytes) = value.cast::<PyBytes>() {
             return Ok(Self::Bytes(bytes.clone()));
         }
-        let py = value.py();
         if let Ok(bytes) = value.cast::<PyByteArray>() {
-            let wiped = value.getattr_opt("wiped")?.is_some_and(|wiped| wiped.is_truthy().unwrap_or(true));
-            if wiped {
-                return Err(usage(py, "this secret was wiped: there is nothing to store"));
-            }
+            not_wiped(value)?;
             return Ok(Self::Copied(Zeroizing::new(bytes.to_vec())));
         }
         if value.is_instance_of::<PyMemoryView>() {
+            // Of a secret that is wiped while it is looked at, zeros are left.
+            not_wiped(&value.getattr("obj")?)?;
             let passing = PyByteArray::from(value)?;
             let copied = Zeroizing::new(passing.to_vec());
             wipe(&passing)?;
@@ -109,6 +107,17 @@ impl<'py> Handed<'py> {
             Self::Bytes(bytes) => Ok(bytes.as_bytes()),
             Self::Copied(bytes) => Ok(bytes),
         }
+    }
+}
+
+/// # Errors
+/// `UsageError` for a `Secret` that was wiped.
+fn not_wiped(value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let wiped =
+        value.cast::<PyByteArray>().ok().map(|bytes| bytes.getattr_opt("wiped")).transpose()?.flatten();
+    match wiped.is_some_and(|wiped| wiped.is_truthy().unwrap_or(true)) {
+        true => Err(usage(value.py(), "this secret was wiped: there is nothing to store")),
+        false => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use glassdome_client::{Error, Reference, Upload, Value};
 use glassdome_proto::secrets::Expect;
 use glassdome_proto::{Code, Field, Glob, Name};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString};
 
@@ -247,14 +247,17 @@ pub(crate) fn references(py: Python<'_>, names: &[String]) -> PyResult<Vec<Refer
 /// A time to come, in seconds since the epoch.
 pub(crate) fn expiry(at: &Bound<'_, PyAny>) -> PyResult<u64> {
     let py = at.py();
-    let seconds: i64 = match at.getattr_opt("timestamp")? {
+    let refused = || usage(py, "expires is a time to come: a datetime, or seconds since the epoch");
+    let seconds: PyResult<i64> = match at.getattr_opt("timestamp")? {
         // Parts of a second are dropped, as int() does.
-        Some(timestamp) => timestamp.call0()?.call_method0("__int__")?.extract()?,
-        None => at.extract()?,
+        Some(timestamp) => timestamp.call0()?.call_method0("__int__")?.extract(),
+        None => at.extract(),
     };
+    let beyond = |error: PyErr| if error.is_instance_of::<PyOverflowError>(py) { refused() } else { error };
+    let seconds = seconds.map_err(beyond)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     match u64::try_from(seconds) {
         Ok(seconds) if seconds > now => Ok(seconds),
-        _ => Err(usage(py, "expires is a time to come: a datetime, or seconds since the epoch")),
+        _ => Err(refused()),
     }
 }

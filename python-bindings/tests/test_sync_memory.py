@@ -129,8 +129,21 @@ def test_a_wiped_secret_is_empty_and_says_so(vault: glassdome.Vault) -> None:
     secret.wipe()
     held = vault.get_bytes("secret")
     view = memoryview(held)
+    vault["seen"] = view
     held.wipe()
     assert held.wiped and bytes(view) == bytes(5), "what holds it sees zeros"
+    with pytest.raises(glassdome.UsageError, match="was wiped"):
+        vault["seen"] = view
+    assert vault["seen"] == "value"
+
+
+@pytest.mark.parametrize("kind", [int, float])
+def test_a_secret_that_is_no_number_is_not_told_in_the_error(kind: "type[int] | type[float]") -> None:
+    with pytest.raises(TypeError, match="no number") as told:
+        kind(glassdome.Secret(b"a value"))
+    assert "a value" not in str(told.value)
+    with pytest.raises(ValueError, match="a value"):
+        kind(bytearray(b"a value"))  # Control: as Python has it.
 
 
 def test_it_is_wiped_where_it_lies() -> None:

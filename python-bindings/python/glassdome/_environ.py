@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import glassdome
+from glassdome._native import LONGEST
 
 from . import _reference
-
 
 class Environ(Mapping[str, str]):
     """A mapping of variables to the values of secrets.
@@ -34,9 +34,10 @@ class Environ(Mapping[str, str]):
 
     def __getitem__(self, variable: str) -> str:
         if self._references is None:
-            if not _can_be(variable):
+            name = self._prefix + variable
+            if not _can_be(variable) or len(name.encode(errors="surrogatepass")) > LONGEST:
                 raise KeyError(variable)
-            return glassdome.get(self._prefix + variable)
+            return glassdome.get(name)
         return _reference.value(self._prefix + self._references[variable])
 
     def __iter__(self) -> Iterator[str]:
@@ -55,8 +56,11 @@ class Environ(Mapping[str, str]):
 
 
 def _can_be(variable: str) -> bool:
-    """Whether a secret can be called that: not without a letter, with control characters, or what UTF-8 does not have."""
-    return variable != "" and not any(c < " " or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in variable)
+    """Whether a secret can be called that: not without a letter between slashes, with control characters, or what UTF-8
+    does not have."""
+    return "" not in variable.split("/") and not any(
+        c < " " or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in variable
+    )
 
 
 environ = Environ()

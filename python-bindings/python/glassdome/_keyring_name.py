@@ -12,8 +12,6 @@ from unicodedata import ucd_3_2_0 as unicode
 from urllib.parse import unquote
 
 PREFIX = "keyring/"
-# A name of a secret, in bytes of UTF-8.
-LONGEST = 512
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~@:+")
 _LETTERS = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "Nd"))

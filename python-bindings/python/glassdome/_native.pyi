@@ -8,9 +8,10 @@ from typing import Any, Final, TypeAlias, final
 
 from .secret import Secret
 
-__all__ = ["HANDLE", "Channel", "Info", "Status", "Vault", "Watch", "__version__", "connect"]
+__all__ = ["HANDLE", "LONGEST", "Channel", "Info", "Status", "Vault", "Watch", "__version__", "connect"]
 
 HANDLE: Final[str]
+LONGEST: Final[int]
 __version__: Final[str]
 
 _Value: TypeAlias = str | bytes | bytearray | memoryview

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import glassdome
-from glassdome._native import HANDLE
+from glassdome._native import HANDLE, LONGEST
 from keyring.backend import KeyringBackend
 from keyring.compat import properties
 from keyring.credentials import Credential, SimpleCredential
@@ -63,7 +63,7 @@ class GlassdomeKeyring(KeyringBackend):
     def get_password(self, service: str, username: str) -> str | None:
         """The password, or None if there is none."""
         name = _keyring_name.name(service, username)
-        if len(name.encode()) > _keyring_name.LONGEST:
+        if len(name.encode()) > LONGEST:
             # Nothing can have been stored there.
             return None
         try:
@@ -77,8 +77,11 @@ class GlassdomeKeyring(KeyringBackend):
 
     def delete_password(self, service: str, username: str) -> None:
         """Takes it away; its versions are kept, as by ``ctl rm``."""
+        name = _keyring_name.name(service, username)
+        if len(name.encode()) > LONGEST:
+            raise NotInTheVault(f"a name of over {LONGEST} bytes is none of the vault's")
         try:
-            _told(PasswordDeleteError, lambda: glassdome.delete(_keyring_name.name(service, username)))
+            _told(PasswordDeleteError, lambda: glassdome.delete(name))
         except glassdome.NotFoundError as error:
             raise NotInTheVault(str(error)) from error
 
@@ -92,7 +95,7 @@ class GlassdomeKeyring(KeyringBackend):
 
     def _only_user(self, service: str) -> str | None:
         under = _keyring_name.under(service)
-        if len(under.encode()) >= _keyring_name.LONGEST:
+        if len(under.encode()) >= LONGEST:
             return None
         names = _told(KeyringError, lambda: glassdome.list(under + "*"))
         users = [_keyring_name.user(name, service) for name in names]

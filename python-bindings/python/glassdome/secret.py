@@ -111,6 +111,12 @@ class Secret(bytearray):
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise TypeError("a Secret is not copied or pickled: it could not be wiped there")
 
+    def _no_number(self) -> NoReturn:
+        # What Python says of bytes that are no number has them in it.
+        raise TypeError("a Secret is no number: decode it first")
+
+    __int__ = __float__ = _no_number
+
     def _refuse(self, *args: object, **kwargs: object) -> NoReturn:
         raise TypeError("a Secret cannot be changed, only wiped")
 

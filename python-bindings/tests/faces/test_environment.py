@@ -33,8 +33,9 @@ def test_variables_are_secrets_below_a_prefix() -> None:
         dev["NO"]
     assert isinstance(told.value, glassdome.NotFoundError)
     # Names that none can have stand for nothing.
-    for name in ("", "A\nB", "\udcff"):
+    for name in ("", "A\nB", "\udcff", "/", "/A", "A/", "A//B", "A" * 513):
         assert glassdome.environ.get(name, "default") == "default" and name not in glassdome.environ
+    assert "A" * 512 not in glassdome.environ and "A" * 505 not in dev
     # Looked up each time, and kept nowhere.
     glassdome.set("team/dev/KEY", "newer")
     assert dev["KEY"] == "newer"
