@@ -125,7 +125,7 @@ pub(crate) fn reach(
 /// What is said before the first request, as far as it has come, without a wait.
 pub(crate) struct Greeting {
     accepted: SharedFd,
-    wire: Option<OwnedFd>,
+    wire: Option<SharedFd>,
     /// The one frame that comes on the accepted socket: the challenge with a descriptor, or a refusal without.
     frame: [u8; HEADER_LEN + limits::MESSAGE + 64],
     have: usize,
@@ -140,7 +140,7 @@ impl Greeting {
     ///
     /// # Errors
     /// A refusal; [`Error::Closed`], [`Error::Unexpected`], or what failed underneath.
-    pub(crate) fn advance(&mut self) -> Result<Option<(Challenge, OwnedFd)>, Error> {
+    pub(crate) fn advance(&mut self) -> Result<Option<(Challenge, SharedFd)>, Error> {
         let Some(len) = self.receive()? else { return Ok(None) };
         let payload = &self.frame[HEADER_LEN..HEADER_LEN + len];
         match self.wire.take() {
@@ -158,12 +158,12 @@ impl Greeting {
     /// [`Error::Upgrade`], [`Error::Harden`].
     pub(crate) fn answer(
         self,
-        (challenge, wire): (Challenge, OwnedFd),
+        (challenge, wire): (Challenge, SharedFd),
         host: Host<'_>,
         wait: Wait,
     ) -> Result<Exchange, Error> {
         host.close_process()?;
-        let mut exchange = Exchange::new(self.accepted, SharedFd::of(wire, host));
+        let mut exchange = Exchange::new(self.accepted, wire);
         exchange.put(&host.hello(&challenge, wait)?)?;
         Ok(exchange)
     }
@@ -180,7 +180,7 @@ impl Greeting {
             Ok((0, _)) => return Err(Error::Closed),
             Ok((len, wire)) => {
                 self.have += len;
-                self.wire = wire.or(self.wire.take());
+                self.wire = wire.map(|wire| self.accepted.beside(wire)).or(self.wire.take());
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => return Err(waited(error)),

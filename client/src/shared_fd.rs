@@ -25,6 +25,12 @@ impl SharedFd {
         };
         Self { descriptor: Some(descriptor), leads_to }
     }
+
+    /// Another one, of the same process.
+    pub(crate) fn beside(&self, descriptor: OwnedFd) -> Self {
+        let leads_to = self.leads_to.and_then(|_| leads_to(descriptor.as_fd()));
+        Self { descriptor: Some(descriptor), leads_to }
+    }
 }
 
 fn leads_to(descriptor: BorrowedFd<'_>) -> Option<(u64, u64)> {
@@ -52,7 +58,6 @@ impl Drop for SharedFd {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::io::Read;
     use std::os::unix::net::UnixStream;
 
@@ -84,7 +89,5 @@ mod tests {
         let (ours, mut daemon) = UnixStream::pair().unwrap();
         drop(SharedFd::of(ours.into(), GUEST));
         assert_eq!(daemon.read(&mut [0]).unwrap(), 0);
-        let file = File::open("/dev/null").unwrap();
-        assert!(leads_to(file.as_fd()).is_some());
     }
 }

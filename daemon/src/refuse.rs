@@ -142,7 +142,7 @@ pub fn no_place() -> Refusal<'static> {
 
 /// A file that a rule shall name cannot be looked at.
 pub fn unreadable(error: &Unreadable) -> Refusal<'static> {
-    let path = |path: &Path| words::shown_secret(&path.to_string_lossy());
+    let path = |path: &Path| words::shown_path(&path.to_string_lossy());
     let cause = std::error::Error::source(error).map(|source| format!(" ({source})")).unwrap_or_default();
     let line = match error {
         Unreadable::NoFile { path: there } => format!("there is no file {}", path(there)),

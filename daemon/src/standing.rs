@@ -315,7 +315,7 @@ async fn look(state: &Rc<State>, peer: &Peer, stand: &Stand) -> Result<(Rc<Settl
 fn at_once(state: &State, exe: &Exe) -> Option<(Standing, Asker)> {
     let files = state.rule_files();
     let rules = files.rules_at_once(exe, &state.rules(), Instant::now())?;
-    let name = lineage::file_name(&exe.path).to_owned();
+    let name = lineage::told_name(&exe.path).to_owned();
     let evidence = files.facts(exe).map(|facts| Box::new(Seen::executable(facts)));
     let asker = Asker { name, exe: Some(exe.path.clone()), seen: true, evidence, ..Asker::default() };
     Some((Standing { rules, ..Standing::default() }, asker))
@@ -416,7 +416,7 @@ fn judged(found: Found, member: &Member, unit: Option<Unit>, came: Came) -> (Sta
     let allowed = rules.iter().any(|rule| rule.decision == Decision::Allow);
     let named = program.is_some_and(|program| program.interpreter.is_none() || program.script.is_some());
     let line = if allowed && named { Vec::new() } else { line_of(member) };
-    let exe = program.map(|program| lineage::file_name(&program.exe.path).to_owned());
+    let exe = program.map(|program| lineage::told_name(&program.exe.path).to_owned());
     let asker = Asker {
         pid: member.stat.pid,
         name: exe.unwrap_or_else(|| member.stat.name.clone()),

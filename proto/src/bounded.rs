@@ -20,14 +20,15 @@ impl<'a, const MAX: usize> Text<'a, MAX> {
         (text.len() <= MAX).then_some(Self(text))
     }
 
-    /// Text that is cut at the last character that fits.
+    /// Text that is cut where it does not fit, and ends with `…` then: the beginning of a name is another name.
     pub fn cut(text: impl Into<Cow<'a, str>>) -> Self {
         let text = text.into();
         if text.len() <= MAX {
             return Self(text);
         }
-        let end = text.floor_char_boundary(MAX);
-        Self(Cow::Owned(text[..end].to_owned()))
+        const MARK: &str = "…";
+        let end = text.floor_char_boundary(MAX.saturating_sub(MARK.len()));
+        Self(Cow::Owned(format!("{}{MARK}", &text[..end])))
     }
 
     /// The text itself.

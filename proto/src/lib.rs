@@ -51,7 +51,7 @@ mod wiped;
 
 pub use bounded::{Bytes, List, Text};
 pub use codec::{DecodeError, EncodeError, decode, encode, encode_around};
-pub use deceiving::{deceives, is_quotation_mark, shows_as_itself};
+pub use deceiving::{deceives, shows_as_itself, stands_in_quotes};
 pub use frame::{FrameError, HEADER_LEN, payload_len};
 pub use glob::{Glob, GlobError};
 pub use handshake::{Challenge, Hello, Nonce, PROTOCOL, Range};

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use glassdome_client::{Error, Reference, Upload, Value};
 use glassdome_proto::secrets::Expect;
 use glassdome_proto::{Code, Field, Glob, Name};
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString};
 
@@ -250,10 +250,18 @@ pub(crate) fn expiry(at: &Bound<'_, PyAny>) -> PyResult<u64> {
     let refused = || usage(py, "expires is a time to come: a datetime, or seconds since the epoch");
     let seconds: PyResult<i64> = match at.getattr_opt("timestamp")? {
         // Parts of a second are dropped, as int() does.
-        Some(timestamp) => timestamp.call0()?.call_method0("__int__")?.extract(),
+        Some(timestamp) => {
+            timestamp.call0().and_then(|at| at.call_method0("__int__")).and_then(|at| at.extract())
+        }
         None => at.extract(),
     };
-    let beyond = |error: PyErr| if error.is_instance_of::<PyOverflowError>(py) { refused() } else { error };
+    // A calendar that ends before, or no number at all.
+    let beyond = |error: PyErr| match error {
+        _ if error.is_instance_of::<PyOverflowError>(py) || error.is_instance_of::<PyValueError>(py) => {
+            refused()
+        }
+        other => other,
+    };
     let seconds = seconds.map_err(beyond)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     match u64::try_from(seconds) {

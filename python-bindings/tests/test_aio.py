@@ -361,6 +361,23 @@ def test_a_vault_that_is_closed_ends_what_is_watched_and_what_waits_for_a_person
     run(main)
 
 
+def test_loops_that_ended_keep_no_connection_of_what_was_watched() -> None:
+    vault = aio.connect()
+
+    async def main() -> None:
+        assert (await anext(vault.watch())).state == "unlocked"
+
+    def watched_in_a_loop_of_its_own() -> int:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(main())
+        loop.close()
+        return descriptors()
+
+    first = watched_in_a_loop_of_its_own()
+    assert [watched_in_a_loop_of_its_own() for _ in range(5)] == [first] * 5
+    run(vault.close)
+
+
 def test_by_a_handle() -> None:
     glassdome.set("aio/granted", "granted")
     glassdome.set("aio/free", "free")

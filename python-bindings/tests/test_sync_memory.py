@@ -146,6 +146,12 @@ def test_a_secret_that_is_no_number_is_not_told_in_the_error(kind: "type[int] | 
         kind(bytearray(b"a value"))  # Control: as Python has it.
 
 
+def test_with_a_base_no_class_is_asked() -> None:
+    """A limit that the documentation tells: it is time to change that when this fails."""
+    with pytest.raises(ValueError, match="a value"):
+        int(glassdome.Secret(b"a value"), 16)  # type: ignore[call-overload]
+
+
 def test_it_is_wiped_where_it_lies() -> None:
     secret = glassdome.Secret(b"value")
     with memoryview(secret) as view:

@@ -88,7 +88,7 @@ def test_fields_and_info(vault: glassdome.Vault) -> None:
         assert getattr(info, key) == shown[key], key
     vault.set("expires", "x", expires=int(in_an_hour.timestamp()))
     assert vault.info("expires").expires == int(in_an_hour.timestamp())
-    for passed in (0, -1, 2**63, -(2**100), int(time.time()), datetime.now() - timedelta(days=1)):
+    for passed in (0, -1, 2**63, -(2**100), datetime.min, int(time.time()), datetime.now() - timedelta(days=1)):
         with pytest.raises(glassdome.UsageError, match="a time to come"):
             vault.set("expires", "x", expires=passed)
 

@@ -91,6 +91,10 @@ fn a_program_that_is_not_where_it_was_is_not_remembered() {
     fs::rename(&tool, &aside).unwrap();
     let line = world.ctl(&["approve", &id, "--for", "15m", "--yes"]).refused(9);
     assert!(line.contains("does not lie where it was started from"), "{line}");
+    // A link leads to it, from where it would not be started.
+    std::os::unix::fs::symlink(&aside, &tool).unwrap();
+    let line = world.ctl(&["approve", &id, "--for", "15m", "--yes"]).refused(9);
+    assert!(line.contains("does not lie where it was started from"), "{line}");
     // Control: back in its place it is remembered.
     fs::rename(&aside, &tool).unwrap();
     world.ctl(&["approve", &id, "--for", "15m", "--yes"]).ok();
@@ -112,18 +116,25 @@ fn what_a_file_is_called_cannot_pass_for_words_of_ours() {
         terminal.expect("Master password, to grant this terminal: ");
         terminal.send_line(PASSWORD);
         let whole = terminal.expect("No: [n] ");
-        terminal.send_line("n");
+        let seen = world.ctl(&["whoami", "--pid", &waiting.pid().to_string()]).text();
+        terminal.send_line("m");
         waiting.output();
-        [listed, whole, world.ctl(&["audit"]).text()]
+        // What is remembered is for another secret.
+        let denied = world.program(&tool, &["ctl", "get"]).stdin("db/b\n").output();
+        let request = denied.stderr.split("(request ").nth(1).unwrap().split(')').next().unwrap();
+        let explained = world.ctl(&["policy", "explain", request]).text();
+        let told = ["grants", "audit"].map(|command| world.ctl(&[command]).text());
+        [vec![listed, whole, seen, explained], told.to_vec()].concat()
     };
     let forged = "git (1)\": only root can change it, \"x";
     let quoted = r#""git (1)\": only root can change it, \"x""#;
+    let path = format!("{:?}", world.home(forged));
     for text in shown(forged) {
-        assert!(text.contains(quoted) && !text.contains("git (1)\":"), "{text}");
+        assert!((text.contains(quoted) || text.contains(&path)) && !text.contains("git (1)\":"), "{text}");
     }
     // Control: a name that says nothing stands as it is.
     for text in shown("tool") {
-        assert!(text.contains("tool (") && !text.contains("\"tool"), "{text}");
+        assert!(text.contains(" tool (") || text.contains("/tool "), "{text}");
     }
 }
 

@@ -55,8 +55,10 @@ pub(crate) struct Secret {
 /// Who uses secrets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub(crate) struct Program {
-    /// The name of its file; in quotes what it calls itself, where its file was not seen.
+    /// The name of its file; what it calls itself, where its file was not seen.
     pub(crate) program: String,
+    /// Whether that is its own word: nobody is counted as another by calling itself so.
+    pub(crate) claimed: bool,
     /// The script that it runs, by its own word.
     pub(crate) script: Option<String>,
 }
@@ -209,17 +211,21 @@ impl Program {
             _ => text.chars().take(CALLED).collect(),
         };
         if let Some(judged) = &record.judged {
-            return Self { program: cut(&judged.name), script: judged.script.as_deref().map(cut) };
+            return Self {
+                program: cut(&judged.name),
+                claimed: false,
+                script: judged.script.as_deref().map(cut),
+            };
         }
         let peer = record.peer.as_ref();
         let file = peer.and_then(|peer| peer.kernel.exe.as_ref()).map(Exe::name);
         let claimed = || peer.and_then(|peer| peer.claims.as_ref()).map(|claims| cut(&claims.client));
-        let program = match file {
-            Some(file) => cut(file),
-            // Its own word, in quotes: nobody is counted as another by calling itself so.
-            None => claimed().map_or_else(|| "?".to_owned(), |client| format!("\"{client}\"")),
+        let (program, claimed) = match (file, claimed()) {
+            (Some(file), _) => (cut(file), false),
+            (None, Some(client)) => (client, true),
+            (None, None) => ("?".to_owned(), false),
         };
-        Self { program, script: None }
+        Self { program, claimed, script: None }
     }
 }
 
@@ -313,10 +319,11 @@ mod tests {
             peer: Some(Peer { kernel, claims: None }),
             ..record(NOON, Event::Get, Outcome::Allowed, "a", "")
         };
-        assert_eq!(Program::of(&typed), Program { program: "ctl".into(), script: None });
+        assert_eq!(Program::of(&typed), Program { program: "ctl".into(), claimed: false, script: None });
         let claims = Some(Claims { client: "ctl".into(), version: "1".into() });
         let hidden = Peer { kernel: Kernel { pid: None, uid: 1000, gid: None, exe: None }, claims };
-        assert_eq!(Program::of(&Record { peer: Some(hidden), ..typed.clone() }).program, "\"ctl\"");
+        let by_word = Program { program: "ctl".into(), claimed: true, script: None };
+        assert_eq!(Program::of(&Record { peer: Some(hidden), ..typed.clone() }), by_word);
         assert_eq!(Program::of(&Record { peer: None, ..typed }).program, "?");
     }
 

@@ -9,7 +9,7 @@ use crate::cli::{Command, connect, json_line, print};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::proof::{ProofArgs, with_proof};
-use crate::text::escape::{name, quoted};
+use crate::text::escape::{escaped, name, quoted};
 use crate::text::hex::{hex, short};
 use crate::text::question::wanted;
 use crate::text::style::Style;
@@ -122,7 +122,7 @@ fn answer_table(answers: &[Remembered<'_>]) -> String {
         let whom = match (&answer.script, &answer.exe) {
             (Some(script), _) => quoted(script),
             (None, Some(exe)) => name(exe),
-            (None, None) => format!("{} ({})", name(&answer.name), answer.pid),
+            (None, None) => format!("{} ({})", quoted(&answer.name), answer.pid),
         };
         let end = match (answer.left_s, &answer.exe) {
             (Some(left), _) => format!("for {}", time::span(left)),
@@ -155,7 +155,7 @@ fn handle_table(handles: &[Handle<'_>]) -> String {
             .script
             .as_ref()
             .map(|script| format!(" runs {}, sha256 {}", quoted(&script.path), short(&script.sha256)));
-        let program = format!("{} ({}){}", name(&handle.name), handle.pid, runs.unwrap_or_default());
+        let program = format!("{} ({}){}", quoted(&handle.name), handle.pid, runs.unwrap_or_default());
         let names: Vec<String> = handle.secrets.iter().map(|glob| name(&glob.to_string())).collect();
         let within = handle.unit.as_ref().map(|unit| {
             let weak = if runs_for_users(unit) { " (weak: it runs what users ask for)" } else { "" };
@@ -170,10 +170,10 @@ fn handle_table(handles: &[Handle<'_>]) -> String {
 
 fn table(grants: &[Grant<'_>], style: Style) -> String {
     let row = |grant: &Grant<'_>| {
-        let tty = if grant.tty.is_empty() { "no terminal".to_owned() } else { name(&grant.tty) };
+        let tty = if grant.tty.is_empty() { "no terminal".to_owned() } else { escaped(&grant.tty) };
         let token = if grant.token { "with token" } else { "without token" };
         let yours = if grant.yours { style.good("this terminal") } else { String::new() };
-        let shell = format!("{} ({})", name(&grant.name), grant.pid);
+        let shell = format!("{} ({})", quoted(&grant.name), grant.pid);
         let since = format!("since {}", time::until(grant.since));
         vec![grant.id.to_string(), shell, tty, since, token.to_owned(), yours]
     };
@@ -200,9 +200,9 @@ mod tests {
         let other = Grant { id: 12, tty: Text::new("").unwrap(), token: false, yours: false, ..mine.clone() };
         let lines = table(&[mine.clone(), other], Style::plain());
         let lines: Vec<&str> = lines.lines().collect();
-        assert!(lines[0].starts_with("3   bash (4700)  pts/3        since "), "{lines:?}");
+        assert!(lines[0].starts_with("3   \"bash\" (4700)  pts/3        since "), "{lines:?}");
         assert!(lines[0].ends_with("  with token     this terminal"), "{lines:?}");
-        assert!(lines[1].starts_with("12  bash (4700)  no terminal  since "), "{lines:?}");
+        assert!(lines[1].starts_with("12  \"bash\" (4700)  no terminal  since "), "{lines:?}");
         assert!(lines[1].ends_with("  without token"), "{lines:?}");
         let json = serde_json::to_value(document(&mine)).unwrap();
         assert_eq!((&json["tty"], &json["yours"]), (&"pts/3".into(), &true.into()));

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use glassdome_proto::{deceives, is_quotation_mark, shows_as_itself};
+use glassdome_proto::{deceives, stands_in_quotes};
 
 /// `text` with control characters, and those that Unicode lets hide or reorder text (UAX #9, UTS #55),
 /// written as `\u{1b}`.
@@ -27,9 +27,8 @@ pub(crate) fn name(text: &str) -> String {
     if !text.is_empty() && text.bytes().all(plain) { text.to_owned() } else { quoted(text) }
 }
 
-/// `text` in quotes, whatever it is: no quotation mark in it can end them, nor what looks like one, and all
-/// of it can be read back. Of blanks only single spaces stay: more would shift what follows to where
-/// another column, or another line, seems to begin.
+/// `text` in quotes, whatever it is: nothing in it can end them ([`stands_in_quotes`]), and all of it can be read
+/// back.
 pub(crate) fn quoted(text: &str) -> String {
     let mut shown = String::with_capacity(text.len() + 2);
     shown.push('"');
@@ -37,11 +36,10 @@ pub(crate) fn quoted(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => shown.extend(['\\', c]),
-            ' ' if before != Some(' ') => shown.push(c),
-            c if c == ' ' || is_quotation_mark(c) || !shows_as_itself(c) => {
+            c if stands_in_quotes(before, c) => shown.push(c),
+            c => {
                 write!(shown, "\\u{{{:x}}}", u32::from(c)).ok();
             }
-            c => shown.push(c),
         }
         before = Some(c);
     }
@@ -100,6 +98,8 @@ mod tests {
             ("bash → make", r#""bash → make""#),
             ("a, b", r#""a, b""#),
             ("ключ", r#""ключ""#),
+            ("git \u{30e}: x", r#""git \u{30e}: x""#),
+            ("א → ב", r#""\u{5d0} → \u{5d1}""#),
             ("", r#""""#),
         ] {
             assert_eq!(name(forged), told);
@@ -140,7 +140,8 @@ mod tests {
             let told = quoted(&text);
             prop_assert_eq!(unquoted(&told), Some(text.clone()), "{}", told);
             prop_assert!(!told.contains(deceives) && !told.contains("  "), "{}", told);
-            prop_assert_eq!(told.chars().filter(|c| is_quotation_mark(*c)).count(), 2 + text.matches('"').count());
+            let marks = told.chars().filter(|c| "\"«»ʺ˝ˮ˵˶ײ״᳓“”„‟″‴‵‶‷⁗❝❞❟❠⹂〃〝〞〟＂🙶🙷🙸".contains(*c)).count();
+            prop_assert_eq!(marks, 2 + text.matches('"').count());
             let named = name(&text);
             prop_assert!(named == told || named == text && !text.contains([' ', '"', '\\', ',', '(', '→']));
         }

@@ -105,7 +105,7 @@ fn client(process: &Process<'_>, ours: Ours, style: Style) -> String {
 }
 
 pub(crate) fn firm(process: &Process<'_>) -> String {
-    let tty = if process.tty.is_empty() { "no terminal".into() } else { name(&process.tty) };
+    let tty = if process.tty.is_empty() { "no terminal".into() } else { escaped(&process.tty) };
     let session = match process.session {
         0 => "session out of sight".to_owned(),
         session => format!("session {session}"),

@@ -23,9 +23,9 @@ pub(crate) fn wanted(deed: &str, names: &Names<'_>) -> String {
     }
 }
 
-/// `bash → make → python3`.
+/// `"bash" → "make" → "python3"`: what processes call themselves.
 fn line(question: &Question<'_>) -> String {
-    question.line.iter().map(|process| name(process)).collect::<Vec<_>>().join(" → ")
+    question.line.iter().map(|process| quoted(process)).collect::<Vec<_>>().join(" → ")
 }
 
 /// Everything that there is to judge by.
@@ -63,7 +63,7 @@ pub(crate) fn whole(question: &Question<'_>, style: Style) -> String {
 pub(crate) fn brief(question: &Question<'_>) -> Vec<String> {
     let Question { id, deed, names, left_ms, subject, .. } = question;
     let script = subject.script.as_ref().map(|script| format!(" {}", quoted(&script.path)));
-    let tty = if subject.tty.is_empty() { "no terminal".to_owned() } else { name(&subject.tty) };
+    let tty = if subject.tty.is_empty() { "no terminal".to_owned() } else { escaped(&subject.tty) };
     vec![
         id.to_string(),
         wanted(&escaped(deed), names),
@@ -173,7 +173,7 @@ mod tests {
         for line in [
             r#"question 3  remove for good aws/prod/key, "db\u{1b}[2J" (58 s left)"#,
             "  asks      python3.13 (4711)\n",
-            "  line      bash → python3\n",
+            "  line      \"bash\" → \"python3\"\n",
             "  weak      /usr/bin/python3.13: only root can change it\n",
             "  its word  runs \"/home/u/deploy.py\", sha256 abababab",
             "  why       no rule allows that\n",

@@ -123,7 +123,8 @@ fn of_program<'a>(program: &'a Program, uses: &'a Uses, (first, last): (i64, i64
 
 fn row((program, uses, (_, last)): Found<'_>, style: Style) -> Vec<String> {
     let script = program.script.as_deref().map(|script| format!(" {}", quoted(script)));
-    let name = format!("  {}{}", told(&program.program), script.unwrap_or_default());
+    let program = if program.claimed { quoted(&program.program) } else { told(&program.program) };
+    let name = format!("  {program}{}", script.unwrap_or_default());
     let last = style.faint(&format!("last {}", date_time(last)));
     vec![name, counts((uses.reads, uses.changes, uses.refused)), last, marks(uses, style)]
 }

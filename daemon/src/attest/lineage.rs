@@ -256,9 +256,14 @@ fn note(at: &AtomicU64, boot: Duration, alive: bool) {
     at.store(if alive { u64::try_from(boot.as_nanos()).unwrap_or(0) } else { 0 }, Relaxed);
 }
 
-/// The last part of a path.
+/// The last part of a path, as the kernel tells it: of a file that was deleted since, with `(deleted)` behind it. A
+/// file can be called that, too, so it is not taken away where a person reads it.
+pub fn told_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// The last part of a path, also of a file that was deleted since.
 pub fn file_name(path: &str) -> &str {
-    // The kernel marks a file that was deleted since.
     let path = path.strip_suffix(" (deleted)").unwrap_or(path);
     Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }

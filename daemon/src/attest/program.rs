@@ -38,7 +38,8 @@ impl Program {
     pub fn is_in_place(&self, until: Instant) -> bool {
         let same = |seen: &FileFacts| {
             let there = file(Path::new(&seen.path), false, until);
-            there.is_ok_and(|there| (there.dev, there.ino) == (seen.dev, seen.ino))
+            // Also not by a link: it would be started from where that leads.
+            there.is_ok_and(|there| (there.dev, there.ino, &there.path) == (seen.dev, seen.ino, &seen.path))
         };
         [Some(&self.exe), self.script.as_ref()].into_iter().flatten().all(same)
     }

@@ -182,8 +182,8 @@ pub async fn approve(
     scope: Scope,
     proof: Option<LockedBytes>,
 ) -> Result<Answer<'static>, Refusal<'static>> {
-    let in_place = still_in_place(&asking, id, scope).await;
     right(&asking, Event::Approve, proof).await?;
+    let in_place = still_in_place(&asking, id, scope).await?;
     let state = &asking.state;
     let question = state.questions().find(id).ok_or_else(no_question)?;
     if let Scope::Program { for_s: Some(s) } = scope
@@ -194,7 +194,7 @@ pub async fn approve(
     if let (Scope::Process | Scope::Program { .. }, Some(rule)) = (scope, &question.rule) {
         return Err(unremembered(&Unremembered::Rule(rule.clone())));
     }
-    if !in_place? {
+    if !in_place {
         return Err(unremembered(&Unremembered::Misplaced));
     }
     let now = clock::now();
@@ -228,7 +228,7 @@ async fn still_in_place(asking: &Asking, id: u32, scope: Scope) -> Result<bool, 
     let question = asking.state.questions().find(id).filter(|_| matches!(scope, Scope::Program { .. }));
     let program = question.and_then(|question| answers::program(&question.subject).ok().cloned());
     match program {
-        Some(program) => asking.state.looks().run(move |until| program.is_in_place(until)).await,
+        Some(program) => asking.state.looks_on_request().run(move |until| program.is_in_place(until)).await,
         // What else there is to say against it is said where it is remembered.
         None => Ok(true),
     }

@@ -1,7 +1,7 @@
 //! Names that somebody else chose, within a line of ours: told so that they cannot pass for its own
 //! text, and typed so that every shell takes them for one word. What neither holds for is left out.
 
-use glassdome_proto::{is_quotation_mark, limits, shows_as_itself};
+use glassdome_proto::{limits, shows_as_itself, stands_in_quotes};
 
 /// How much of a name is shown, in characters.
 const SHOWN: usize = 40;
@@ -15,8 +15,14 @@ pub fn shown(name: &str) -> String {
     if !name.is_empty() && name.len() <= SHOWN && name.bytes().all(is_tame) {
         return name.to_owned();
     }
-    let mut chars = name.chars().map(|c| if shows_as_itself(c) && !is_quotation_mark(c) { c } else { '?' });
-    let start: String = chars.by_ref().take(SHOWN).collect();
+    in_quotation_marks(name, SHOWN)
+}
+
+/// The first `most` characters of a name, in quotation marks.
+fn in_quotation_marks(name: &str, most: usize) -> String {
+    let mut before = None;
+    let mut chars = name.chars().map(|c| if stands_in_quotes(before.replace(c), c) { c } else { '?' });
+    let start: String = chars.by_ref().take(most).collect();
     let rest = if chars.next().is_some() { "…" } else { "" };
     format!("“{start}{rest}”")
 }
@@ -26,7 +32,15 @@ pub fn shown_file(path: &str) -> String {
     shown(path.rsplit('/').next().unwrap_or_default())
 }
 
-/// The name of a secret, or a path, in a sentence.
+/// A path in a sentence: longer than a name, since what matters of it may stand at its end.
+pub fn shown_path(path: &str) -> String {
+    if path.len() <= TYPED && path.bytes().all(|byte| is_tame(byte) || byte == b'/') {
+        return path.to_owned();
+    }
+    in_quotation_marks(path, TYPED)
+}
+
+/// The name of a secret in a sentence.
 pub fn shown_secret(name: &str) -> String {
     let whole = !name.is_empty() && name.len() <= SHOWN_WHOLE;
     if whole && name.bytes().all(|byte| is_tame(byte) || byte == b'/') {
@@ -105,6 +119,9 @@ mod tests {
         assert_eq!(told, "“x? ran it. Allow: ctl policy allow --sec…”");
         assert_eq!(shown_secret(forged), told);
         assert_eq!(shown("a\"b″c\u{ff02}d\u{202e}e\nf\u{ad}\u{f600}"), "“a?b?c?d?e?f??”");
+        assert_eq!(shown("x          hard      user 0"), "“x ?????????hard ?????user 0”");
+        assert_eq!(shown("git \u{30e}: א"), "“git ?: ?”");
+        assert_eq!(shown_path("/home/u/My Files/deploy.py"), "“/home/u/My Files/deploy.py”");
         assert_eq!(shown(&"x".repeat(41)), format!("“{}…”", "x".repeat(40)));
     }
 

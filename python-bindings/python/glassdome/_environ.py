@@ -10,6 +10,7 @@ from glassdome._native import LONGEST
 
 from . import _reference
 
+
 class Environ(Mapping[str, str]):
     """A mapping of variables to the values of secrets.
 
@@ -35,7 +36,7 @@ class Environ(Mapping[str, str]):
     def __getitem__(self, variable: str) -> str:
         if self._references is None:
             name = self._prefix + variable
-            if not _can_be(variable) or len(name.encode(errors="surrogatepass")) > LONGEST:
+            if not _can_be(variable) or _is_too_long(name):
                 raise KeyError(variable)
             return glassdome.get(name)
         return _reference.value(self._prefix + self._references[variable])
@@ -61,6 +62,15 @@ def _can_be(variable: str) -> bool:
     return "" not in variable.split("/") and not any(
         c < " " or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in variable
     )
+
+
+def _is_too_long(name: str) -> bool:
+    """For a name of a secret, which is what it is in normal form C."""
+    if len(name.encode(errors="surrogatepass")) <= LONGEST:
+        return False
+    from unicodedata import normalize
+
+    return len(normalize("NFC", name).encode(errors="surrogatepass")) > LONGEST
 
 
 environ = Environ()

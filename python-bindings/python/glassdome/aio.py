@@ -173,12 +173,7 @@ class Vault:
     def _close(self) -> None:
         self._closed = True
         for line in self._opened:
-            if line.pid != os.getpid():
-                line.abandon()
-            elif line.loop.is_running() and line.loop is not _running():
-                line.loop.call_soon_threadsafe(line.close)
-            else:
-                line.close()
+            _end(line)
         self._opened.clear()
         self._lines.clear()
 
@@ -222,6 +217,8 @@ class Vault:
         return self._new_line(False)
 
     def _new_line(self, by_handle: bool) -> Line:
+        for ended in [line for line in self._opened if line.loop.is_closed()]:
+            _end(ended)
         line = Line(self._loop(), self._socket, self._wait, by_handle)
         self._opened = [line, *(line for line in self._opened if not line.ended)]
         return line
@@ -232,6 +229,20 @@ class Vault:
 
             raise UsageError("this vault was closed: connect again")
         return asyncio.get_running_loop()
+
+
+def _end(line: Line) -> None:
+    """Closes it, from whichever process or loop."""
+    if line.pid != os.getpid():
+        line.abandon()
+        return
+    if line.loop.is_running() and line.loop is not _running():
+        try:
+            line.loop.call_soon_threadsafe(line.close)
+            return
+        except RuntimeError:
+            pass  # It was closed in between.
+    line.close()
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

@@ -112,7 +112,7 @@ class Secret(bytearray):
         raise TypeError("a Secret is not copied or pickled: it could not be wiped there")
 
     def _no_number(self) -> NoReturn:
-        # What Python says of bytes that are no number has them in it.
+        # What Python says of bytes that are no number has them in it. With a base, int() asks no class.
         raise TypeError("a Secret is no number: decode it first")
 
     __int__ = __float__ = _no_number

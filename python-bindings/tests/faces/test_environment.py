@@ -35,6 +35,8 @@ def test_variables_are_secrets_below_a_prefix() -> None:
     # Names that none can have stand for nothing.
     for name in ("", "A\nB", "\udcff", "/", "/A", "A/", "A//B", "A" * 513):
         assert glassdome.environ.get(name, "default") == "default" and name not in glassdome.environ
+    glassdome.set("é" * 256, "long")
+    assert glassdome.environ["e\u0301" * 256] == "long" and "e\u0301" * 257 not in glassdome.environ
     assert "A" * 512 not in glassdome.environ and "A" * 505 not in dev
     # Looked up each time, and kept nowhere.
     glassdome.set("team/dev/KEY", "newer")
