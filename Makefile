@@ -37,6 +37,11 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 	@echo "PREFIX=$(PREFIX)  DESTDIR=$(DESTDIR)  CARGO_TARGET_DIR=$(TARGET_DIR)"
 
+# Two things at a time, of which the first says little: what is linked as a whole keeps one processor busy.
+define together
+@$(1) & other=$$!; $(2) || { kill $$other; exit 1; }; wait $$other
+endef
+
 .PHONY: build
 build: ## the programs: ctl, glassdome_start, glassdomed
 	cargo build --release --locked -p glassdomed -p glassdome-client --bins
@@ -59,12 +64,19 @@ demo: build ## the main job from first password to audit log, in a home that is 
 	python3 scripts/demo.py $(BIN)
 
 .PHONY: test
-test: build wheel ## every test; as root it installs the programs that some of them drive
+test: build ## every test; as root it installs the programs that some of them drive
+	@scripts/prepare wheel
 	@scripts/prepare test
+	$(call together,$(MAKE) --no-print-directory wheel,scripts/test --no-run)
 	STARTED=$(STARTED) scripts/test $(BIN) "$(WHEELS)"
 
 .PHONY: check
-check: fmt headers links arrows clippy doc deny static fuzz-briefly demo test ## what CI runs, fast things first
+check: fmt headers links arrows clippy doc deny compiled fuzz-briefly demo test ## what CI runs, fast things first
+
+.PHONY: compiled
+compiled:
+	@scripts/prepare fuzz
+	$(call together,scripts/fuzz --no-run,$(MAKE) --no-print-directory static)
 
 .PHONY: bench
 bench: build ## our speed beside the floor, measured in one run

@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 
 const PIECE: usize = 8;
 const READ: usize = 1 << 20;
+static EMPTY: [u8; 4096] = [0; 4096];
 /// Bits of the filter that most places do not pass; 2 MiB.
 const FILTER: u32 = 24;
 
@@ -54,7 +55,7 @@ impl Needles {
         let (pieces, _) = bytes.as_chunks::<PIECE>();
         assert!(!pieces.is_empty(), "{name} is too short to be looked for");
         for (index, piece) in pieces.iter().enumerate() {
-            let piece = u64::from_ne_bytes(*piece);
+            let piece = u64::from_le_bytes(*piece);
             let (word, bit) = bucket(piece);
             self.filter[word] |= bit;
             self.places.insert(piece, (self.names.len(), index));
@@ -109,17 +110,31 @@ impl Needles {
     }
 
     fn look(&self, bytes: &[u8], address: u64, mapping: &str, scan: &mut Scan) {
-        for (offset, window) in bytes.windows(PIECE).enumerate() {
-            let piece = u64::from_ne_bytes(window.try_into().expect("windows of eight"));
+        // Most of memory is zeros, in which no secret is: they are passed over by the page.
+        for start in (0..bytes.len()).step_by(EMPTY.len()) {
+            let end = bytes.len().min(start + EMPTY.len() + PIECE - 1);
+            let (empty, next) = bytes[start..end].split_at(EMPTY.len().min(end - start));
+            if empty != &EMPTY[..empty.len()] || next != &EMPTY[..next.len()] {
+                self.look_at(&bytes[start..end], address + start as u64, mapping, scan);
+            }
+        }
+    }
+
+    fn look_at(&self, bytes: &[u8], address: u64, mapping: &str, scan: &mut Scan) {
+        let mut piece = 0_u64;
+        for (offset, byte) in bytes.iter().enumerate() {
+            // The last eight bytes, as they lie in memory.
+            piece = (piece >> 8) | (u64::from(*byte) << 56);
             let (word, bit) = bucket(piece);
-            if self.filter[word] & bit == 0 {
+            if self.filter[word] & bit == 0 || offset < PIECE - 1 {
                 continue;
             }
             if let Some((needle, index)) = self.places.get(&piece) {
                 let found = scan.found.entry(self.names[*needle].clone()).or_default();
                 found.pieces.insert(*index);
                 if found.at.len() < 8 {
-                    found.at.push(format!("{mapping} {:#x} piece {index}", address + offset as u64));
+                    let at = address + (offset + 1 - PIECE) as u64;
+                    found.at.push(format!("{mapping} {at:#x} piece {index}"));
                 }
             }
         }
