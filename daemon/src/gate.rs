@@ -264,11 +264,20 @@ fn asks_about<'n>(
     asked: impl FnOnce(&[Question<'n>]) -> Asked,
 ) -> Option<(Asked, Option<String>)> {
     let Asking { state, stand, .. } = asking;
+    let now = clock::now();
     // Whoever answers its own question waits for nobody.
     let waits = !asking.wait.is_zero() || stand.proven(state).is_some();
-    if !waits || !state.is_open(clock::now()) {
+    if !waits || !state.is_open(now) {
         return None;
     }
+    // Nearly always nobody is asked about anything, which then is told without putting together what speaks for it.
+    let is_told = |question: &Question<'n>| {
+        asking.cleared.is_none()
+            && bait(asking, *question).is_none()
+            && stand.allows_at_once(state, *question, now).is_some()
+    };
+    let mut questions = questions.into_iter().skip_while(is_told).peekable();
+    questions.peek()?;
     let (mut standing, _) = stand.now(state);
     standing.cleared.clone_from(&asking.cleared);
     let mut open = Vec::new();

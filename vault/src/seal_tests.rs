@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::header::VaultId;
 use crate::store::Table;
+use crate::traceless::CIPHER;
 use crate::traceless::tests::assert_shallow;
 
 const VAULT: VaultId = VaultId::from_bytes([5; 16]);
@@ -30,6 +31,18 @@ proptest! {
     #[test]
     fn what_was_sealed_opens(key in any::<[u8; 32]>(), plain in any::<Vec<u8>>()) {
         prop_assert_eq!(open(&key, &PLACE, &sealed(&key, &plain)), Ok(plain));
+    }
+
+    #[test]
+    fn what_is_derived_is_blake3s_derived_key(
+        key in prop::collection::vec(any::<u8>(), 0..40),
+        rest in prop::collection::vec(any::<u8>(), 0..3000),
+    ) {
+        let mut derived = [0; 32];
+        derive(CONTEXT, &[&key, &rest], &mut derived);
+        prop_assert_eq!(derived, blake3::derive_key(CONTEXT, &[&key[..], &rest].concat()));
+        derive_from(&CONTEXT_KEY, &[&key, &rest], &mut derived);
+        prop_assert_eq!(derived, blake3::derive_key(CONTEXT, &[&key[..], &rest].concat()));
     }
 
     #[test]
@@ -113,7 +126,7 @@ fn a_row_of_any_length_is_sealed_and_opened_in_little_stack() {
     for length in [0, 1, 64, 300, 5_000, crate::MAX_SECRET + 4096] {
         let plain = vec![7; length];
         let mut row = Vec::new();
-        assert_shallow("sealing", || {
+        assert_shallow("sealing", CIPHER, || {
             let fill = |out: &mut [u8]| {
                 out.copy_from_slice(&plain);
                 Ok(())
@@ -121,7 +134,7 @@ fn a_row_of_any_length_is_sealed_and_opened_in_little_stack() {
             row = seal(&[1; 32], &[2; NONCE], &PLACE, length, fill).unwrap();
         });
         let mut opened = vec![0; length];
-        assert_shallow("opening", || super::open(&[1; 32], &PLACE, &row, &mut opened).unwrap());
+        assert_shallow("opening", CIPHER, || super::open(&[1; 32], &PLACE, &row, &mut opened).unwrap());
         assert_eq!(opened, plain);
     }
 }
