@@ -37,9 +37,10 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 	@echo "PREFIX=$(PREFIX)  DESTDIR=$(DESTDIR)  CARGO_TARGET_DIR=$(TARGET_DIR)"
 
-# Two things at a time, of which the first says little: what is linked as a whole keeps one processor busy.
-define together
-@$(1) & other=$$!; $(2) || { kill $$other; exit 1; }; wait $$other
+# Two things at a time: what is linked as a whole keeps one processor busy for minutes, and the second has what the
+# first leaves of the others.
+define beside
+@nice -n 19 $(2) & other=$$!; $(1) || { kill $$other; exit 1; }; wait $$other
 endef
 
 .PHONY: build
@@ -67,7 +68,7 @@ demo: build ## the main job from first password to audit log, in a home that is 
 test: build ## every test; as root it installs the programs that some of them drive
 	@scripts/prepare wheel
 	@scripts/prepare test
-	$(call together,$(MAKE) --no-print-directory wheel,scripts/test --no-run)
+	$(call beside,$(MAKE) --no-print-directory wheel,scripts/test --no-run)
 	STARTED=$(STARTED) scripts/test $(BIN) "$(WHEELS)"
 
 .PHONY: check
@@ -76,7 +77,7 @@ check: fmt headers links arrows clippy doc deny compiled fuzz-briefly demo test 
 .PHONY: compiled
 compiled:
 	@scripts/prepare fuzz
-	$(call together,scripts/fuzz --no-run,$(MAKE) --no-print-directory static)
+	$(call beside,$(MAKE) --no-print-directory static,scripts/fuzz --no-run)
 
 .PHONY: bench
 bench: build ## our speed beside the floor, measured in one run

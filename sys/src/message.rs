@@ -46,9 +46,14 @@ pub fn recv_with_fd(sock: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, 
 /// As [`recv_with_fd`], of what is there already, also from a socket that blocks.
 ///
 /// # Errors
-/// As [`recv`]; `WouldBlock` if nothing is there.
+/// As [`recv`]; `WouldBlock` if nothing is there. `EMFILE` if this process may open no more files (`RLIMIT_NOFILE`): the
+/// kernel then drops a descriptor that comes, and the bytes beside it are lost.
 pub fn try_recv_with_fd(sock: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
     let message = receive(sock, buf, CREDS_SPACE + RIGHTS_LEN, libc::MSG_DONTWAIT)?;
+    // There was room for one: what had none is none that a peer of ours sends.
+    if message.truncated_control && message.descriptor.is_none() {
+        return Err(io::Error::from_raw_os_error(libc::EMFILE));
+    }
     Ok((message.len, message.descriptor))
 }
 

@@ -48,14 +48,27 @@ impl World {
     /// A home with a vault, sealed with [`PASSWORD`], that was never opened.
     pub fn with_vault() -> Self {
         let world = Self::new();
-        let directory = world.data().join("glassdome");
+        world.put_vault();
+        world
+    }
+
+    /// The same on a file system of so many KiB, and opened. Needs root.
+    pub fn unlocked_on_small_disk(kib: u32) -> Self {
+        let world = Self::new();
+        world.mount_tmpfs(&world.data(), kib);
+        world.put_vault();
+        world.start(PASSWORD);
+        world
+    }
+
+    fn put_vault(&self) {
+        let directory = self.data().join("glassdome");
         DirBuilder::new().mode(0o700).create(&directory).expect("a directory can be made");
-        fs::write(world.vault(), vault_file()).expect("the directory takes a file");
-        fs::set_permissions(world.vault(), Permissions::from_mode(0o600)).expect("it is ours");
-        for path in [directory, world.vault()] {
+        fs::write(self.vault(), vault_file()).expect("the directory takes a file");
+        fs::set_permissions(self.vault(), Permissions::from_mode(0o600)).expect("it is ours");
+        for path in [directory, self.vault()] {
             User::A.own(&path).expect("it can be given away");
         }
-        world
     }
 
     /// A home with an open vault, sealed with [`PASSWORD`].

@@ -177,9 +177,7 @@ fn a_full_disk_loses_nothing() {
     if left_out_without_root("a small file system") {
         return;
     }
-    let world = World::new();
-    world.mount_tmpfs(&world.data(), 2048);
-    world.start(PASSWORD);
+    let world = World::unlocked_on_small_disk(2048);
     world.set("first", value(0, 20_000));
     let mut stored = 0;
     let refusal = loop {
@@ -246,9 +244,7 @@ fn a_full_disk_is_no_reason_not_to_unlock() {
     if left_out_without_root("a small file system") {
         return;
     }
-    let world = World::new();
-    world.mount_tmpfs(&world.data(), 4096);
-    world.start(PASSWORD);
+    let world = World::unlocked_on_small_disk(4096);
     world.set("first", value(0, 100));
     assert!(world.data().join("glassdome/vault.redo").exists());
     let filler = fill(&world.data());

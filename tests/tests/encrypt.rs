@@ -343,16 +343,19 @@ fn nobody_waits_for_a_stream() {
     let unread = raw(&world, &["unread", "c", text(&waiting)]).start();
     assert!(wait_until(|| waiting.exists(), Duration::from_secs(20)), "it sends");
     let stuck = endless(&world, "stuck", "sleep 300");
-    let fast = [endless(&world, "fast", "cat > /dev/null"), endless(&world, "faster", "cat > /dev/null")];
+    let seen = world.home("seen");
+    let reader = format!("while [ ! -e {} ]; do head -c 1000000 > /dev/null; done", text(&seen));
+    let fast = ["fast", "faster"].map(|name| endless(&world, name, &reader));
     // All of them go on for longer than any of these may take.
     for _ in 0..20 {
         assert_eq!(world.ctl(&["get", "a"]).within(Duration::from_secs(20)).ok(), b"value");
     }
-    // A peer that does not read is dropped after its ten seconds, with little of its own taken.
-    assert_eq!(unread.output().ok(), b"dropped True\n");
     for mut stream in fast {
         assert!(!stream.has_ended(), "control: there was something to wait for");
     }
+    fs::write(seen, "").unwrap();
+    // A peer that does not read is dropped after its ten seconds, with little of its own taken.
+    assert_eq!(unread.output().ok(), b"dropped True\n");
     drop(stuck);
 }
 

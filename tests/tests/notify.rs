@@ -174,7 +174,7 @@ fn bait_raises_an_alarm() {
 fn whatever_becomes_of_it_nobody_waits_for_it() {
     // A time to sleep that nobody else does.
     let mark = format!("1000.{}", std::process::id());
-    let hangs = format!("sh -c 'sleep {mark} & yes; sleep {mark}'");
+    let hangs = format!("sh -c 'sleep {mark} & yes | head -c 5000000; sleep {mark}'");
     let left = || running(&mark);
     for (command, why) in [
         ("/nowhere/at/all {body}", "could not be run"),

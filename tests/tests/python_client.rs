@@ -80,9 +80,7 @@ fn a_full_disk_is_an_error_of_its_own() {
     if left_out_without_root("a small file system") {
         return;
     }
-    let world = World::new();
-    world.mount_tmpfs(&world.data(), 65_536);
-    world.start(glassdome_tests::PASSWORD);
+    let world = World::unlocked_on_small_disk(65_536);
     let script = script(&world, "[glassdome.set(f'n/{n}', 'x' * 100_000) for n in range(100)]");
     world.allow(&["--script", text(&script), "--exe", "/usr/bin/python3"]);
     assert_eq!(told(&world, &script), "", "control: there is room");

@@ -1,14 +1,15 @@
 //! Two real processes at one socket, and descriptors that must not get in.
 
-use super::{Creds, recv, recv_with_fd, send_with_fd};
+use super::{Creds, recv, recv_with_fd, send_with_fd, try_recv_with_fd};
 use crate::testing::alone;
 use crate::{pass_credentials, stream_pair};
 use rustix::io::{FdFlags, fcntl_getfd};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::File;
 use std::io::{ErrorKind, IoSlice, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -166,6 +167,26 @@ fn a_descriptor_travels_and_is_closed_on_exec() {
     UnixStream::from(theirs).write_all(b"without").unwrap();
     let (len, descriptor) = recv_with_fd(ours.as_fd(), &mut buf).unwrap();
     assert_eq!((&buf[..len], descriptor.is_none()), (&b"without"[..], true));
+}
+
+#[test]
+fn a_descriptor_that_there_is_no_number_for_is_an_error() {
+    alone("message::tests::a_descriptor_that_there_is_no_number_for_is_an_error", || {
+        let (ours, theirs) = stream_pair().unwrap();
+        let null = null();
+        let send = || send_with_fd(theirs.as_fd(), b"here", null.as_fd()).unwrap();
+        send();
+        let (len, descriptor) = try_recv_with_fd(ours.as_fd(), &mut [0; 8]).unwrap();
+        assert!(len == 4 && descriptor.is_some(), "control: with a number to be had it comes");
+        drop(descriptor);
+        send();
+        // The lowest that is free is the first that may not be given.
+        let next = u64::try_from(rustix::io::dup(&null).unwrap().as_raw_fd()).unwrap();
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(next), ..limit }).unwrap();
+        let refused = try_recv_with_fd(ours.as_fd(), &mut [0; 8]).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::EMFILE));
+    });
 }
 
 #[test]

@@ -13,9 +13,7 @@ use super::{code, directory, recorded, script, told, when_allowed, with_password
 
 /// A vault on a small file system.
 fn small(kib: u32) -> World {
-    let world = World::new();
-    world.mount_tmpfs(&world.data(), kib);
-    world.start(PASSWORD);
+    let world = World::unlocked_on_small_disk(kib);
     for number in 0..5 {
         world.set(&format!("n/{number}"), vec![number; 250_000]);
     }
